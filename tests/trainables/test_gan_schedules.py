@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trainables.gan.schedules import HeavyBallMemory, discriminator_rate, generator_rate
-from trainables.settings.optimisation import OptimiserSettings, ScheduleSettings
+from trainables.settings.optimisation import ScheduleSettings
 
 
 def test_constant_rates() -> None:
@@ -42,18 +42,16 @@ def test_stretch_holds_n() -> None:
 
 
 def test_exponential_memory() -> None:
-    settings = OptimiserSettings(name="heavy_ball", r=5.0, alpha=0.5)
     rate = generator_rate(0.1, ScheduleSettings(name="power", tau_a=0.75), 10)
-    memory = HeavyBallMemory(settings, rate)
+    memory = HeavyBallMemory(rate, memory="exponential", r=5.0, alpha=0.5)
     for n in (0, 1, 9):
         forgotten = 0.1 * (n + 1) ** -0.75 * 5.0
         assert memory.betas(n) == pytest.approx((1 - forgotten, 1 - 0.5 * forgotten))
 
 
 def test_polynomial_memory_whatever_the_order_of_the_questions() -> None:
-    settings = OptimiserSettings(name="heavy_ball", memory="polynomial", r=0.8, alpha=0.5)
     rate = generator_rate(0.1, ScheduleSettings(name="power", tau_a=0.75), 10)
-    memory = HeavyBallMemory(settings, rate)
+    memory = HeavyBallMemory(rate, memory="polynomial", r=0.8, alpha=0.5)
     for n in (1, 7, 3, 20, 20):
         total = sum(0.1 * k**-0.75 for k in range(1, n + 1))
         forgotten = 0.1 * (n + 1) ** -0.75 * 0.8 / total
@@ -62,8 +60,8 @@ def test_polynomial_memory_whatever_the_order_of_the_questions() -> None:
 
 
 def test_a_memory_shorter_than_an_update_is_none() -> None:
-    settings = OptimiserSettings(name="heavy_ball", r=30.0, alpha=0.1)
-    memory = HeavyBallMemory(settings, generator_rate(0.1, ScheduleSettings(name="power"), 10))
+    rate = generator_rate(0.1, ScheduleSettings(name="power"), 10)
+    memory = HeavyBallMemory(rate, memory="exponential", r=30.0, alpha=0.1)
     assert memory.betas(0) == pytest.approx((0.0, 0.7))
 
 

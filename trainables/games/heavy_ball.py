@@ -17,7 +17,6 @@ from trainables.games.trial import FloatArray, GameTrial
 from trainables.gan.schedules import HeavyBallMemory, generator_rate
 from trainables.protocol import Context, Parameters, State
 from trainables.settings.games import HeavyBallSettings
-from trainables.settings.optimisation import OptimiserSettings
 
 SHARP = 0.04557221848647365
 """The minimum that plain gradient descent stays in (theta+ of Fig. 2); f'' is about 14 there."""
@@ -49,21 +48,17 @@ class HeavyBallTrial(GameTrial[HeavyBallSettings]):
     itself and does not use b and ``d_steps``) has no weight.
 
     In the time t = a(1) + ... + a(n) and with one velocity update a step, the iterates follow
-    theta'' + r(t) (theta' + f'(theta)) = 0, which is Eq. 3 up to the unit of time.
+    theta'' + r(t) (theta' + f'(theta)) = 0, which is Eq. 3 up to the unit of time. With polynomial
+    memory the friction of Eq. 3 is (2 r - 1) / t: with b / a <= 0.5 the ball never slows down, and its
+    score says so.
     """
 
     def __init__(
         self, settings: HeavyBallSettings, parameters: Parameters, context: Context
     ) -> None:
-        r = parameters.b / parameters.a
-        if settings.memory == "polynomial" and r <= 0.5:
-            raise ValueError(
-                f"b / a is {r:g}, but memory is polynomial, whose ball never slows down unless "
-                "b / a > 0.5; use a larger b or memory exponential"
-            )
         self._rate = generator_rate(parameters.a, settings.schedule, settings.steps)
         self._memory = HeavyBallMemory(
-            OptimiserSettings(name="heavy_ball", memory=settings.memory, r=r), self._rate
+            self._rate, memory=settings.memory, r=parameters.b / parameters.a
         )
         super().__init__(settings, parameters, context)
         self._velocity = 0.0

@@ -68,7 +68,7 @@ class PlayerOptimiser:
     ) -> None:
         self.parameters = list(parameters)
         self._rate = rate
-        self._memory = HeavyBallMemory(settings, rate) if settings.name == "heavy_ball" else None
+        self._memory = _memory(settings, rate) if settings.name == "heavy_ball" else None
         self._inner = _inner_optimiser(self.parameters, settings, rate.at(1), weight_decay)
         self._origin: list[Tensor] | None = None
 
@@ -118,6 +118,10 @@ class PlayerOptimiser:
             parameter.grad = gradient
         self._inner.step()
         self._inner.zero_grad(set_to_none=True)
+
+
+def _memory(settings: OptimiserSettings, rate: Rate) -> HeavyBallMemory:
+    return HeavyBallMemory(rate, memory=settings.memory, r=settings.r, alpha=settings.alpha)
 
 
 def _inner_optimiser(

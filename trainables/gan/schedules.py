@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trainables.settings.optimisation import OptimiserSettings, ScheduleSettings
+from trainables.settings.optimisation import MemoryName, ScheduleSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,24 +58,32 @@ class HeavyBallMemory:
     beta1 = 1 - a(n+1) r(n) and beta2 = 1 - alpha a(n+1) r(n). Where a product exceeds 1 the memory
     is shorter than one update and the coefficient is 0; so it is for polynomial memory at n = 0,
     when there is nothing to remember.
+
+    Args:
+        rate: a(n), the rate at which the ball moves.
+        memory: Whether r(n) is constant or falls with the sum of the rates.
+        r: Its factor, > 0. Polynomial memory has the friction (2 r - 1) / t, t the time of Eq. 3.
+        alpha: How much faster the squared gradient forgets than the gradient.
     """
 
-    def __init__(self, settings: OptimiserSettings, rate: Rate) -> None:
-        self._settings = settings
+    def __init__(self, rate: Rate, *, memory: MemoryName, r: float, alpha: float = 1.0) -> None:
         self._rate = rate
+        self._memory = memory
+        self._factor = r
+        self._alpha = alpha
         self._summed = 0
         self._sum = 0.0
 
     def betas(self, n: int) -> tuple[float, float]:
         """Returns (beta1, beta2), each in [0, 1), of the update from theta_n to theta_{n+1}, n >= 0."""
         forgotten = self._rate.at(n + 1) * self._r(n)
-        return max(0.0, 1 - forgotten), max(0.0, 1 - self._settings.alpha * forgotten)
+        return max(0.0, 1 - forgotten), max(0.0, 1 - self._alpha * forgotten)
 
     def _r(self, n: int) -> float:
-        if self._settings.memory == "exponential":
-            return self._settings.r
+        if self._memory == "exponential":
+            return self._factor
         total = self._sum_to(n)
-        return self._settings.r / total if total > 0 else math.inf
+        return self._factor / total if total > 0 else math.inf
 
     def _sum_to(self, n: int) -> float:
         """a(1) + ... + a(n), always added in the same order; asked in order it costs one addition."""

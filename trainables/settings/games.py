@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from trainables.settings.base import TrialSettings
-from trainables.settings.optimisation import ScheduleSettings, UpdateRuleName
+from trainables.settings.optimisation import MemoryName, ScheduleSettings, UpdateRuleName
 
 
 class GameSettings(TrialSettings):
@@ -111,9 +111,10 @@ class HeavyBallSettings(GameSettings):
     method: Literal["heavy_ball", "gradient_descent"] = Field(
         default="heavy_ball", description="Whether the past gradients are remembered (Eq. 4)."
     )
-    memory: Literal["exponential", "polynomial"] = Field(
+    memory: MemoryName = Field(
         default="exponential",
-        description="r(n) = b / a (exponential) or (b / a) / (a(1) + ... + a(n)) (polynomial).",
+        description="r(n) = b / a (exponential) or (b / a) / (a(1) + ... + a(n)) (polynomial, whose "
+        "ball never slows down unless b / a > 0.5).",
     )
     schedule: ScheduleSettings = Field(
         default_factory=ScheduleSettings,

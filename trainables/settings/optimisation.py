@@ -13,6 +13,7 @@ from trainables.settings.named import NamedSettings
 
 OptimiserName = Literal["adam", "sgd", "heavy_ball"]
 ScheduleName = Literal["constant", "cosine", "power"]
+MemoryName = Literal["exponential", "polynomial"]
 UpdateRuleName = Literal["alternating", "simultaneous", "extragradient"]
 
 REGULARISER_DEFAULTS = {"gradient_penalty": 10.0, "r1": 10.0, "weight_decay": 1e-4}
@@ -44,7 +45,7 @@ class OptimiserSettings(NamedSettings):
         gt=0,
         description="Added to the root of the squared gradient (adam, heavy_ball).",
     )
-    memory: Literal["exponential", "polynomial"] = Field(
+    memory: MemoryName = Field(
         default="exponential",
         description="heavy_ball: r(n) = r (exponential) or r / (a(1) + ... + a(n)) (polynomial).",
     )
