@@ -58,6 +58,13 @@ class ArmState:
     unpublished: list[int]
     counts: dict[Outcome, int] = field(default_factory=dict)
     last_end: float | None = None
+    best: tuple[float, int] | None = None
+    """The lowest score so far, in all launches, and the number of its trial."""
+
+    def note(self, score: float, number: int) -> None:
+        """Takes in one score."""
+        if math.isfinite(score) and (self.best is None or score < self.best[0]):
+            self.best = (score, number)
 
     @property
     def left(self) -> int:
@@ -242,6 +249,7 @@ class Conductor:
         live.measurements.append(measurement)
         number = live.record.number
         live.arm.ledger.report(number, measurement)
+        live.arm.note(measurement.score, number)
         point("reported")
         reason = reason_to_stop(live.measurements, self.spec.stopping)
         if reason is None and self._prunes and live.arm.ledger.should_prune(number):
@@ -321,7 +329,7 @@ def _arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: list[Entry]) -> 
     for entry in entries:
         if entry.outcome is not None:
             counts[entry.outcome] = counts.get(entry.outcome, 0) + 1
-    return ArmState(
+    state = ArmState(
         name=name,
         arm=arm,
         space=arm.build(),
@@ -333,6 +341,11 @@ def _arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: list[Entry]) -> 
         counts=counts,
         last_end=max((e.ended for e in entries if e.ended is not None), default=None),
     )
+    for entry in entries:
+        for step, score in entry.scores.items():
+            if entry.end_step is None or step <= entry.end_step:
+                state.note(score, entry.number)
+    return state
 
 
 def _bare(entry: Entry) -> tuple[Measurement, ...]:

@@ -253,7 +253,7 @@ class ArmLedger:
                 patiently(lambda name=name, value=value: trial.set_user_attr(name, value))  # type: ignore[misc]
         failed = outcome is Outcome.FAILED
         point("telling")
-        patiently(
+        told = patiently(
             lambda: self._study.tell(
                 number,
                 None if failed else objective,
@@ -263,7 +263,7 @@ class ArmLedger:
         )
         self._reported.pop(number, None)
         point("told")
-        return self.entry(number).ended
+        return _entry(told).ended
 
     def _suggest(self, trial: optuna.Trial, space: SearchSpace) -> dict[str, Any]:
         sample = {

@@ -41,7 +41,6 @@ class Progress:
         self._conductor = conductor
         self._stream = stream or sys.stderr
         self._running: dict[str, _Running] = {}
-        self._best: dict[str, TrialRecord] = {}
         self._began = time.monotonic()
         self._trials_done = 0.0
         self._live: Live | None = None
@@ -63,20 +62,18 @@ class Progress:
         running.record, running.done = record, turn.step / turn.steps
         if running.at_start is None:  # its first turn: what an earlier launch had made
             running.at_start = running.done
-        self._note_best(record)
 
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
         running = self._running.pop(record.identity)
         self._trials_done += 1.0 - (running.at_start or 0.0)
-        self._note_best(record)
-        best = self._best.get(record.arm)
+        best = self._conductor.arms[record.arm].best
         number = sum(sum(arm.counts.values()) for arm in self._conductor.arms.values())
         budget = sum(arm.arm.trials for arm in self._conductor.arms.values())
         score = f"{record.best.score:.6g}" if record.best else "none"
         words = [f"[{number}/{budget}] {_label(record)}: score {score}, {_ending(record)}"]
-        if best is not None and best.best is not None:
-            words.append(f"best of {record.arm} {best.best.score:.6g} (#{best.number})")
+        if best is not None:
+            words.append(f"best of {record.arm} {best[0]:.6g} (#{best[1]})")
         words.append(self._left())
         self._say("; ".join(word for word in words if word))
 
@@ -91,13 +88,6 @@ class Progress:
             self._live.console.print(Text(line))
         else:
             print(line, file=self._stream, flush=True)
-
-    def _note_best(self, record: TrialRecord) -> None:
-        best = self._best.get(record.arm)
-        if record.best is not None and (
-            best is None or best.best is None or record.best.score <= best.best.score
-        ):
-            self._best[record.arm] = record
 
     def _left(self) -> str:
         """Estimates the time left from the work done in this launch, in units of whole trials."""
@@ -128,8 +118,7 @@ class Progress:
 
     def _arm_line(self, name: str) -> str:
         state = self._conductor.arms[name]
-        best = self._best.get(name)
-        found = f", best {best.best.score:.6g} (#{best.number})" if best and best.best else ""
+        found = f", best {state.best[0]:.6g} (#{state.best[1]})" if state.best else ""
         return f"{name}: {sum(state.counts.values())} of {state.arm.trials} trials ended{found}"
 
 

@@ -188,10 +188,11 @@ def test_a_trial_whose_end_was_stored_but_not_confirmed_is_not_ended_twice(
     real = arm._study.tell
     lost = [optuna.exceptions.StorageInternalError("the connection was cut")]
 
-    def tell(*arguments: Any, **options: Any) -> None:
-        real(*arguments, **options)
+    def tell(*arguments: Any, **options: Any) -> Any:
+        told = real(*arguments, **options)
         if lost:
             raise lost.pop()
+        return told
 
     monkeypatch.setattr(arm._study, "tell", tell)
     arm.end(number, Outcome.COMPLETE, 1.0, None, 40)

@@ -76,3 +76,17 @@ def test_the_estimate_counts_only_what_this_launch_made(record: Ledger) -> None:
     assert "about " in stream.getvalue()
     conductor.turn(first, turn(40, 1.0, finished=True))
     assert stream.getvalue().count("complete") == 2
+
+
+def test_the_best_may_be_of_an_earlier_launch(record: Ledger) -> None:
+    conductor, _ = launched(record)
+    conductor.turn(begun(conductor), turn(40, 3.0, finished=True))
+    places = Places(record="", tracking="", artifacts=None, checkpoints="/nowhere", cache="")
+    again = Conductor(Spec.model_validate(saddle_spec(trials=2)), record, places)
+    stream = io.StringIO()
+    again.observe(Progress(again, stream))
+    while assignment := again.next():
+        again.turn(assignment.identity, turn(40, 5.0, finished=True))
+    lines = [line for line in stream.getvalue().splitlines() if "one_timescale #1" in line]
+    assert len(lines) == 1
+    assert "score 5, complete; best of one_timescale 3 (#0)" in lines[0]
