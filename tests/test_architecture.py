@@ -7,6 +7,7 @@ Two leaves that do not know each other (search_spaces, trainables) and one root 
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,8 +50,13 @@ def sources() -> dict[str, Path]:
     return {module_name(path): path for path in paths}
 
 
-def imported_names(code: str) -> Iterator[str]:
-    """Yields every dotted name that code imports, ``from p import n`` as ``p.n``, at any depth."""
+@functools.cache
+def imported_names(code: str) -> tuple[str, ...]:
+    """Every dotted name that code imports, ``from p import n`` as ``p.n``, at any depth."""
+    return tuple(_imported_names(code))
+
+
+def _imported_names(code: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -112,7 +112,9 @@ def ended_counts(record: Ledger, spec: Spec) -> dict[str, Counter[str]]:
     }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))]
+)
 def test_cut_off_anywhere_again_and_again_it_runs_exactly_its_budget(
     record: Ledger, places: Places, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

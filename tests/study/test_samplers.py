@@ -15,7 +15,15 @@ from study.spec import Spec, Stopping
 from study.trial_record import Outcome
 from trainables.protocol import Measurement
 
-SAMPLERS = ("tpe", "gp", "cmaes", "random", "qmc", "grid")
+SAMPLERS = (
+    "tpe",
+    # Seconds of imports.
+    pytest.param("gp", marks=pytest.mark.slow),
+    pytest.param("cmaes", marks=pytest.mark.slow),
+    "random",
+    "qmc",
+    "grid",
+)
 ARM = "two_timescale"
 GRID = {"b": [1e-4, 1e-3], "a": [1e-4, 1e-3], "d_steps": [1, 2]}
 
