@@ -6,8 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 FAST := not slow and not cluster and not faults and not browser and not gpu
-# Fault and cluster tests have commands of their own until each was seen green in one run of them all.
-HEAVY := (slow or browser) and not gpu and not faults and not cluster
+SLOW := (slow or browser) and not gpu and not faults and not cluster
 
 .PHONY: help quickstart setup format lint test faults cluster clean
 .DEFAULT_GOAL := help
@@ -29,19 +28,22 @@ lint: $(VENV)/.installed-dev  ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# The quick tests run first, so that a plain mistake is known within two minutes. Both runs, their
-# child processes and the workers of their Ray clusters add to one measurement of coverage.
+# The quick tests run first, so that a plain mistake is known within two minutes. Both measured runs, their
+# child processes and the workers of their Ray clusters add to one measurement of coverage; what is
+# killed with SIGKILL, as in the tests after them, measures nothing.
 test: lint  ## every check and every test that needs no GPU, and the coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "$(FAST)"
-	$(BIN)/coverage run -m pytest -m "$(HEAVY)"
+	$(BIN)/coverage run -m pytest -m "$(SLOW)"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
+	$(MAKE) faults
+	$(MAKE) cluster
 
-faults: $(VENV)/.installed-dev  ## kill real processes under running studies
+faults: $(VENV)/.installed-dev  ## only the tests that kill real processes under running studies
 	$(BIN)/pytest -m "faults and not gpu"
 
-cluster: $(VENV)/.installed-dev  ## bring up a Ray cluster on network namespaces and kill its hosts
+cluster: $(VENV)/.installed-dev  ## only the tests on a Ray cluster of network namespaces, whose hosts are killed
 	$(BIN)/pytest -m "cluster and not gpu"
 
 clean:  ## remove what the tools left behind; .venv and studies stay
