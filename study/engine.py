@@ -12,6 +12,7 @@ import logging
 import os
 import pickle
 import secrets
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -56,6 +57,8 @@ LOOPBACK = "127.0.0.1"
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's variable that, set to 0, keeps a cluster on the loopback address. It does so by itself on Windows and
 macOS; on Linux it would otherwise listen on every address of the machine."""
+START_ATTEMPTS = 3
+CONNECT_SECONDS = 20.0
 SESSION_TRIALS = 500
 OBJECT_STORE_BYTES = 128 * 1024**2
 """Trials pass nothing but small results through the object store; their data are memory-mapped files."""
@@ -72,32 +75,53 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
         resources: What the embedded engine may use.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
-    if address is None:
-        _stay_on_loopback()
-        ray.init(
-            address="local",
-            num_cpus=resources.cpus or len(os.sched_getaffinity(0)),
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address=LOOPBACK,
-        )
-    else:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"--address {address}: no Ray cluster answers there ({str(error).splitlines()[0]}); check "
-                "the address and RAY_AUTH_MODE"
-            ) from error
     try:
+        if address is None:
+            _stay_on_loopback()
+            _start(resources.cpus or len(os.sched_getaffinity(0)))
+        else:
+            _connect(address)
         yield
     finally:
         ray.shutdown()
         if address is None:
-            del os.environ[LOOPBACK_ONLY]
+            os.environ.pop(LOOPBACK_ONLY, None)
             ray_constants.ENABLE_RAY_CLUSTER = True
+
+
+def _connect(address: str) -> None:
+    try:
+        if address != "auto":
+            # Ray itself would try for many minutes.
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"--address {address}: no Ray cluster answers there ({str(error).splitlines()[0]}); check "
+            "the address and RAY_AUTH_MODE"
+        ) from error
+
+
+def _start(cpus: int) -> None:
+    """Starts the embedded engine; a machine too busy for Ray's fixed limit of 30 s gets more time."""
+    for attempts_left in reversed(range(START_ATTEMPTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _node_ip_address=LOOPBACK,
+            )
+        except Exception as error:  # Ray raises no class of its own here
+            if "timed out during startup" not in str(error) or not attempts_left:
+                raise
+            logger.warning("Ray did not start within its 30 s; trying again.")
+        else:
+            return
 
 
 def _stay_on_loopback() -> None:

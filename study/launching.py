@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -58,12 +59,23 @@ class Options:
         address: A running Ray cluster (``auto``, ``host:port``), or the job server of one
             (``http://head:8265``); None: the embedded engine.
         modules: Folders of packages that go with a submitted job.
+
+    Raises:
+        UserError: The address has none of these forms.
     """
 
     home: str | None = None
     places: Mapping[str, str | None] | None = None
     address: str | None = None
     modules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = self.address in (None, "auto") or self.submits
+        if not known and not re.fullmatch(r"[^/]+:[0-9]{1,5}", str(self.address)):
+            raise UserError(
+                f"--address {self.address}: write auto, host:port of the cluster's head, or "
+                "http://host:8265 to submit the study as a job"
+            )
 
     @property
     def submits(self) -> bool:

@@ -83,6 +83,12 @@ def test_bad_specs_are_one_sentence(ttur: Line) -> None:
     assert "--set 'steps'" in ttur.refused(*dry, "--set", "steps")
 
 
+@pytest.mark.parametrize("address", ["ray://head:10001", "head", ""])
+def test_an_address_has_one_of_three_forms(ttur: Line, address: str) -> None:
+    said = ttur.refused("launch", "saddle", "--address", address)
+    assert f"--address {address}: write auto, host:port" in said
+
+
 @pytest.mark.parametrize("verb", ["resume", "status", "stop", "sync"])
 def test_a_study_that_is_not_there_is_bad_input(ttur: Line, verb: str) -> None:
     assert "nothing is no study in this record (it has none)" in ttur.refused(verb, "nothing")

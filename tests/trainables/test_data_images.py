@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from support_data import real_data
 
 from trainables.data.errors import DataError
 from trainables.data.images import ImageData, load_images, prepare_images
@@ -91,10 +91,7 @@ def test_concatenated_jpeg_files(tmp_path: Path) -> None:
 
 
 def test_concatenated_jpeg_files_of_real_images(tmp_path: Path) -> None:
-    root = os.environ.get("TTUR_TEST_DATA", str(Path(__file__).parents[3] / "shared" / "data"))
-    path = Path(root) / "cifar10_test_jpeg.npz"
-    if not path.is_file():
-        pytest.skip(f"no {path.name}: set TTUR_TEST_DATA to the folder that has it")
+    path = real_data("cifar10_test_jpeg.npz")
     data = load(tmp_path, name="array", path=str(path), limit=300)
     with np.load(path) as file:
         content, offsets = file["jpeg"], file["offsets"]

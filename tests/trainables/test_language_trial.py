@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from support_data import real_data
 from torch import Tensor
 
 from trainables.gan.regularisers import gradient_penalty
@@ -286,10 +286,7 @@ def test_the_score_name_states_the_protocol(folder: Path) -> None:
 
 
 def real_text() -> TextSettings:
-    root = Path(os.environ.get("TTUR_TEST_DATA", Path(__file__).parents[2] / ".." / "shared/data"))
-    path = root / "text_news_lines.txt.gz"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
+    path = real_data("text_news_lines.txt.gz")
     return TextSettings(path=str(path), line_length=16, vocabulary=48)
 
 
