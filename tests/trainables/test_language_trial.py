@@ -300,3 +300,30 @@ def test_news_lines_score_as_real_and_shuffled_ones_do_not(tmp_path: Path) -> No
     assert real.value == pytest.approx(scorer.floors[3].value, abs=5 * scorer.floors[3].noise)
     assert shuffled.value > real.value + 0.3
     assert shuffled.metrics["jsd1"] < 0.05
+
+
+@pytest.mark.slow
+def test_a_small_network_learns_news_lines(tmp_path: Path) -> None:
+    """With the settings of the recipe for CPUs; chance is 1, the floor of real lines about 0.3."""
+    settings = {
+        "kind": "language",
+        "data": {"path": str(real_data("text_news_lines.txt.gz")), "line_length": 16},
+        "networks": {"width": 64, "blocks": 1},
+        "loss": "non_saturating",
+        "regulariser": {"r1": 1.0},
+        "optimiser": {"beta1": 0.0, "beta2": 0.99},
+        "ema": 0.98,
+        "batch_size": 32,
+        "steps": 400,
+        "evaluate_every": 100,
+    }
+    trial = build_trial(
+        settings, Parameters(b=1e-3, a=1e-3, d_steps=1), Context(seed=0, cache=str(tmp_path))
+    )
+    measured = []
+    while not trial.finished:
+        result = trial.advance()
+        assert isinstance(result, Measurement)
+        measured.append(result)
+    assert measured[-1].score < measured[0].score - 0.03
+    assert measured[-1].metrics["jsd2"] < 0.75 * measured[0].metrics["jsd2"]
