@@ -194,12 +194,18 @@ class GanGame:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Moves the average towards G's weights; batch norm's running statistics are copied."""
+        """Moves the average towards G: its weights, and batch norm's running statistics with them.
+
+        Statistics of the present G under weights that lag behind it would not be those of any network.
+        """
         weight = 1 - self._settings.ema
         averages = list[Tensor](self.sampled.parameters())
         torch._foreach_lerp_(averages, list[Tensor](self.generator.parameters()), weight)
         for average, buffer in zip(self.sampled.buffers(), self.generator.buffers(), strict=True):
-            average.copy_(buffer)
+            if average.is_floating_point():
+                average.lerp_(buffer, weight)
+            else:
+                average.copy_(buffer)
 
 
 def _require_own_scores(discriminator: nn.Module, settings: AdversarialSettings) -> None:
