@@ -79,3 +79,12 @@ def test_what_is_known_before_the_files_are_there() -> None:
 def test_schema_allows_the_bare_string() -> None:
     schema = DataSettings.model_json_schema()
     assert {"type": "string"} in schema["anyOf"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("a.npy", "array"), ("b/c.NPZ", "array"), ("./faces", "folder"), ("d", "folder")],
+)
+def test_a_path_says_what_data_it_is(path: str, name: str) -> None:
+    assert DataSettings.model_validate({"path": path, "flip": True}).name == name
+    assert DataSettings.model_validate({"path": path, "name": "svhn"}).name == "svhn"

@@ -53,8 +53,15 @@ KNOWN: dict[str, KnownData] = {
 }
 
 
+def _is_array(path: str) -> bool:
+    return PurePath(path).suffix.lower() in (".npy", ".npz")
+
+
 class DataSettings(Settings):
-    """A set of images. A bare string is a name (``digits``) or a path (``./faces``, ``set.npz``)."""
+    """A set of images. A bare string is a name (``digits``) or a path (``./faces``, ``set.npz``).
+
+    With a path the name may be left out: it is ``array`` for .npy and .npz, else ``folder``.
+    """
 
     name: DataName = Field(
         description="A known data set, or `folder` (images in `path`, sub-folders included), or "
@@ -104,13 +111,12 @@ class DataSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if PurePath(value).suffix.lower() in (".npy", ".npz"):
-            return {"name": "array", "path": value}
-        if "/" in value or "\\" in value:
-            return {"name": "folder", "path": value}
-        return {"name": value}
+        if isinstance(value, str):
+            is_name = not _is_array(value) and "/" not in value and "\\" not in value
+            value = {"name": value} if is_name else {"path": value}
+        if isinstance(value, dict) and isinstance(value.get("path"), str):
+            return {"name": "array" if _is_array(value["path"]) else "folder", **value}
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
