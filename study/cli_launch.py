@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from study.spec import Spec
 
 
+MANY = 2000
+"""Trials whose comparison takes seconds to read: it is not shown again when nothing was run."""
+
+
 def read(what: str, assignments: tuple[str, ...], name: str | None) -> Spec:
     """Reads the spec that a command line describes."""
     from study.api import read_spec
@@ -74,6 +78,10 @@ def _submit(spec: Spec, options: Options) -> None:
     )
 
 
+def _trials(result: LaunchResult) -> int:
+    return sum(sum(counts.values()) for counts in result.counts.values())
+
+
 def _conclude(result: LaunchResult) -> None:
     from study.comparison import compare as compare_rows
     from study.mlflow_store import TrackingError
@@ -84,8 +92,9 @@ def _conclude(result: LaunchResult) -> None:
     if not result.ran:
         click.echo(f"{name} is finished already: every arm has its budget; nothing was run.")
     try:
-        rows = trials(name, tracking_uri=result.places.tracking)
-        click.echo(comparison_table(compare_rows(name, rows)))
+        if result.ran or _trials(result) <= MANY:
+            rows = trials(name, tracking_uri=result.places.tracking)
+            click.echo(comparison_table(compare_rows(name, rows)))
     except (TrackingError, StudyNotFound) as error:
         click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
     if result.unpublished:

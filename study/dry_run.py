@@ -53,7 +53,7 @@ def _asked(spec: Spec, record: str) -> dict[str, int]:
         if data is None:
             return {}
         old = parse_spec(data)
-        asked = {name: len(ledger.arm(spec.name, name).entries()) for name in old.arms}
+        asked = {name: ledger.counts(spec.name, name).asked for name in old.arms}
         check_continues(old, spec, asked)
         return asked
     finally:

@@ -17,9 +17,9 @@ from study.conductor import Conductor, Observer
 from study.errors import Interrupted, StudyBusy, UserError
 from study.home import Home, Places
 from study.lease import Lease
-from study.ledger import Ledger
+from study.ledger import Counts, Ledger
 from study.publishing import CLOSE_SECONDS, Publishing
-from study.spec import Spec
+from study.spec import Arm, Spec
 from study.spec_file import parse_spec
 from study.trial_record import Outcome
 
@@ -115,8 +115,12 @@ def launch(
         lease = Lease(ledger.engine, spec.name)
         lease.acquire(stop.lost, lambda: stop("ttur stop asked for it"))
         stack.callback(lease.release)
-        _store(ledger, spec)
+        changed = _store(ledger, spec)
         home.remember(spec.name, places)
+        counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
+        if not changed and all(_done(spec.arms[name], counts[name]) for name in spec.arms):
+            ended = {name: dict(count.ended) for name, count in counts.items()}
+            return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
         conductor = Conductor(spec, ledger, places)
         publishing = Publishing(spec, places, conductor)
         conductor.observe(publishing, *([observe(conductor)] if observe else []))
@@ -299,15 +303,24 @@ def check_prepared(spec: Spec, places: Places) -> None:
         )
 
 
-def _store(ledger: Ledger, spec: Spec) -> None:
+def _done(arm: Arm, counts: Counts) -> bool:
+    """Whether an arm's budget is used up, and all of it published."""
+    ended = sum(counts.ended.values())
+    return ended == counts.asked >= arm.trials and not counts.unpublished
+
+
+def _store(ledger: Ledger, spec: Spec) -> bool:
+    """Stores the spec if it is not the one that is stored; returns whether it was not."""
     data = ledger.stored_spec(spec.name)
     if data is not None:
         old = parse_spec(data)
-        asked = {name: len(ledger.arm(spec.name, name).entries()) for name in old.arms}
+        asked = {name: ledger.counts(spec.name, name).asked for name in old.arms}
         check_continues(old, spec, asked)
     new = spec.model_dump(mode="json")
-    if new != data:
-        ledger.store_spec(spec.name, new)
+    if new == data:
+        return False
+    ledger.store_spec(spec.name, new)
+    return True
 
 
 def _ended(conductor: Conductor) -> int:

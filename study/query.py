@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from study import mlflow_store as words
@@ -10,8 +12,14 @@ from study.trial_record import Outcome
 from study.trial_row import TrialRow, ranked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+
+_SAMPLE = 200
+"""Runs looked at to find out how low the best ones are."""
 
 
 class StudyNotFound(ValueError):
@@ -36,15 +44,7 @@ def trials(study: str, *, tracking_uri: str) -> list[TrialRow]:
             found = list(words.runs(store, _experiment_id(store, study), condition))
     except words.failures() as error:
         raise words.unreadable(tracking_uri, error) from None
-    # A run without b was made this instant and not filled yet.
-    rows = [_row(run) for run in found if words.LEARNING_RATE_D in run.data.metrics]
-    # A trial has one run. Should a crash have left a second one, the one with more to show counts.
-    unique: dict[tuple[str, int], TrialRow] = {}
-    for row in rows:
-        key = (row.arm, row.number)
-        if key not in unique or _completeness(row) > _completeness(unique[key]):
-            unique[key] = row
-    return [unique[key] for key in sorted(unique)]
+    return _unique(found)
 
 
 def best(
@@ -68,6 +68,8 @@ def best(
     """
     if top is not None and top < 1:
         raise ValueError(f"top is {top}; it must be at least 1")
+    if top is not None and len(first := _first(study, arm, top, tracking_uri)) == top:
+        return first
     rows = trials(study, tracking_uri=tracking_uri)
     if arm is not None:
         arms = sorted({row.arm for row in rows})
@@ -76,6 +78,34 @@ def best(
             raise ValueError(f"arm is {arm!r}, but study {study!r} has the arms: {known}")
         rows = [row for row in rows if row.arm == arm]
     return ranked(rows)[:top]
+
+
+def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[TrialRow]:
+    """The best trials without reading all of them; maybe fewer than ``top``.
+
+    MLflow takes seconds to sort thousands of runs by a metric, but little to leave out those above a
+    bound. So a page of runs gives a bound, the next one of runs below it a lower one, until a page
+    holds all that are left.
+    """
+    store = open_store(tracking_uri, study)
+    condition = f"tags.{words.KIND} = '{words.KIND_TRIAL}'"
+    if arm is not None:
+        condition += f" and tags.{words.ARM} = '{words.quoted(arm)}'"
+    bound, page = math.inf, min(words.PAGE, max(_SAMPLE, 4 * top))
+    try:
+        experiment = _experiment_id(store, study)
+        while True:
+            # Decimal: the exact value, without an exponent, which MLflow's filters do not know.
+            below = (
+                f" and metrics.{words.BEST_SCORE} <= {Decimal(bound):f}" if bound < math.inf else ""
+            )
+            found = store.search_runs([experiment], condition + below, max_results=page)
+            rows = ranked(_unique(found))
+            if not found.token or len(rows) < top or rows[top - 1].objective >= bound:
+                return rows[:top] if not found.token else []
+            bound = rows[top - 1].objective
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
 
 
 def histories(rows: list[TrialRow], *, tracking_uri: str) -> dict[str, list[tuple[int, float]]]:
@@ -111,6 +141,19 @@ def open_store(tracking_uri: str, study: str) -> MlflowClient:
         return words.client(tracking_uri)
     except words.failures() as error:
         raise words.unreadable(tracking_uri, error) from None
+
+
+def _unique(runs: Iterable[Run]) -> list[TrialRow]:
+    """Runs as rows in the order of arm and number, each trial once."""
+    # A run without b was made this instant and not filled yet.
+    rows = [_row(run) for run in runs if words.LEARNING_RATE_D in run.data.metrics]
+    # A trial has one run. Should a crash have left a second one, the one with more to show counts.
+    unique: dict[tuple[str, int], TrialRow] = {}
+    for row in rows:
+        key = (row.arm, row.number)
+        if key not in unique or _completeness(row) > _completeness(unique[key]):
+            unique[key] = row
+    return [unique[key] for key in sorted(unique)]
 
 
 def _experiment_id(store: MlflowClient, study: str) -> str:

@@ -78,19 +78,17 @@ def _status(ledger: Ledger, study: str) -> StudyStatus:
     arms = {}
     # Not parsed as a spec: that would import a search space of the user's own, and looking is no launch.
     for name, arm in data["arms"].items():
-        found = ArmStatus(budget=arm["trials"])
-        for entry in ledger.arm(study, name).entries():
-            match entry.outcome:
-                case None if driven:
-                    found.running += 1
-                case None:
-                    found.interrupted += 1
-                case Outcome.DIVERGED:
-                    found.diverged += 1
-                case Outcome.FAILED:
-                    found.failed += 1
-                case _:
-                    found.complete += 1
+        counts = ledger.counts(study, name)
+        going = counts.asked - sum(counts.ended.values())
+        diverged, failed = counts.ended[Outcome.DIVERGED], counts.ended[Outcome.FAILED]
+        found = ArmStatus(
+            budget=arm["trials"],
+            complete=sum(counts.ended.values()) - diverged - failed,
+            diverged=diverged,
+            failed=failed,
+            running=going if driven else 0,
+            interrupted=0 if driven else going,
+        )
         arms[name] = found
     ended = all(a.complete + a.diverged + a.failed >= a.budget for a in arms.values())
     state: Literal["running", "interrupted", "finished"] = "finished" if ended else "interrupted"

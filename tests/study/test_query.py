@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -68,6 +69,30 @@ def test_best_lists_what_ended_with_a_score_best_first(uri: str, tmp_path: Path)
     top = query.best("study", arm="two_timescale", top=1, tracking_uri=uri)
     assert [(r.arm, r.number) for r in top] == [("two_timescale", 1)]
     assert len(query.trials("study", tracking_uri=uri)) == 7
+
+
+def test_the_best_few_are_those_of_the_whole_list(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(0)
+    scores = [1e-7 * chance.randrange(1, 9) for _ in range(20)] + [1e9]
+    arms = ("one_timescale", "two_timescale")
+    outcomes = (Outcome.COMPLETE, Outcome.COMPLETE, Outcome.FAILED, None)
+    publish(
+        uri,
+        tmp_path,
+        *(
+            record(chance.choice(arms), n, scores=[score], outcome=chance.choice(outcomes))
+            for n, score in enumerate(scores)
+        ),
+        record(number=50, outcome=Outcome.DIVERGED),
+    )
+    for arm in (None, *arms):
+        whole = query.best("study", arm=arm, tracking_uri=uri)
+        for sample in (1, 3, 200):
+            monkeypatch.setattr(query, "_SAMPLE", sample)
+            for top in (1, 2, 4, 30):
+                assert query.best("study", arm=arm, top=top, tracking_uri=uri) == whole[:top]
 
 
 def test_bad_questions_are_refused_in_one_sentence(uri: str, tmp_path: Path) -> None:
