@@ -19,7 +19,7 @@ from study.home import Home, Places
 from study.lease import Lease
 from study.ledger import Counts, Ledger
 from study.publishing import CLOSE_SECONDS, Publishing
-from study.spec import Arm, Spec
+from study.spec import Spec
 from study.spec_file import parse_spec
 from study.trial_record import Outcome
 
@@ -118,7 +118,7 @@ def launch(
         changed = _store(ledger, spec)
         home.remember(spec.name, places)
         counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
-        if not changed and all(_done(spec.arms[name], counts[name]) for name in spec.arms):
+        if not changed and _nothing_to_do(spec, ledger, counts):
             ended = {name: dict(count.ended) for name, count in counts.items()}
             return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
         conductor = Conductor(spec, ledger, places)
@@ -137,7 +137,8 @@ def launch(
                     raise
                 # A SIGTERM to the whole process group takes the embedded engine along.
                 logger.warning("the engine ended before the trials were checkpointed: %s", error)
-        unpublished = publishing.close(2.0 if conductor.stopping else CLOSE_SECONDS)
+        seconds = 2.0 if conductor.stopping else CLOSE_SECONDS
+        unpublished = _close(publishing, conductor, ledger, seconds)
         stop.check_lease(spec.name)
     result = LaunchResult(
         study=spec.name,
@@ -244,8 +245,9 @@ def sync(name: str, options: Options = Options()) -> int:
         lease = Lease(ledger.engine, name)
         lease.acquire(lambda: None, lambda: None)
         stack.callback(lease.release)
-        publishing = Publishing(spec, places, Conductor(spec, ledger, places), everything=True)
-        return publishing.close()
+        conductor = Conductor(spec, ledger, places)
+        publishing = Publishing(spec, places, conductor, everything=True)
+        return _close(publishing, conductor, ledger, CLOSE_SECONDS)
 
 
 class _Stop:
@@ -303,10 +305,25 @@ def check_prepared(spec: Spec, places: Places) -> None:
         )
 
 
-def _done(arm: Arm, counts: Counts) -> bool:
-    """Whether an arm's budget is used up, and all of it published."""
-    ended = sum(counts.ended.values())
-    return ended == counts.asked >= arm.trials and not counts.unpublished
+def _nothing_to_do(spec: Spec, ledger: Ledger, counts: Mapping[str, Counts]) -> bool:
+    """Whether every budget is used up and everything published, told without reading the trials."""
+    return ledger.shown(spec.name) == _budgets(spec) and all(
+        sum(counts[name].ended.values()) == counts[name].asked >= arm.trials
+        and not counts[name].unpublished
+        for name, arm in spec.arms.items()
+    )
+
+
+def _budgets(spec: Spec) -> dict[str, int]:
+    return {name: arm.trials for name, arm in spec.arms.items()}
+
+
+def _close(publishing: Publishing, conductor: Conductor, ledger: Ledger, seconds: float) -> int:
+    """Publishes what is left; returns how many runs are not up to date."""
+    unpublished = publishing.close(seconds)
+    if not unpublished and all(arm.finished for arm in conductor.arms.values()):
+        ledger.keep_shown(conductor.spec.name, _budgets(conductor.spec))
+    return unpublished
 
 
 def _store(ledger: Ledger, spec: Spec) -> bool:

@@ -23,6 +23,8 @@ from support_study import (
     wait_until,
 )
 
+from study.ledger import Ledger
+
 pytestmark = pytest.mark.slow
 
 
@@ -82,6 +84,15 @@ def test_a_study_runs_to_its_budget_and_is_left_alone_when_finished(place: Place
     before = everything(place, "little")
     assert "finished already" in place.ttur("launch", str(spec))
     assert "finished already" in place.ttur("resume", "little")
+    assert everything(place, "little") == before
+
+    # As if the driver had been killed between its last trial and the end of its arms' runs.
+    record = Ledger(place.record)
+    record.keep_shown("little", {})
+    record.close()
+    for arm in place.runs("little", "arm"):
+        place.store().update_run(arm.info.run_id, status="RUNNING")
+    assert "finished already" in place.ttur("launch", str(spec))
     assert everything(place, "little") == before
 
 
