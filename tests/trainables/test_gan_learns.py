@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from support_data import real_data
 
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Measurement, Parameters
@@ -55,3 +56,26 @@ def test_the_rates_decide_what_dcgan_learns(tmp_path: Path) -> None:
 def test_wgan_gp_learns(tmp_path: Path) -> None:
     found = scores(WGAN_GP, tmp_path, b=1e-3, a=1e-3, d_steps=2)
     assert min(found) < 0.5 * found[0]
+
+
+def test_dcgan_learns_small_colour_images(tmp_path: Path) -> None:
+    """CIFAR-10 at 16x16 with the settings of the recipe for CPUs."""
+    pytest.importorskip("efficientnet_lite_pytorch", reason="needs the extra efficientnet")
+    path = str(real_data("cifar10_train_jpeg.npz"))
+    found = scores(
+        {
+            "data": {"path": path, "limit": 2000, "size": 16},
+            "networks": {"name": "dcgan", "width": 16},
+            "generator_latents": "same",
+            "ema": 0.98,
+            "batch_size": 32,
+            "steps": 300,
+            "evaluate_every": 100,
+            "score": {"extractor": "efficientnet_lite0", "samples": 1000},
+        },
+        tmp_path,
+        b=5e-4,
+        a=5e-4,
+        d_steps=2,
+    )
+    assert found[0] > found[1] > found[2]
