@@ -95,3 +95,22 @@ def without_clocks(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return str(value.dtype), tuple(value.shape), value.detach().cpu().numpy().tobytes()
     return value
+
+
+def game_trial(
+    kind: str, a: float, b: float, *, d_steps: int = 1, seed: int = 0, **settings: Any
+) -> Any:
+    """A trial of an analytic game."""
+    return build_trial(
+        {"kind": kind, **settings}, Parameters(a=a, b=b, d_steps=d_steps), Context(seed=seed)
+    )
+
+
+def measurements(trial: Any) -> list[Measurement]:
+    """Plays a trial to its end; it must not diverge."""
+    results = []
+    while not trial.finished:
+        result = trial.advance()
+        assert isinstance(result, Measurement)
+        results.append(result)
+    return results

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import minimize_scalar
+from support_trials import game_trial, measurements
 
 from trainables.games.heavy_ball import FLAT, SHARP, height, slope
-from trainables.kinds import build_trial
-from trainables.protocol import Context, Measurement, Parameters, Trial
+from trainables.protocol import Measurement
 
-
-def ball(a: float, b: float, *, d_steps: int = 1, seed: int = 0, **settings: Any) -> Trial:
-    data = {"kind": "heavy_ball", **settings}
-    return build_trial(data, Parameters(a=a, b=b, d_steps=d_steps), Context(seed=seed))
-
-
-def play(trial: Trial) -> list[Measurement]:
-    results = []
-    while not trial.finished:
-        result = trial.advance()
-        assert isinstance(result, Measurement)
-        results.append(result)
-    return results
+ball = partial(game_trial, "heavy_ball")
 
 
 def test_the_landscape_has_a_sharp_and_a_deeper_flat_minimum() -> None:
@@ -71,7 +60,7 @@ def test_the_iterates_follow_the_differential_equation(memory: str, r: float, ta
     solved = solve_ivp(
         field, (begin, times[-1]), [-1.5, speed], t_eval=times, rtol=1e-9, atol=1e-11
     )
-    path = [result.metrics["theta"] for result in play(trial)]
+    path = [result.metrics["theta"] for result in measurements(trial)]
     assert path == pytest.approx(list(solved.y[0]), abs=0.01)
     assert max(path) - min(path) > 0.5
 
@@ -79,25 +68,25 @@ def test_the_iterates_follow_the_differential_equation(memory: str, r: float, ta
 @pytest.mark.parametrize("seed", range(4))
 def test_the_ball_settles_in_the_flat_minimum_and_gradient_descent_in_the_sharp(seed: int) -> None:
     common: dict[str, Any] = {"noise": 0.1, "seed": seed}
-    rolled = play(ball(0.05, 0.05 * 0.2, **common))[-1]
-    slid = play(ball(0.05, 0.05 * 0.2, method="gradient_descent", **common))[-1]
+    rolled = measurements(ball(0.05, 0.05 * 0.2, **common))[-1]
+    slid = measurements(ball(0.05, 0.05 * 0.2, method="gradient_descent", **common))[-1]
     assert rolled.metrics["theta"] == pytest.approx(FLAT, abs=0.15)
     assert slid.metrics["theta"] == pytest.approx(SHARP, abs=0.15)
     assert rolled.score < 0.1 < slid.score
 
 
 def test_polynomial_memory_settles_in_the_flat_minimum_too() -> None:
-    rolled = play(ball(0.05, 0.05 * 3.0, memory="polynomial"))[-1]
+    rolled = measurements(ball(0.05, 0.05 * 3.0, memory="polynomial"))[-1]
     assert rolled.metrics["theta"] == pytest.approx(FLAT, abs=0.05)
 
 
 def test_a_ball_without_weight_stays_in_the_sharp_minimum() -> None:
-    light = play(ball(0.01, 0.01 * 5.0))[-1]
+    light = measurements(ball(0.01, 0.01 * 5.0))[-1]
     assert light.metrics["theta"] == pytest.approx(SHARP, abs=1e-3)
 
 
 def test_d_steps_are_velocity_updates_at_one_place() -> None:
-    twice = play(ball(0.01, 0.002, d_steps=2, steps=1, evaluate_every=1))[-1]
+    twice = measurements(ball(0.01, 0.002, d_steps=2, steps=1, evaluate_every=1))[-1]
     expected = 0.002 * slope(-1.5) * (1 + (1 - 0.002))
     assert twice.metrics["velocity"] == pytest.approx(expected, rel=1e-12)
     assert twice.metrics["theta"] == -1.5
@@ -106,7 +95,7 @@ def test_d_steps_are_velocity_updates_at_one_place() -> None:
 @pytest.mark.parametrize("ratio", [0.2, 0.5])
 def test_a_ball_that_never_slows_down_is_scored_like_any_other(ratio: float) -> None:
     """With polynomial memory and b / a <= 0.5 it swings wider and wider about the flat minimum."""
-    results = play(ball(0.01, 0.01 * ratio, memory="polynomial"))
+    results = measurements(ball(0.01, 0.01 * ratio, memory="polynomial"))
     early, late = results[: len(results) // 2], results[len(results) // 2 :]
     assert max(result.score for result in late) > max(result.score for result in early)
     assert results[-1].score > 1
@@ -115,10 +104,10 @@ def test_a_ball_that_never_slows_down_is_scored_like_any_other(ratio: float) -> 
 @pytest.mark.parametrize("memory", ["exponential", "polynomial"])
 def test_continuing_from_a_checkpoint_is_the_same_computation(memory: str) -> None:
     settings: dict[str, Any] = {"memory": memory, "noise": 0.3, "d_steps": 2, "steps": 900}
-    whole = [(r.step, r.score, r.metrics) for r in play(ball(0.02, 0.03, **settings))]
+    whole = [(r.step, r.score, r.metrics) for r in measurements(ball(0.02, 0.03, **settings))]
     first = ball(0.02, 0.03, **settings)
     begun = [first.advance(), first.advance()]
     second = ball(0.02, 0.03, **settings)
     second.load(first.save())
-    results = [r for r in begun if isinstance(r, Measurement)] + play(second)
+    results = [r for r in begun if isinstance(r, Measurement)] + measurements(second)
     assert [(r.step, r.score, r.metrics) for r in results] == whole

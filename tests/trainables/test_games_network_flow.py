@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import LinearConstraint, minimize
+from support_trials import game_trial, measurements
 
 from trainables.games.network_flow import OPTIMUM, ROUTES
-from trainables.kinds import build_trial
-from trainables.protocol import Context, Measurement, Parameters, Trial
+from trainables.protocol import Measurement
 
 ONE_SCALE: dict[str, Any] = {"a": 0.02, "b": 0.02}
 TWO_SCALES: dict[str, Any] = {
@@ -21,18 +22,7 @@ TWO_SCALES: dict[str, Any] = {
 }
 
 
-def flow(a: float, b: float, *, d_steps: int = 1, seed: int = 0, **settings: Any) -> Trial:
-    data = {"kind": "network_flow", **settings}
-    return build_trial(data, Parameters(a=a, b=b, d_steps=d_steps), Context(seed=seed))
-
-
-def play(trial: Trial) -> list[Measurement]:
-    results = []
-    while not trial.finished:
-        result = trial.advance()
-        assert isinstance(result, Measurement)
-        results.append(result)
-    return results
+flow = partial(game_trial, "network_flow")
 
 
 def test_the_stated_optimum_solves_the_problem() -> None:
@@ -58,21 +48,24 @@ def test_small_steps_without_noise_follow_the_ode(a: float, b: float, d_steps: i
     steps = 4000
     solved = solve_ivp(field, (0, steps), start, rtol=1e-9, atol=1e-11).y[:, -1]
     trial = flow(a, b, d_steps=d_steps, noise=0.0, steps=steps, start_rate=0.3, start_price=1.0)
-    play(trial)
+    measurements(trial)
     assert trial.save()["point"] == pytest.approx(list(solved), abs=2e-3)
     assert np.linalg.norm(solved - start) > 0.05
 
 
 @pytest.mark.parametrize("rates", [ONE_SCALE, TWO_SCALES])
 def test_without_noise_it_arrives(rates: dict[str, Any]) -> None:
-    assert play(flow(**rates, noise=0.0, steps=8000))[-1].metrics["distance"] < 0.02
+    assert measurements(flow(**rates, noise=0.0, steps=8000))[-1].metrics["distance"] < 0.02
 
 
 def test_one_time_scale_revisits_a_neighbourhood_that_grows_with_the_noise() -> None:
-    radii = [play(flow(**ONE_SCALE, noise=s, seed=1))[-1].score for s in (0.1, 0.3, 1.0, 3.0)]
+    radii = [
+        measurements(flow(**ONE_SCALE, noise=s, seed=1))[-1].score for s in (0.1, 0.3, 1.0, 3.0)
+    ]
     assert radii[1:] == pytest.approx([3 * radii[0], 10 * radii[0], 30 * radii[0]], rel=0.4)
     distances = [
-        r.metrics["distance"] for r in play(flow(**ONE_SCALE, evaluate_every=1, seed=2))[1000:]
+        r.metrics["distance"]
+        for r in measurements(flow(**ONE_SCALE, evaluate_every=1, seed=2))[1000:]
     ]
     inside = np.asarray(distances) < np.median(distances)
     returns = int((np.diff(inside.astype(int)) == 1).sum())
@@ -81,9 +74,12 @@ def test_one_time_scale_revisits_a_neighbourhood_that_grows_with_the_noise() -> 
 
 @pytest.mark.slow
 def test_two_time_scales_settle_under_the_same_noise() -> None:
-    one = [play(flow(**ONE_SCALE, seed=seed))[-1].score for seed in range(4)]
+    one = [measurements(flow(**ONE_SCALE, seed=seed))[-1].score for seed in range(4)]
     two = [
-        [r.score for r in play(flow(**TWO_SCALES, seed=seed, steps=12000, evaluate_every=4000))]
+        [
+            r.score
+            for r in measurements(flow(**TWO_SCALES, seed=seed, steps=12000, evaluate_every=4000))
+        ]
         for seed in range(4)
     ]
     early, _, late = np.median(two, axis=0)
@@ -102,11 +98,11 @@ def test_rates_and_prices_stay_in_their_ranges_under_large_errors() -> None:
 
 def test_continuing_from_a_checkpoint_is_the_same_computation() -> None:
     settings: dict[str, Any] = {**TWO_SCALES, "d_steps": 2, "steps": 600, "evaluate_every": 150}
-    whole = [(r.step, r.score, r.metrics) for r in play(flow(**settings))]
+    whole = [(r.step, r.score, r.metrics) for r in measurements(flow(**settings))]
     first = flow(**settings)
     answers = iter([False, False, True])
     begun = [first.advance(), first.advance(), first.advance(lambda: next(answers))]
     second = flow(**settings)
     second.load(first.save())
-    results = [r for r in begun if isinstance(r, Measurement)] + play(second)
+    results = [r for r in begun if isinstance(r, Measurement)] + measurements(second)
     assert [(r.step, r.score, r.metrics) for r in results] == whole

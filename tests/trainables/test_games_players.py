@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from support_trials import game_trial, measurements
 
 from trainables.games.players import PlayersTrial, random_game
-from trainables.kinds import build_trial
-from trainables.protocol import Context, Measurement, Parameters
 from trainables.settings.games import PlayersSettings
 
-
-def players(a: float, b: float, *, d_steps: int = 1, seed: int = 0, **settings: Any) -> Any:
-    data = {"kind": "players", **settings}
-    return build_trial(data, Parameters(a=a, b=b, d_steps=d_steps), Context(seed=seed))
-
-
-def play(trial: Any) -> list[Measurement]:
-    results = []
-    while not trial.finished:
-        result = trial.advance()
-        assert isinstance(result, Measurement)
-        results.append(result)
-    return results
+players = partial(game_trial, "players")
 
 
 def test_the_game_is_strongly_monotone_with_the_stated_skewness() -> None:
@@ -47,7 +35,7 @@ def test_full_extragradient_is_a_power_of_its_matrix(d_steps: int) -> None:
     identity = np.eye(len(matrix))
     look = np.linalg.matrix_power(identity - b * matrix, d_steps)
     step = identity - a * matrix @ look
-    play(trial)
+    measurements(trial)
     expected = equilibrium - np.linalg.matrix_power(step, steps) @ equilibrium
     assert trial.point == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
@@ -93,7 +81,9 @@ def test_variance_reduction_converges_faster_for_the_same_gradients() -> None:
     sampled: dict[str, Any] = {"sampling": "random", "players_per_step": 5, "noise": 0.0}
     for seed in range(2):
         plain, reduced = (
-            play(players(0.05, 0.05, seed=seed, variance_reduction=vr, steps=4000, **sampled))[-1]
+            measurements(
+                players(0.05, 0.05, seed=seed, variance_reduction=vr, steps=4000, **sampled)
+            )[-1]
             for vr in (False, True)
         )
         assert plain.metrics["gradients_taken"] == reduced.metrics["gradients_taken"] == 40000
@@ -101,15 +91,16 @@ def test_variance_reduction_converges_faster_for_the_same_gradients() -> None:
 
 
 def test_cyclic_sampling_converges_without_noise() -> None:
-    result = play(players(0.003, 0.003, sampling="cyclic", noise=0.0, steps=12000))
+    result = measurements(players(0.003, 0.003, sampling="cyclic", noise=0.0, steps=12000))
     assert result[-1].metrics["distance"] < 0.5 * result[0].metrics["distance"]
 
 
 def test_two_time_scales_end_nearer_than_any_one_under_noise() -> None:
     one = min(
-        play(players(rate, rate, steps=2000))[-1].score for rate in (0.02, 0.05, 0.1, 0.2, 0.5)
+        measurements(players(rate, rate, steps=2000))[-1].score
+        for rate in (0.02, 0.05, 0.1, 0.2, 0.5)
     )
-    two = play(players(0.05, 0.9, steps=2000))[-1].score
+    two = measurements(players(0.05, 0.9, steps=2000))[-1].score
     assert two < 0.8 * one
 
 
@@ -122,21 +113,21 @@ def test_continuing_from_a_checkpoint_is_the_same_computation(sampling: str) -> 
         "variance_reduction": sampling != "full",
         "steps": 300,
     }
-    whole = [(r.step, r.score, r.metrics) for r in play(players(0.01, 0.02, **settings))]
+    whole = [(r.step, r.score, r.metrics) for r in measurements(players(0.01, 0.02, **settings))]
     first = players(0.01, 0.02, **settings)
     begun = [first.advance()]
     state = json.loads(json.dumps(first.save()))
     first.advance()
     second = players(0.01, 0.02, **settings)
     second.load(state)
-    results = begun + play(second)
+    results = begun + measurements(second)
     assert [(r.step, r.score, r.metrics) for r in results] == whole
 
 
 def test_simulated_cost_changes_no_result() -> None:
     settings: dict[str, Any] = {"sampling": "random", "players": 5, "steps": 4}
-    fast = play(players(0.1, 0.1, **settings))[-1]
-    slow = play(players(0.1, 0.1, seconds_per_step=0.03, **settings))[-1]
+    fast = measurements(players(0.1, 0.1, **settings))[-1]
+    slow = measurements(players(0.1, 0.1, seconds_per_step=0.03, **settings))[-1]
     assert (fast.score, fast.metrics) == (slow.score, slow.metrics)
 
 
