@@ -65,7 +65,7 @@ def test_both_arms_have_the_same_budget_and_the_same_range_of_b(name: str) -> No
 def test_the_papers_points_are_tried_first(name: str) -> None:
     arms = spec_of(name).arms
     for arm, samples in points(*PUBLISHED[name]).items():
-        assert arms[arm].points == samples
+        assert arms[arm].points[: len(samples)] == samples
 
 
 def test_the_quickstart_asks_what_it_promises() -> None:
