@@ -216,6 +216,7 @@ def test_search_curves_start_where_a_score_is(drawn: list[matplotlib.figure.Figu
     assert axes.get_yscale() == "log"
 
 
+@pytest.mark.slow
 def test_thousands_of_trials_can_be_drawn() -> None:
     generator = np.random.default_rng(0)
     rows = [

@@ -80,6 +80,7 @@ def test_a_grid_covers_its_points_each_once_however_often_it_is_cut_off(record: 
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.slow
 def test_the_seed_of_the_search_decides(tmp_path: Path, sampler: str) -> None:
     def first(seed: int, folder: str) -> list[dict[str, Any]]:
         (tmp_path / folder).mkdir()

@@ -58,6 +58,7 @@ def test_without_noise_it_arrives(rates: dict[str, Any]) -> None:
     assert measurements(flow(**rates, noise=0.0, steps=8000))[-1].metrics["distance"] < 0.02
 
 
+@pytest.mark.slow
 def test_one_time_scale_revisits_a_neighbourhood_that_grows_with_the_noise() -> None:
     radii = [
         measurements(flow(**ONE_SCALE, noise=s, seed=1))[-1].score for s in (0.1, 0.3, 1.0, 3.0)

@@ -77,6 +77,7 @@ def test_cyclic_sampling_takes_every_ordered_pair_once_a_cycle() -> None:
     assert cycles[0] != cycles[1]
 
 
+@pytest.mark.slow
 def test_variance_reduction_converges_faster_for_the_same_gradients() -> None:
     sampled: dict[str, Any] = {"sampling": "random", "players_per_step": 5, "noise": 0.0}
     for seed in range(2):
@@ -90,6 +91,7 @@ def test_variance_reduction_converges_faster_for_the_same_gradients() -> None:
         assert reduced.metrics["distance"] < 0.1 * plain.metrics["distance"]
 
 
+@pytest.mark.slow
 def test_cyclic_sampling_converges_without_noise() -> None:
     result = measurements(players(0.003, 0.003, sampling="cyclic", noise=0.0, steps=12000))
     assert result[-1].metrics["distance"] < 0.5 * result[0].metrics["distance"]

@@ -201,6 +201,7 @@ def test_the_floor_is_real_lines_against_the_rest(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("update_rule", ["alternating", "simultaneous", "extragradient"])
+@pytest.mark.slow
 def test_continuing_from_a_checkpoint_is_the_same_computation(
     folder: Path, update_rule: str
 ) -> None:
@@ -290,6 +291,7 @@ def real_text() -> TextSettings:
     return TextSettings(path=str(path), line_length=16, vocabulary=48)
 
 
+@pytest.mark.slow
 def test_news_lines_score_as_real_and_shuffled_ones_do_not(tmp_path: Path) -> None:
     text: TextData = load_text(real_text(), tmp_path)
     scorer = NgramScorer(text, NgramScoreSettings(name="jsd4"))

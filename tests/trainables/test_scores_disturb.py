@@ -82,6 +82,7 @@ def test_contamination_replaces_the_stated_fraction() -> None:
     assert (changed == 9).all(axis=(1, 2, 3)).sum() == 10
 
 
+@pytest.mark.slow
 def test_score_rises_with_every_kind(tmp_path: Path) -> None:
     data = load_images(DataSettings(name="digits"), tmp_path)
     scorer = build_scorer(ScoreSettings(samples=500), data, tmp_path, "cpu")

@@ -53,6 +53,7 @@ def test_a_step_is_a_turn_and_the_last_one_says_so(tmp_path: Path) -> None:
     assert [turn_of(result).step for result in results] == [300, 600, 900]
 
 
+@pytest.mark.slow
 def test_a_reused_actor_has_nothing_of_the_trial_before(tmp_path: Path) -> None:
     trainable = made(config(tmp_path))
     trainable.step()
