@@ -229,11 +229,6 @@ def parameter_value(text: str) -> ParameterValue:
     return value if isinstance(value, float | int | str | bool | None) else text
 
 
-def quoted(text: str) -> str:
-    """A text between single quotes in a filter of MLflow, which has no escape for one: none can match."""
-    return text.replace("'", "")
-
-
 def safe_name(name: str) -> str:
     """A metric or parameter name that MLflow accepts: other characters become ``_``."""
     cleaned = re.sub(r"[^\w.\- /]", "_", name, flags=re.ASCII)

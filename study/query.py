@@ -68,7 +68,7 @@ def best(
     """
     if top is not None and top < 1:
         raise ValueError(f"top is {top}; it must be at least 1")
-    if top is not None and len(first := _first(study, arm, top, tracking_uri)) == top:
+    if top is not None and (first := _first(study, arm, top, tracking_uri)):
         return first
     rows = trials(study, tracking_uri=tracking_uri)
     if arm is not None:
@@ -81,16 +81,18 @@ def best(
 
 
 def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[TrialRow]:
-    """The best trials without reading all of them; maybe fewer than ``top``.
+    """The best trials without reading all of them; none if there are none or it cannot be told.
 
     MLflow takes seconds to sort thousands of runs by a metric, but little to leave out those above a
     bound. So a page of runs gives a bound, the next one of runs below it a lower one, until a page
     holds all that are left.
     """
+    if arm is not None and "'" in arm:
+        return []  # no arm's name has one, and no filter can
     store = open_store(tracking_uri, study)
     condition = f"tags.{words.KIND} = '{words.KIND_TRIAL}'"
     if arm is not None:
-        condition += f" and tags.{words.ARM} = '{words.quoted(arm)}'"
+        condition += f" and tags.{words.ARM} = '{arm}'"
     bound, page = math.inf, min(words.PAGE, max(_SAMPLE, 4 * top))
     try:
         experiment = _experiment_id(store, study)
@@ -101,8 +103,10 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
             )
             found = store.search_runs([experiment], condition + below, max_results=page)
             rows = ranked(_unique(found))
-            if not found.token or len(rows) < top or rows[top - 1].objective >= bound:
-                return rows[:top] if not found.token else []
+            if not found.token:
+                return rows[:top]
+            if len(rows) < top or rows[top - 1].objective >= bound:
+                return []
             bound = rows[top - 1].objective
     except words.failures() as error:
         raise words.unreadable(tracking_uri, error) from None

@@ -104,6 +104,8 @@ def test_bad_questions_are_refused_in_one_sentence(uri: str, tmp_path: Path) -> 
     assert not (tmp_path / "none.db").exists()
     with pytest.raises(ValueError, match=r"arm is 'three', but study 'study' has .* two_timescale"):
         query.best("study", arm="three", tracking_uri=uri)
+    with pytest.raises(ValueError, match='arm is "two\'_timescale"'):
+        query.best("study", arm="two'_timescale", top=1, tracking_uri=uri)
     with pytest.raises(ValueError, match="top is 0"):
         query.best("study", top=0, tracking_uri=uri)
 
