@@ -79,6 +79,9 @@ def test_what_is_known_before_the_files_are_there() -> None:
 def test_schema_allows_the_bare_string() -> None:
     schema = DataSettings.model_json_schema()
     assert {"type": "string"} in schema["anyOf"]
+    assert {"anyOf": [{"required": ["name"]}, {"required": ["path"]}]}.items() <= (
+        schema["anyOf"][1].items()
+    )
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ class DataSettings(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_string(cls, value: Any) -> Any:
+    def _named(cls, value: Any) -> Any:
         if isinstance(value, str):
             is_name = not _is_array(value) and "/" not in value and "\\" not in value
             value = {"name": value} if is_name else {"path": value}
@@ -143,9 +143,10 @@ class DataSettings(Settings):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Adds the bare string to the schema."""
-        model = handler.resolve_ref_schema(handler(core_schema))
-        return {"anyOf": [{"type": "string"}, dict(model)], "description": model["description"]}
+        """Adds the bare string to the schema, and that a path may stand without a name."""
+        model = dict(handler.resolve_ref_schema(handler(core_schema)))
+        model["anyOf"] = [{"required": [key]} for key in (*model.pop("required"), "path")]
+        return {"anyOf": [{"type": "string"}, model], "description": model["description"]}
 
     @property
     def stated_split(self) -> str | None:
