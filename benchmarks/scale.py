@@ -46,10 +46,9 @@ def spec(trials: int, sampler: str) -> dict[str, object]:
     }
 
 
-def megabytes(*paths: Path) -> float:
-    """Sizes of the files that are there, write-ahead logs included."""
-    found = [file for path in paths for file in path.parent.glob(f"{path.name}*")]
-    return sum(file.stat().st_size for file in found) / 1e6
+def megabytes(path: Path) -> float:
+    """Size of a database, its write-ahead log included."""
+    return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*")) / 1e6
 
 
 def main() -> None:

@@ -72,9 +72,14 @@ class ArmState:
         return len(self.interrupted) + max(0, self.arm.trials - self.asked)
 
     @property
+    def done(self) -> int:
+        """Trials that have ended, in all launches."""
+        return sum(self.counts.values())
+
+    @property
     def finished(self) -> bool:
         """Whether as many trials have ended as the budget asks for."""
-        return sum(self.counts.values()) >= self.arm.trials
+        return self.done >= self.arm.trials
 
     @property
     def share(self) -> float:
@@ -123,6 +128,11 @@ class Conductor:
     def left(self) -> int:
         """Trials that are still to be handed out."""
         return sum(state.left for state in self.arms.values())
+
+    @property
+    def ended(self) -> int:
+        """Trials that have ended, in all launches."""
+        return sum(state.done for state in self.arms.values())
 
     @property
     def live(self) -> list[TrialRecord]:

@@ -115,9 +115,9 @@ def launch(
         lease = Lease(ledger.engine, spec.name)
         lease.acquire(stop.lost, lambda: stop("ttur stop asked for it"))
         stack.callback(lease.release)
-        changed = _store(ledger, spec)
-        home.remember(spec.name, places)
         counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
+        changed = _store(ledger, spec, counts)
+        home.remember(spec.name, places)
         if not changed and _nothing_to_do(spec, ledger, counts):
             ended = {name: dict(count.ended) for name, count in counts.items()}
             return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
@@ -125,7 +125,7 @@ def launch(
         publishing = Publishing(spec, places, conductor)
         conductor.observe(publishing, *([observe(conductor)] if observe else []))
         stop.attach(conductor)
-        before = _ended(conductor)
+        before = conductor.ended
         if conductor.left:
             check_prepared(spec, places)
             for doubt in spec.settings.warnings():
@@ -143,7 +143,7 @@ def launch(
     result = LaunchResult(
         study=spec.name,
         counts={name: dict(arm.counts) for name, arm in conductor.arms.items()},
-        ran=_ended(conductor) - before,
+        ran=conductor.ended - before,
         unpublished=unpublished,
         places=places,
     )
@@ -308,7 +308,7 @@ def check_prepared(spec: Spec, places: Places) -> None:
 def _nothing_to_do(spec: Spec, ledger: Ledger, counts: Mapping[str, Counts]) -> bool:
     """Whether every budget is used up and everything published, told without reading the trials."""
     return ledger.shown(spec.name) == _budgets(spec) and all(
-        sum(counts[name].ended.values()) == counts[name].asked >= arm.trials
+        counts[name].ended.total() == counts[name].asked >= arm.trials
         and not counts[name].unpublished
         for name, arm in spec.arms.items()
     )
@@ -326,22 +326,17 @@ def _close(publishing: Publishing, conductor: Conductor, ledger: Ledger, seconds
     return unpublished
 
 
-def _store(ledger: Ledger, spec: Spec) -> bool:
+def _store(ledger: Ledger, spec: Spec, counts: Mapping[str, Counts]) -> bool:
     """Stores the spec if it is not the one that is stored; returns whether it was not."""
     data = ledger.stored_spec(spec.name)
     if data is not None:
         old = parse_spec(data)
-        asked = {name: ledger.counts(spec.name, name).asked for name in old.arms}
-        check_continues(old, spec, asked)
+        check_continues(old, spec, {name: count.asked for name, count in counts.items()})
     new = spec.model_dump(mode="json")
     if new == data:
         return False
     ledger.store_spec(spec.name, new)
     return True
-
-
-def _ended(conductor: Conductor) -> int:
-    return sum(sum(arm.counts.values()) for arm in conductor.arms.values())
 
 
 @contextmanager

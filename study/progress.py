@@ -68,7 +68,7 @@ class Progress:
         running = self._running.pop(record.identity)
         self._trials_done += 1.0 - (running.at_start or 0.0)
         best = self._conductor.arms[record.arm].best
-        number = sum(sum(arm.counts.values()) for arm in self._conductor.arms.values())
+        number = self._conductor.ended
         budget = sum(arm.arm.trials for arm in self._conductor.arms.values())
         score = f"{record.best.score:.6g}" if record.best else "none"
         words = [f"[{number}/{budget}] {_label(record)}: score {score}, {_ending(record)}"]
@@ -119,7 +119,7 @@ class Progress:
     def _arm_line(self, name: str) -> str:
         state = self._conductor.arms[name]
         found = f", best {state.best[0]:.6g} (#{state.best[1]})" if state.best else ""
-        return f"{name}: {sum(state.counts.values())} of {state.arm.trials} trials ended{found}"
+        return f"{name}: {state.done} of {state.arm.trials} trials ended{found}"
 
 
 def _label(record: TrialRecord) -> str:

@@ -79,11 +79,11 @@ def _status(ledger: Ledger, study: str) -> StudyStatus:
     # Not parsed as a spec: that would import a search space of the user's own, and looking is no launch.
     for name, arm in data["arms"].items():
         counts = ledger.counts(study, name)
-        going = counts.asked - sum(counts.ended.values())
+        going = counts.asked - counts.ended.total()
         diverged, failed = counts.ended[Outcome.DIVERGED], counts.ended[Outcome.FAILED]
         found = ArmStatus(
             budget=arm["trials"],
-            complete=sum(counts.ended.values()) - diverged - failed,
+            complete=counts.ended.total() - diverged - failed,
             diverged=diverged,
             failed=failed,
             running=going if driven else 0,

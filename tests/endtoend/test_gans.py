@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support_study import Place, end_hard, saddle_spec, wait_until
+from support_trials import SMALL
 
 pytestmark = pytest.mark.slow
 
@@ -54,16 +55,7 @@ def gan_spec(trials: int = 2, **trial: Any) -> dict[str, Any]:
         resources={"cpus": 1, "checkpoint_seconds": 0},
     )
     spec["arms"] = {"two_timescale": {**arm, "d_steps": [2, 3]}}
-    spec["trial"] = {
-        "kind": "gan",
-        "data": "digits",
-        "networks": {"name": "dcgan", "width": 2, "latent": 4},
-        "batch_size": 8,
-        "steps": 6,
-        "evaluate_every": 2,
-        "score": {"extractor": "digits", "samples": 16},
-        **trial,
-    }
+    spec["trial"] = {**SMALL["gan"], **trial}
     return spec
 
 

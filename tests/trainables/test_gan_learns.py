@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from support_data import real_data
+from support_trials import measurements
 
 from trainables.kinds import build_trial
-from trainables.protocol import Context, Measurement, Parameters
+from trainables.protocol import Context, Parameters
 
 pytestmark = pytest.mark.slow
 DCGAN: dict[str, Any] = {
@@ -39,12 +40,7 @@ def scores(
         Parameters(b=b, a=a, d_steps=d_steps),
         Context(seed=0, cache=str(cache)),
     )
-    found = []
-    while not trial.finished:
-        result = trial.advance()
-        assert isinstance(result, Measurement)
-        found.append(result.score)
-    return found
+    return [result.score for result in measurements(trial)]
 
 
 def test_the_rates_decide_what_dcgan_learns(tmp_path: Path) -> None:
