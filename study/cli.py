@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from study.cli_launch import read, read_confirmation, run_study, with_progress
+from study.cli_look import best, compare, doctor, recipes, report, schema, status, ui
 from study.cli_options import address, places
 from study.errors import Interrupted, StudyBusy, UserError
 
@@ -98,69 +97,6 @@ def extend(name: str, trials: str, arm: str | None, options: Options) -> None:
 
 
 @cli.command()
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@places
-def status(name: str | None, as_json: bool, options: Options) -> None:
-    """Show how far the study NAME is, or every study of the record."""
-    from study.state import status as read_status
-    from study.tables import status_table
-
-    found = read_status(name, options)
-    if as_json:
-        data = [state.to_json() for state in found]
-        _echo_json(data[0] if name else data)
-    else:
-        click.echo(status_table(found) if found else "no studies in this record")
-
-
-@cli.command()
-@click.argument("name")
-@click.option("--arm", default=None, help="Only this arm.")
-@click.option("--top", default=None, type=click.IntRange(min=1), help="Only the best so many.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@places
-def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Options) -> None:
-    """List the configurations of the study NAME, best first; reads MLflow only."""
-    from study import query
-    from study.tables import best_table
-
-    try:
-        rows = query.best(name, arm=arm, top=top, tracking_uri=_tracking(name, options))
-    except ValueError as error:  # no such study, or no such arm
-        raise UserError(str(error)) from error
-    if as_json:
-        _echo_json([row.to_json() for row in rows])
-    else:
-        click.echo(best_table(rows))
-
-
-@cli.command()
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@places
-def compare(name: str, as_json: bool, options: Options) -> None:
-    """Compare the arms of the study NAME; reads MLflow only."""
-    from study.comparison import compare as compare_rows
-    from study.query import trials
-    from study.tables import comparison_table
-
-    tracking = _tracking(name, options)
-    comparison = compare_rows(name, trials(name, tracking_uri=tracking))
-    confirmed = read_confirmation(name, tracking)
-    if as_json:
-        _echo_json(
-            comparison.to_json() | {"confirmation": confirmed.to_json() if confirmed else None}
-        )
-        return
-    click.echo(comparison_table(comparison))
-    if confirmed is not None:
-        from study.confirmation import confirmation_table
-
-        click.echo(f"\n{confirmation_table(confirmed)}")
-
-
-@cli.command()
 @click.argument("name")
 @address
 @places
@@ -175,18 +111,6 @@ def confirm(name: str, options: Options) -> None:
         click.echo(confirmation_table(confirmed))
     if result.unpublished:
         click.echo(f"MLflow lacks {result.unpublished} runs; later: ttur sync {result.study}")
-
-
-@cli.command()
-@click.argument("name")
-@click.option("--output", default=None, help="Folder of the page and its figures (NAME-report).")
-@places
-def report(name: str, output: str | None, options: Options) -> None:
-    """Write a page on the study NAME: the answer, tables, figures, samples; reads MLflow only."""
-    from study.report import report as write
-
-    folder = Path(output or f"{name}-report")
-    click.echo(write(name, tracking_uri=_tracking(name, options), folder=folder))
 
 
 @cli.command()
@@ -219,26 +143,8 @@ def stop(name: str, options: Options) -> None:
         click.echo(f"{name} is not running.")
 
 
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def recipes(as_json: bool) -> None:
-    """List the recipes: studies that come with the product."""
-    from study.recipe_book import recipes as all_recipes
-
-    found = all_recipes()
-    if as_json:
-        _echo_json([{"name": r.name, **r.card.model_dump()} for r in found])
-        return
-    for recipe in found:
-        click.echo(f"{recipe.name}\n    {recipe.card.question}\n    {recipe.card.expected_time}")
-
-
-@cli.command()
-def schema() -> None:
-    """Print the JSON Schema of specs."""
-    from study.spec_schema import schema as make_schema
-
-    _echo_json(make_schema())
+for _verb in (status, best, compare, report, recipes, schema, ui, doctor):
+    cli.add_command(_verb)
 
 
 def main() -> NoReturn:
@@ -276,16 +182,6 @@ def main() -> NoReturn:
 
 def _complain(sentence: str) -> None:
     click.echo(f"ttur: {sentence}", err=True)
-
-
-def _echo_json(data: Any) -> None:
-    click.echo(json.dumps(data, indent=2, allow_nan=False))
-
-
-def _tracking(name: str, options: Options) -> str:
-    from study.home import Home
-
-    return Home(options.home).places(name, options.places or {}).tracking
 
 
 if __name__ == "__main__":

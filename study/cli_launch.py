@@ -106,5 +106,5 @@ def _conclude(result: LaunchResult) -> None:
     click.echo(f"MLflow: {without_credentials(result.places.tracking)}")
     click.echo(
         f"Next: ttur best {name}    ttur compare {name}    ttur extend {name} --trials +8\n"
-        f"      mlflow ui --backend-store-uri {without_credentials(result.places.tracking)}"
+        f"      ttur ui"
     )

@@ -282,10 +282,10 @@ class _Stop:
 def _run(spec: Spec, conductor: Conductor, address: str | None, stop: _Stop) -> None:
     with _signals(stop):
         # Ray takes seconds to import: a finished study, and every query, does without.
-        from study import engine
+        from study import engine, ray_cluster
 
         # Ray puts a handler of its own in place as it starts, so ours is set once more behind it.
-        with engine.cluster(address, spec.resources), _signals(stop):
+        with ray_cluster.cluster(address, spec.resources), _signals(stop):
             engine.run(conductor, spec.resources, spec.settings.accelerated)
 
 

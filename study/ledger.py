@@ -98,6 +98,11 @@ class Ledger:
         """The SQLAlchemy engine, for tables beside Optuna's."""
         return self._storage.engine
 
+    @property
+    def storage(self) -> optuna.storages.RDBStorage:
+        """Optuna's storage, for what shows it."""
+        return self._storage
+
     def studies(self) -> list[str]:
         """Returns the names of the studies, sorted."""
         found = patiently(lambda: optuna.get_all_study_names(self._storage))

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("search_spaces", "study", "trainables")
 
 FRAMEWORK_FILES: dict[str, set[str]] = {
-    "ray": {"trainables/tune.py", "study/engine.py", "study/jobs.py"},
+    "ray": {"trainables/tune.py", "study/engine.py", "study/jobs.py", "study/ray_cluster.py"},
     "optuna": {
         "search_spaces/distributions.py",
         "search_spaces/queries.py",
@@ -35,7 +35,7 @@ FRAMEWORK_FILES: dict[str, set[str]] = {
         "study/run_content.py",
         "study/tracking.py",
     },
-    "click": {"study/cli.py", "study/cli_launch.py", "study/cli_options.py"},
+    "click": {"study/cli.py", "study/cli_launch.py", "study/cli_look.py", "study/cli_options.py"},
 }
 """The only files that may import each framework, imports for annotations included."""
 

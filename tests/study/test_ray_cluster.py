@@ -17,7 +17,7 @@ TOO_LATE = "The current node timed out during startup. This could happen because
 
 def starts(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[dict[str, Any]]:
     """Makes the first calls of ray.init fail; returns the calls."""
-    from study import engine
+    from study import ray_cluster
 
     calls: list[dict[str, Any]] = []
     left = list(errors)
@@ -27,43 +27,43 @@ def starts(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[dict[str
         if left:
             raise left.pop(0)
 
-    monkeypatch.setattr(engine.ray, "init", init)
-    monkeypatch.setattr(engine.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    monkeypatch.setattr(ray_cluster.ray, "shutdown", lambda: None)
     return calls
 
 
 def test_a_start_that_took_too_long_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from study import engine
+    from study import ray_cluster
 
     calls = starts(monkeypatch, Exception(TOO_LATE), Exception(TOO_LATE))
-    with engine.cluster(None, Resources(cpus=3)):
+    with ray_cluster.cluster(None, Resources(cpus=3)):
         assert [call["num_cpus"] for call in calls] == [3, 3, 3]
     assert caplog.text.count("trying again") == 2
 
 
 def test_it_is_not_tried_for_ever_nor_after_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from study import engine
+    from study import ray_cluster
 
     calls = starts(monkeypatch, *[Exception(TOO_LATE)] * 9)
-    with pytest.raises(Exception, match="timed out"), engine.cluster(None, Resources(cpus=1)):
+    with pytest.raises(Exception, match="timed out"), ray_cluster.cluster(None, Resources(cpus=1)):
         pass
-    assert len(calls) == engine.START_ATTEMPTS
+    assert len(calls) == ray_cluster.START_ATTEMPTS
     calls = starts(monkeypatch, OSError("no space left"))
-    with pytest.raises(OSError, match="no space"), engine.cluster(None, Resources(cpus=1)):
+    with pytest.raises(OSError, match="no space"), ray_cluster.cluster(None, Resources(cpus=1)):
         pass
     assert len(calls) == 1
 
 
 def test_an_address_where_nobody_listens_is_bad_input_at_once() -> None:
-    from study import engine
+    from study import ray_cluster
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, so that nobody else can listen, and not listening
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with (
             pytest.raises(UserError, match=f"--address {address}: no Ray cluster answers there"),
-            engine.cluster(address, Resources()),
+            ray_cluster.cluster(address, Resources()),
         ):
             pass
