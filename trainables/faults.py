@@ -1,8 +1,11 @@
-"""Points at which a test can make a process die: the code path names them, a variable arms one.
+"""Points at which a test can make a process die, and a step at which it can hold trials.
 
 ``TTUR_FAULT=told:3`` kills the process with SIGKILL when it passes the point ``told`` for the third time.
 Without the variable a point costs one dictionary look-up. The worker's points are POINTS here, the
 driver's are in study/faults.py; Ray passes the variable on to the workers that it starts.
+
+``TTUR_HOLD=FILE`` holds every trial while FILE exists: none goes on from an evaluation at the step that is
+written in FILE, or at a later one. So a test acts on trials of which it knows where they are.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 POINTS = ("checkpointing", "checkpointed")
 """Before a checkpoint is written, and after."""
@@ -33,3 +38,12 @@ def point(name: str, known: Sequence[str] = POINTS) -> None:
     at, _, count = armed.partition(":")
     if at == name and _passed[name] == int(count or 1):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def held(step: int) -> bool:
+    """Whether a trial has to stay at a step for now."""
+    file = os.environ.get("TTUR_HOLD")
+    if file is not None:
+        with suppress(FileNotFoundError):
+            return step >= int(Path(file).read_text())
+    return False

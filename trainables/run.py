@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, Self
 
 from trainables import checkpoint
+from trainables.faults import held
 from trainables.folder import Folder
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State, Trial
@@ -20,6 +21,8 @@ from trainables.protocol import Context, Diverged, Measurement, Parameters, Stat
 MEASUREMENTS = "measurements.jsonl"
 CHECKPOINT_SHARE = 0.05
 """Largest share of a trial's time that may go into writing checkpoints."""
+HELD_SECONDS = 0.1
+"""How long a turn of a trial that a test holds takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +176,9 @@ class TrialRun:
     def _advance(self) -> None:
         began = time.monotonic()
         while not self.finished:
+            if held(self.trial.step):
+                time.sleep(HELD_SECONDS)
+                break
             event = self.trial.advance(
                 lambda: time.monotonic() - began > self.assignment.turn_seconds
             )
@@ -194,7 +200,8 @@ class TrialRun:
     def _checkpoint_if_due(self) -> None:
         least = self.assignment.checkpoint_seconds
         due = max(least, self._checkpoint_cost / CHECKPOINT_SHARE) if least else 0.0
-        if not self.finished and time.monotonic() - self._checkpoint_time >= due:
+        is_due = time.monotonic() - self._checkpoint_time >= due
+        if not self.finished and (is_due or held(self.trial.step)):
             self.checkpoint()
 
     def _write_measurements(self) -> None:
