@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from search_spaces.space import SearchSpace
+from study.arm_state import ArmState, arm_state
 from study.faults import point
 from study.home import Places
-from study.ledger import ArmLedger, Entry, Ledger
+from study.ledger import Entry, Ledger
 from study.samplers import derived_seed, make_pruner, make_sampler
-from study.spec import Arm, Spec, further
+from study.spec import Spec, further
 from study.stopping import reason_to_stop
 from study.trial_record import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
@@ -45,49 +45,6 @@ class Observer(Protocol):
 
 
 @dataclass
-class ArmState:
-    """One arm during a launch."""
-
-    name: str
-    arm: Arm
-    space: SearchSpace
-    ledger: ArmLedger
-    asked: int
-    interrupted: deque[int]
-    ended: list[int]
-    unpublished: list[int]
-    counts: dict[Outcome, int] = field(default_factory=dict)
-    last_end: float | None = None
-    best: tuple[float, int] | None = None
-    """The lowest score so far, in all launches, and the number of its trial."""
-
-    def note(self, score: float, number: int) -> None:
-        """Takes in one score."""
-        if math.isfinite(score) and (self.best is None or score < self.best[0]):
-            self.best = (score, number)
-
-    @property
-    def left(self) -> int:
-        """Trials still to be handed out."""
-        return len(self.interrupted) + max(0, self.arm.trials - self.asked)
-
-    @property
-    def done(self) -> int:
-        """Trials that have ended, in all launches."""
-        return sum(self.counts.values())
-
-    @property
-    def finished(self) -> bool:
-        """Whether as many trials have ended as the budget asks for."""
-        return self.done >= self.arm.trials
-
-    @property
-    def share(self) -> float:
-        """Share of the budget that was handed out; the arm with the least is served next."""
-        return (self.asked - len(self.interrupted)) / max(1, self.arm.trials)
-
-
-@dataclass
 class _Live:
     """A trial that was handed out and has not ended."""
 
@@ -100,6 +57,10 @@ class _Live:
 
 class Conductor:
     """One launch of one study.
+
+    Attributes:
+        stopping: Why the launch is to end early; empty while it is not.
+        refusal: Why no trial of this spec can be built; empty if none was refused.
 
     Args:
         spec: The study.
@@ -114,15 +75,18 @@ class Conductor:
         self._live: dict[str, _Live] = {}
         self._ended: OrderedDict[str, TrialRecord] = OrderedDict()
         self.stopping = ""
+        self.refusal = ""
         settings = spec.settings
         pruner = make_pruner(spec.stopping, settings)
         self._prunes = spec.stopping.pruner is not None
+        self._any_ran = False
         self.arms: dict[str, ArmState] = {}
         for name, arm in spec.arms.items():
             opened = ledger.arm(spec.name, name)
             entries = opened.entries()
             opened.use(make_sampler(spec.search, name, arm, len(entries)), pruner)
-            self.arms[name] = _arm_state(name, arm, opened, entries)
+            self.arms[name] = arm_state(name, arm, opened, entries)
+            self._any_ran = self._any_ran or any(entry.scores for entry in entries)
 
     @property
     def left(self) -> int:
@@ -190,6 +154,7 @@ class Conductor:
         if live is None:
             return True
         point("result")
+        self._any_ran = True
         for note in turn.notes:
             logger.warning("%s: %s", identity, note)
         known = {m.step for m in live.measurements}
@@ -209,6 +174,17 @@ class Conductor:
         elif turn.finished:
             self._end(live, Outcome.COMPLETE, None, turn.step)
         return identity not in self._live
+
+    def refused(self, identity: str, sentence: str) -> None:
+        """Takes in that a trial could not be built from what the spec says (data, networks).
+
+        While no trial of the study has run, and the sample has no part in what is built, no other trial
+        could be built either: the launch ends, with no trial used up.
+        """
+        live = self._live.get(identity)
+        if live is not None and not self._any_ran and not live.record.parameters.further:
+            self.refusal = self.refusal or sentence
+            self.interrupt("its trials cannot be built")
 
     def failed(self, identity: str, error: str) -> None:
         """Takes in that a trial could not be run, after all retries."""
@@ -262,7 +238,11 @@ class Conductor:
         live.arm.note(measurement.score, number)
         point("reported")
         reason = reason_to_stop(live.measurements, self.spec.stopping)
-        if reason is None and self._prunes and live.arm.ledger.should_prune(number):
+        if (
+            reason is None
+            and self._prunes
+            and live.arm.ledger.should_prune(number, measurement.step)
+        ):
             name = self.spec.stopping.pruner.name if self.spec.stopping.pruner else ""
             reason = f"{name} stopped it at step {measurement.step}"
         return reason
@@ -332,30 +312,6 @@ class Conductor:
             cache=self._places.cache,
             checkpoint_seconds=self.spec.resources.checkpoint_seconds,
         )
-
-
-def _arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: list[Entry]) -> ArmState:
-    counts: dict[Outcome, int] = {}
-    for entry in entries:
-        if entry.outcome is not None:
-            counts[entry.outcome] = counts.get(entry.outcome, 0) + 1
-    state = ArmState(
-        name=name,
-        arm=arm,
-        space=arm.build(),
-        ledger=ledger,
-        asked=len(entries),
-        interrupted=deque(entry.number for entry in entries if entry.outcome is None),
-        ended=[e.number for e in entries if e.outcome is not None],
-        unpublished=[e.number for e in entries if e.outcome is not None and not e.published],
-        counts=counts,
-        last_end=max((e.ended for e in entries if e.ended is not None), default=None),
-    )
-    for entry in entries:
-        for step, score in entry.scores.items():
-            if entry.end_step is None or step <= entry.end_step:
-                state.note(score, entry.number)
-    return state
 
 
 def _bare(entry: Entry) -> tuple[Measurement, ...]:

@@ -52,8 +52,8 @@ def finalists(spec: Spec, options: Options) -> dict[str, list[Entry]]:
 
 def best(entries: Sequence[Entry], count: int) -> list[Entry]:
     """Returns the trials with the lowest scores, best first; failed and unfinished ones do not count."""
-    scored = [e for e in entries if e.scores and e.outcome not in (None, Outcome.FAILED)]
-    return sorted(scored, key=lambda e: (min(e.scores.values()), e.number))[:count]
+    scored = [e for e in entries if e.counted and e.outcome not in (None, Outcome.FAILED)]
+    return sorted(scored, key=lambda e: (min(e.counted.values()), e.number))[:count]
 
 
 def confirmation_spec(

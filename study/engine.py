@@ -96,6 +96,7 @@ class _Session:
         self.key = key
         self.conductor = conductor
         self.names: dict[str, str] = {}
+        self.steps: dict[str, int] = {}
 
     @classmethod
     def begin(cls, conductor: Conductor) -> _Session:
@@ -158,13 +159,26 @@ class _Judge(Stopper):
 
 
 class _Failures(Callback):
-    """Tells the conductor of trials that Tune has given up."""
+    """Tells the conductor of trials that Tune has given up, and counts failures anew after progress."""
 
     def __init__(self, key: str) -> None:
         self._key = key
 
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Lets a trial that got further than ever be retried as often as a new one.
+
+        The cap is for trials that always fail; one that loses a worker every other hour goes on.
+        """
+        steps, step = _Session.of(self._key).steps, int(result["turn"]["step"])
+        if step > steps.setdefault(trial.trial_id, 0):
+            steps[trial.trial_id] = step
+            trial.run_metadata.num_failures = 0
+
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker was lost or raised; the trial is tried again from its checkpoint."""
+        self._look_for_refusal(trial)
         logger.warning(
             "%s is tried again from its last checkpoint: %s",
             _Session.of(self._key).names[trial.trial_id],
@@ -173,23 +187,43 @@ class _Failures(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The retries are used up."""
+        self._look_for_refusal(trial)
         session = _Session.of(self._key)
         session.conductor.failed(session.names[trial.trial_id], _cause(trial))
 
+    def _look_for_refusal(self, trial: Any) -> None:
+        session, error = _Session.of(self._key), _error(trial)
+        # A trial is built in its first turn, and says by a ValueError what is wrong with its settings.
+        if isinstance(error, ValueError) and trial.trial_id not in session.steps:
+            session.conductor.refused(session.names[trial.trial_id], _first_line(error))
 
-def _cause(trial: Any) -> str:
-    """The last line of what a trial raised: the exception itself, without Ray's wrapping.
+
+def _error(trial: Any) -> BaseException | None:
+    """What a trial raised, without Ray's wrapping; None if this process cannot know it.
 
     Tune's own getters look into the storage, where the files of an error arrive only later.
     """
     try:
-        # Written by this process just now.
+        # Written by this process just now. Whatever the user's exception does when it is made anew, the
+        # study must not end of it.
         error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
-    except (TypeError, OSError, ImportError, AttributeError, pickle.UnpicklingError):
-        return _last_line(trial.error_file)
+    except Exception:
+        return None
     cause = getattr(error, "cause", None) or error
-    text = str(cause).strip()
-    return f"{type(cause).__name__}: {text.splitlines()[0]}" if text else type(cause).__name__
+    return cause if isinstance(cause, BaseException) else None
+
+
+def _cause(trial: Any) -> str:
+    """What a trial raised, in one line."""
+    error = _error(trial)
+    if error is None:
+        return _last_line(trial.error_file)
+    text = _first_line(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), "")
 
 
 def _last_line(file: str | None) -> str:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import logging
 import re
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from study.compatibility import check_continues
 from study.conductor import Conductor, Observer
-from study.errors import Interrupted, StudyBusy, UserError
+from study.errors import Interrupted, UserError
 from study.home import Home, Places
+from study.interruption import Stop, signals
 from study.lease import Lease
 from study.ledger import Counts, Ledger
 from study.publishing import CLOSE_SECONDS, Publishing
 from study.spec import Spec
 from study.spec_file import parse_spec
 from study.trial_record import Outcome
+from trainables.folder import Folder
 
 logger = logging.getLogger(__name__)
+
+STOPPING_SECONDS = 2.0
+"""How long MLflow is waited for after an interruption; the next launch publishes what is left."""
 
 Observe = Callable[[Conductor], Observer]
 """Makes an observer of a launch: progress."""
@@ -106,39 +108,18 @@ def launch(
         StudyBusy: Another driver runs the study.
         Interrupted: It was asked to stop (Ctrl-C, SIGTERM, ``ttur stop``) and has.
     """
-    home = Home(options.home)
-    places = home.places(spec.name, options.places or {}, spec.storage)
-    ledger = Ledger(places.record)
-    stop = _Stop()
-    with ExitStack() as stack:
-        stack.callback(ledger.close)
-        lease = Lease(ledger.engine, spec.name)
-        lease.acquire(stop.lost, lambda: stop("ttur stop asked for it"))
-        stack.callback(lease.release)
+    places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
+    stop = Stop()
+    with _held(spec.name, places, stop) as ledger:
         counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
-        changed = _store(ledger, spec, counts)
-        home.remember(spec.name, places)
+        changed = _store(ledger, spec, places, counts)
+        Home(options.home).remember(spec.name, places)
         if not changed and _nothing_to_do(spec, ledger, counts):
             ended = {name: dict(count.ended) for name, count in counts.items()}
             return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
         conductor = Conductor(spec, ledger, places)
-        publishing = Publishing(spec, places, conductor)
-        conductor.observe(publishing, *([observe(conductor)] if observe else []))
-        stop.attach(conductor)
         before = conductor.ended
-        if conductor.left:
-            check_prepared(spec, places)
-            for doubt in spec.settings.warnings():
-                logger.warning("trial: %s", doubt)
-            try:
-                _run(spec, conductor, options.address, stop)
-            except Exception as error:
-                if not conductor.stopping:
-                    raise
-                # A SIGTERM to the whole process group takes the embedded engine along.
-                logger.warning("the engine ended before the trials were checkpointed: %s", error)
-        seconds = 2.0 if conductor.stopping else CLOSE_SECONDS
-        unpublished = _close(publishing, conductor, ledger, seconds)
+        unpublished = _drive(conductor, ledger, places, options.address, stop, observe)
         stop.check_lease(spec.name)
     result = LaunchResult(
         study=spec.name,
@@ -147,12 +128,69 @@ def launch(
         unpublished=unpublished,
         places=places,
     )
+    _check_ending(conductor, result)
+    return result
+
+
+@contextmanager
+def _held(study: str, places: Places, stop: Stop) -> Iterator[Ledger]:
+    """Opens the record and holds the study's lease."""
+    ledger = Ledger(places.record)
+    with ExitStack() as stack:
+        stack.callback(ledger.close)
+        lease = Lease(ledger.engine, study)
+        lease.acquire(stop.lost, lambda: stop("ttur stop asked for it"))
+        stack.callback(lease.release)
+        # After an outage the study may be somebody else's.
+        ledger.patience.before_retry = lease.check
+        ledger.patience.given_up = lambda: stop.asked
+        yield ledger
+
+
+def _drive(
+    conductor: Conductor,
+    ledger: Ledger,
+    places: Places,
+    address: str | None,
+    stop: Stop,
+    observe: Observe | None,
+) -> int:
+    """Runs what is left and publishes it; returns how many runs are not up to date."""
+    spec = conductor.spec
+    if conductor.left:
+        check_prepared(spec, places)
+        for doubt in spec.settings.warnings():
+            logger.warning("trial: %s", doubt)
+    publishing = Publishing(spec, places, conductor)
+    conductor.observe(publishing, *([observe(conductor)] if observe else []))
+    stop.attach(conductor)
+    try:
+        if conductor.left:
+            _run(spec, conductor, address, stop)
+    except Exception as error:
+        if not conductor.stopping:
+            # Its thread must not go on beside a later launch of this process.
+            publishing.close(STOPPING_SECONDS)
+            raise
+        # A SIGTERM to the whole process group takes the embedded engine along.
+        logger.warning("the engine ended before the trials were checkpointed: %s", error)
+    seconds = STOPPING_SECONDS if conductor.stopping else CLOSE_SECONDS
+    return _close(publishing, conductor, ledger, seconds)
+
+
+def _check_ending(conductor: Conductor, result: LaunchResult) -> None:
+    """Raises what a launch that did not reach its spec ends with."""
+    name = result.study
+    if conductor.refusal:
+        raise UserError(
+            f"no trial of {name} can be built: {conductor.refusal}; correct it and launch again "
+            "(no trial was used up)"
+        )
     if conductor.stopping and conductor.unfinished:
         raise Interrupted(
             f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
-            f"Go on with: ttur resume {spec.name}"
+            f"Go on with: ttur resume {name}"
         )
-    return result
 
 
 def resume(
@@ -239,53 +277,19 @@ def sync(name: str, options: Options = Options()) -> int:
     """
     spec = stored_spec(name, options)
     places = Home(options.home).places(name, options.places or {}, spec.storage)
-    ledger = Ledger(places.record)
-    with ExitStack() as stack:
-        stack.callback(ledger.close)
-        lease = Lease(ledger.engine, name)
-        lease.acquire(lambda: None, lambda: None)
-        stack.callback(lease.release)
+    with _held(name, places, Stop()) as ledger:
         conductor = Conductor(spec, ledger, places)
         publishing = Publishing(spec, places, conductor, everything=True)
         return _close(publishing, conductor, ledger, CLOSE_SECONDS)
 
 
-class _Stop:
-    """Why a launch should end, from whichever thread or signal says so first."""
-
-    def __init__(self) -> None:
-        self._why = ""
-        self._lost = False
-        self._conductor: Conductor | None = None
-
-    def __call__(self, why: str) -> None:
-        self._why = self._why or why
-        if self._conductor is not None:
-            self._conductor.interrupt(self._why)
-
-    def lost(self) -> None:
-        self._lost = True
-        self("another driver took the study over")
-
-    def attach(self, conductor: Conductor) -> None:
-        self._conductor = conductor
-        if self._why:
-            conductor.interrupt(self._why)
-
-    def check_lease(self, study: str) -> None:
-        if self._lost:
-            raise StudyBusy(
-                f"this driver was cut off for too long and another one runs the study {study} now"
-            )
-
-
-def _run(spec: Spec, conductor: Conductor, address: str | None, stop: _Stop) -> None:
-    with _signals(stop):
+def _run(spec: Spec, conductor: Conductor, address: str | None, stop: Stop) -> None:
+    with signals(stop):
         # Ray takes seconds to import: a finished study, and every query, does without.
         from study import engine, ray_cluster
 
         # Ray puts a handler of its own in place as it starts, so ours is set once more behind it.
-        with ray_cluster.cluster(address, spec.resources), _signals(stop):
+        with ray_cluster.cluster(address, spec.resources), signals(stop):
             engine.run(conductor, spec.resources, spec.settings.accelerated)
 
 
@@ -326,10 +330,12 @@ def _close(publishing: Publishing, conductor: Conductor, ledger: Ledger, seconds
     return unpublished
 
 
-def _store(ledger: Ledger, spec: Spec, counts: Mapping[str, Counts]) -> bool:
+def _store(ledger: Ledger, spec: Spec, places: Places, counts: Mapping[str, Counts]) -> bool:
     """Stores the spec if it is not the one that is stored; returns whether it was not."""
     data = ledger.stored_spec(spec.name)
-    if data is not None:
+    if data is None:
+        _check_unused(spec.name, places)
+    else:
         old = parse_spec(data)
         check_continues(old, spec, {name: count.asked for name, count in counts.items()})
     new = spec.model_dump(mode="json")
@@ -339,20 +345,11 @@ def _store(ledger: Ledger, spec: Spec, counts: Mapping[str, Counts]) -> bool:
     return True
 
 
-@contextmanager
-def _signals(stop: _Stop) -> Iterator[None]:
-    """Turns the first SIGINT or SIGTERM into a clean end; a second SIGINT ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop("interrupted" if number == signal.SIGINT else "terminated")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _check_unused(study: str, places: Places) -> None:
+    """Refuses a new study where trials of another one of its name lie: they would be continued."""
+    folder = f"{places.checkpoints.rstrip('/')}/{study}"
+    if Folder(folder).names():
+        raise UserError(
+            f"{folder} holds trials of an earlier study {study} that this record does not know; remove "
+            "that folder, or give another --name, --record or --checkpoints"
+        )

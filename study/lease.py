@@ -102,6 +102,22 @@ class Lease:
                 # Nothing is lost: the lease of a process that is gone is taken by the next one.
                 logger.warning("the lease was not given back: %s", type(error).__name__)
 
+    def check(self) -> None:
+        """Looks whether the lease is still this driver's: after an outage, before anything is written.
+
+        Raises:
+            StudyBusy: Another driver has taken the study over.
+        """
+        try:
+            row = self._read()
+        except sa.exc.SQLAlchemyError:
+            return  # the database is away again: whoever asks will find out
+        if row is not None and row.owner and row.owner != self._me:
+            raise StudyBusy(
+                f"this driver was cut off for too long and the study {self._study} is now being run by "
+                f"{_name(row.owner)}"
+            )
+
     def held(self, observe_seconds: float = 2 * BEAT_SECONDS) -> bool:
         """Tells whether a living driver holds the study.
 

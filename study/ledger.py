@@ -46,6 +46,8 @@ RUN_ID = "mlflow_run_id"
 PUBLISHED = "published"
 PATIENCE_SECONDS = 600.0
 """How long an unreachable record is waited for before a launch gives up."""
+LAST_SECONDS = 5.0
+"""How long it is waited for once the launch was asked to end."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ class Entry:
     scores: Mapping[int, float]
     started: float
     ended: float | None
+
+    @property
+    def counted(self) -> dict[int, float]:
+        """The scores up to the trial's end, by step; one that came later (from a worker) does not count."""
+        end = self.end_step
+        return {step: score for step, score in self.scores.items() if end is None or step <= end}
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,9 @@ class Ledger:
     Args:
         url: An SQLAlchemy URL; ``postgresql://`` is taken to mean the psycopg driver.
 
+    Attributes:
+        patience: Waits for a database that is away; whoever holds the study's lease tells it more.
+
     Raises:
         UserError: The URL cannot be used or the database cannot be reached.
     """
@@ -92,6 +103,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._storage = _open(url)
+        self.patience = Patience()
 
     @property
     def engine(self) -> sa.Engine:
@@ -104,17 +116,18 @@ class Ledger:
         return self._storage
 
     def studies(self) -> list[str]:
-        """Returns the names of the studies, sorted."""
-        found = patiently(lambda: optuna.get_all_study_names(self._storage))
-        return sorted(name for name in found if "/" not in name)
+        """Returns the names of the studies, sorted; other people's in the same database are none of ours."""
+        found = self.patience(lambda: optuna.get_all_study_names(self._storage))
+        ours = (name for name in found if "/" not in name)
+        return sorted(name for name in ours if self.stored_spec(name) is not None)
 
     def stored_spec(self, study: str) -> dict[str, Any] | None:
         """Returns the spec that was stored for a study, or None if there is no such study."""
         try:
-            root = patiently(lambda: optuna.load_study(study_name=study, storage=self._storage))
+            root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
         except KeyError:
             return None
-        text = patiently(lambda: root.user_attrs).get(SPEC)
+        text = self.patience(lambda: root.user_attrs).get(SPEC)
         return None if text is None else dict(json.loads(text))
 
     def store_spec(self, study: str, spec: Mapping[str, Any]) -> None:
@@ -125,18 +138,18 @@ class Ledger:
             root = optuna.create_study(storage=self._storage, study_name=study, load_if_exists=True)
             root.set_user_attr(SPEC, text)
 
-        patiently(store)
+        self.patience(store)
 
     def shown(self, study: str) -> dict[str, int] | None:
         """Returns the budgets with which a study was last finished and wholly in MLflow, or None."""
-        root = patiently(lambda: optuna.load_study(study_name=study, storage=self._storage))
-        budgets: dict[str, int] | None = patiently(lambda: root.user_attrs).get(PUBLISHED)
+        root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
+        budgets: dict[str, int] | None = self.patience(lambda: root.user_attrs).get(PUBLISHED)
         return budgets
 
     def keep_shown(self, study: str, budgets: Mapping[str, int]) -> None:
         """Stores that a study is finished with these budgets and wholly in MLflow, its arms too."""
-        root = patiently(lambda: optuna.load_study(study_name=study, storage=self._storage))
-        patiently(lambda: root.set_user_attr(PUBLISHED, dict(budgets)))
+        root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
+        self.patience(lambda: root.set_user_attr(PUBLISHED, dict(budgets)))
 
     def counts(self, study: str, arm: str) -> Counts:
         """Counts an arm's trials in the database: reading thousands of them would take seconds."""
@@ -169,7 +182,7 @@ class Ledger:
                         unpublished += 0 if shown and json.loads(shown) else number
             return Counts(asked, ended, unpublished)
 
-        return patiently(count)
+        return self.patience(count)
 
     def arm(
         self,
@@ -179,7 +192,7 @@ class Ledger:
         pruner: BasePruner | None = None,
     ) -> ArmLedger:
         """Opens an arm's trials; the arm is made if it is new."""
-        opened = patiently(
+        opened = self.patience(
             lambda: optuna.create_study(
                 storage=self._storage,
                 study_name=f"{study}/{arm}",
@@ -189,7 +202,7 @@ class Ledger:
                 pruner=pruner,
             )
         )
-        return ArmLedger(opened)
+        return ArmLedger(opened, self.patience)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -200,8 +213,9 @@ class Ledger:
 class ArmLedger:
     """The trials of one arm."""
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, patience: Patience) -> None:
         self._study = study
+        self._patience = patience
         self._open: dict[int, optuna.Trial] = {}
         self._reported: dict[int, set[int]] = {}
 
@@ -212,16 +226,16 @@ class ArmLedger:
 
     def entries(self) -> list[Entry]:
         """Reads all trials that were asked for, in order of their numbers."""
-        trials = patiently(lambda: self._study.get_trials(deepcopy=False))
+        trials = self._patience(lambda: self._study.get_trials(deepcopy=False))
         return [_entry(trial) for trial in trials if trial.state != TrialState.WAITING]
 
     def entry(self, number: int) -> Entry:
         """Reads one trial."""
         storage = self._study._storage
-        identity = patiently(
+        identity = self._patience(
             lambda: storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
         )
-        return _entry(patiently(lambda: storage.get_trial(identity)))
+        return _entry(self._patience(lambda: storage.get_trial(identity)))
 
     def ask(
         self, space: SearchSpace, first: Mapping[str, Any] | None = None
@@ -235,14 +249,14 @@ class ArmLedger:
         Returns:
             The trial's number and its sample.
         """
-        if first is not None and not patiently(self._waiting):
-            patiently(lambda: self._study.enqueue_trial(dict(first)))
+        if first is not None and not self._patience(self._waiting):
+            self._patience(lambda: self._study.enqueue_trial(dict(first)))
         known = set(self._open)
         try:
             trial = self._study.ask()
         except optuna.exceptions.StorageInternalError:
             # The trial may or may not have been made before the record went away.
-            stray = [t for t in patiently(self._running) if t.number not in known]
+            stray = [t for t in self._patience(self._running) if t.number not in known]
             if not stray:
                 return self.ask(space, first)
             return stray[0].number, self.reopen(stray[0].number, space)
@@ -255,10 +269,10 @@ class ArmLedger:
 
         A trial that was cut off while it was being asked for gets the values that it lacks.
         """
-        frozen = next(t for t in patiently(self._running) if t.number == number)
+        frozen = next(t for t in self._patience(self._running) if t.number == number)
         if not frozen.params:
-            patiently(lambda: self._study.sampler.before_trial(self._study, frozen))
-        trial = patiently(lambda: optuna.Trial(self._study, frozen._trial_id))
+            self._patience(lambda: self._study.sampler.before_trial(self._study, frozen))
+        trial = self._patience(lambda: optuna.Trial(self._study, frozen._trial_id))
         self._open[number] = trial
         self._reported[number] = set(frozen.intermediate_values)
         return self._suggest(trial, space)
@@ -267,12 +281,18 @@ class ArmLedger:
         """Records an evaluation's score; one that is there already stays as it is."""
         steps = self._reported.setdefault(number, set())
         if measurement.step not in steps:
-            patiently(lambda: self._open[number].report(measurement.score, measurement.step))
+            self._patience(lambda: self._open[number].report(measurement.score, measurement.step))
             steps.add(measurement.step)
 
-    def should_prune(self, number: int) -> bool:
-        """Asks the pruner about the newest evaluation."""
-        return patiently(self._open[number].should_prune)
+    def should_prune(self, number: int, step: int) -> bool:
+        """Asks the pruner about an evaluation.
+
+        The pruner judges by the newest one that the record has. While a trial that was cut off hands out
+        its history again, earlier ones are not asked about: they were judged, or will be by that one.
+        """
+        if step < max(self._reported.get(number, ()), default=step):
+            return False
+        return self._patience(self._open[number].should_prune)
 
     def set_run(self, number: int, run_id: str, published: bool) -> None:
         """Keeps a trial's MLflow run.
@@ -295,7 +315,7 @@ class ArmLedger:
                     except optuna.exceptions.UpdateFinishedTrialError:
                         _set_attribute_of_finished(self._study, identity, key, value)
 
-        patiently(keep)
+        self._patience(keep)
 
     def end(
         self, number: int, outcome: Outcome, objective: float, reason: str | None, step: int
@@ -315,11 +335,12 @@ class ArmLedger:
         trial = self._open.pop(number)
         attributes = {OUTCOME: outcome.value, END_STEP: step, REASON: reason}
         for name, value in attributes.items():
-            if value is not None:
-                patiently(lambda name=name, value=value: trial.set_user_attr(name, value))  # type: ignore[misc]
+            # A reason may be there from an end that a kill kept from being told.
+            if value is not None or name in trial.user_attrs:
+                self._patience(lambda name=name, value=value: trial.set_user_attr(name, value))  # type: ignore[misc]
         failed = outcome is Outcome.FAILED
         point("telling")
-        told = patiently(
+        told = self._patience(
             lambda: self._study.tell(
                 number,
                 None if failed else objective,
@@ -333,12 +354,12 @@ class ArmLedger:
 
     def _suggest(self, trial: optuna.Trial, space: SearchSpace) -> dict[str, Any]:
         sample = {
-            name: patiently(lambda n=name, d=distribution: _suggested(trial, n, d))  # type: ignore[misc]
+            name: self._patience(lambda n=name, d=distribution: _suggested(trial, n, d))  # type: ignore[misc]
             for name, distribution in space.distributions.items()
         }
         if PARAMETERS not in trial.user_attrs:
             derived = space.derive(sample)
-            patiently(lambda: trial.set_user_attr(PARAMETERS, derived))
+            self._patience(lambda: trial.set_user_attr(PARAMETERS, derived))
         return sample
 
     def _running(self) -> list[FrozenTrial]:
@@ -348,22 +369,40 @@ class ArmLedger:
         return self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
 
 
-def patiently(operation: Callable[[], T]) -> T:
-    """Does something with the record, and waits for a database that is away for a while."""
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    pause = 0.2
-    while True:
-        try:
-            return operation()
-        except (optuna.exceptions.StorageInternalError, sa.exc.OperationalError) as error:
-            if time.monotonic() > give_up:
-                raise
-            logger.warning(
-                "The record cannot be reached (%s); trying again.",
-                type(error.__cause__ or error).__name__,
-            )
+class Patience:
+    """Does things with the record, and waits for a database that is away for a while.
+
+    Attributes:
+        before_retry: Called before each further try; may raise to give up (the lease was lost meanwhile).
+        given_up: Whether to stop waiting: the launch was asked to end.
+    """
+
+    def __init__(self) -> None:
+        self.before_retry: Callable[[], None] = lambda: None
+        self.given_up: Callable[[], bool] = lambda: False
+
+    def __call__(self, operation: Callable[[], T]) -> T:
+        """Returns what an operation returns, however often it has to be tried."""
+        began, pause = time.monotonic(), 0.2
+        while True:
+            try:
+                return operation()
+            except (optuna.exceptions.StorageInternalError, sa.exc.OperationalError) as error:
+                longest = LAST_SECONDS if self.given_up() else PATIENCE_SECONDS
+                if time.monotonic() - began > longest or _hopeless(error):
+                    raise
+                logger.warning(
+                    "The record cannot be reached (%s); trying again.",
+                    type(error.__cause__ or error).__name__,
+                )
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
+            self.before_retry()
+
+
+def _hopeless(error: BaseException) -> bool:
+    """Whether waiting cannot help: nobody makes a database writable meanwhile."""
+    return "readonly database" in f"{error} {error.__cause__}"
 
 
 def _open(url: str) -> optuna.storages.RDBStorage:

@@ -11,9 +11,12 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from study.errors import UserError
 from study.spec import Resources
@@ -32,11 +35,8 @@ _QUIET = {
 }
 for _name, _value in _QUIET.items():
     os.environ.setdefault(_name, _value)
-if "RAY_AUTH_MODE" not in os.environ:
-    # Ray runs whatever its clients send it, so even the embedded one asks for a token; it is made for
-    # this process, kept in no file, and passed on to Ray's own processes by the environment.
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+# Ray runs whatever its clients send it, so even the embedded one asks for a token.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray  # noqa: E402 - reads the environment above when it is imported
 from ray._private import ray_constants  # noqa: E402
@@ -46,6 +46,8 @@ from ray.autoscaler.v2.utils import is_autoscaler_v2  # noqa: E402
 from ray.experimental.internal_kv import _internal_kv_get  # noqa: E402
 
 LOOPBACK = "127.0.0.1"
+BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
+"""Where `ray up` leaves the config of a cluster on its head."""
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's variable that, set to 0, keeps a cluster on the loopback address. It does so by itself on Windows and
 macOS; on Linux it would otherwise listen on every address of the machine."""
@@ -70,6 +72,12 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
         resources: What the embedded engine may use.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
+    if ray.is_initialized():
+        raise UserError(
+            "this process is connected to Ray already; call ray.shutdown() first, or launch the study "
+            "in a process of its own (--address joins a running cluster)"
+        )
+    _provide_token(address)
     try:
         if address is None:
             _stay_on_loopback()
@@ -82,6 +90,19 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
         if address is None:
             os.environ.pop(LOOPBACK_ONLY, None)
             ray_constants.ENABLE_RAY_CLUSTER = True
+
+
+def _provide_token(address: str | None) -> None:
+    """Sees to it that there is a token: Ray refuses to do without where the mode asks for one.
+
+    For the embedded engine it is made for this process, kept in no file, and passed on to Ray's own
+    processes by the environment. A cluster's is the user's; a cluster without any takes none amiss.
+    """
+    if os.environ["RAY_AUTH_MODE"] != "token" or "RAY_AUTH_TOKEN" in os.environ:
+        return
+    kept = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser()
+    if address is None or not Path(kept).is_file():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _connect(address: str) -> None:
@@ -140,10 +161,15 @@ def check_fit(cpu: float, gpu: float, given_up: Callable[[], bool] = lambda: Fal
     asked = f"{cpu:g} CPU" + (f" and {gpu:g} GPU" if gpu else "")
     waited = ""
     if not _embedded() and _autoscaled():
-        logger.warning("No node holds a trial of %s yet; waiting for the autoscaler.", asked)
-        if _brought(cpu, gpu, given_up) or given_up():
-            return
-        waited = f", and the autoscaler brought none that does in {AUTOSCALER_SECONDS / 60:.0f} min"
+        promised = _promised()
+        if not promised or any(_holds(held, cpu, gpu) for held in promised):
+            logger.warning("No node holds a trial of %s yet; waiting for the autoscaler.", asked)
+            if _brought(cpu, gpu, given_up) or given_up():
+                return
+            minutes = f"{AUTOSCALER_SECONDS / 60:.0f} min"
+            waited = f", and the autoscaler brought none that does in {minutes}"
+        else:
+            waited = ", and none of the autoscaler's node types holds it"
     none: dict[str, float] = {}
     largest = max(_alive(), key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)), default=none)
     has = f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU"
@@ -157,8 +183,26 @@ def _alive() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
+def _holds(node: Mapping[str, float], cpu: float, gpu: float) -> bool:
+    return node.get("CPU", 0) >= cpu and node.get("GPU", 0) >= gpu
+
+
 def _fits(cpu: float, gpu: float) -> bool:
-    return any(n.get("CPU", 0) >= cpu and n.get("GPU", 0) >= gpu for n in _alive())
+    return any(_holds(node, cpu, gpu) for node in _alive())
+
+
+def _promised() -> list[dict[str, float]]:
+    """What each node type of the autoscaler holds, as far as its config says and is here.
+
+    `ray up` puts the config on the head, where the driver of a job runs. Hosts of one's own (the local
+    provider) have no stated size.
+    """
+    try:
+        config = yaml.safe_load(BOOTSTRAP.expanduser().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    types = (config.get("available_node_types") or {}).values()
+    return [kind["resources"] for kind in types if kind.get("resources")]
 
 
 def _brought(cpu: float, gpu: float, given_up: Callable[[], bool]) -> bool:
@@ -200,9 +244,12 @@ def _embedded() -> bool:
 
 def gpus(resources: Resources, accelerated: bool) -> float:
     """How many GPUs a trial gets: what the spec says, or one where the kind uses it and there is one."""
-    if resources.gpu == "auto":
-        return 1.0 if accelerated and ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
-    return float(resources.gpu)
+    if resources.gpu != "auto":
+        return float(resources.gpu)
+    if not accelerated:
+        return 0.0
+    nodes = _alive() if _embedded() else [*_alive(), *_promised()]
+    return 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
 
 
 def slots(cpu: float, gpu: float) -> int | None:

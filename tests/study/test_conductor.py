@@ -297,6 +297,44 @@ def test_a_trial_that_cannot_be_run_is_failed_with_its_error(
     assert only_entry(record, identity).scores == {10: 5.0}
 
 
+def test_a_spec_of_which_no_trial_can_be_built_ends_the_launch_and_uses_nothing_up(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    conductor.refused(identity, "data.path is 'x', but nothing is there")
+    conductor.failed(identity, "ValueError: data.path is 'x', but nothing is there")
+    assert conductor.refusal == "data.path is 'x', but nothing is there"
+    assert conductor.stopping == "its trials cannot be built"
+    assert conductor.next() is None
+    assert only_entry(record, identity).outcome is None
+
+
+def test_one_trial_that_cannot_be_built_ends_no_launch_in_which_others_run(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    finish(conductor, begun(conductor), turn(5.0))
+    conductor.refused(begun(conductor), "this node has no data")
+    again = Conductor(spec_of(), record, places)  # the record knows that one of them ran
+    again.refused(begun(again), "this node has no data")
+    assert not conductor.refusal
+    assert not conductor.stopping
+    assert not again.refusal
+    assert not again.stopping
+
+
+def test_a_sampled_setting_that_cannot_be_built_ends_no_launch(
+    record: Ledger, places: Places
+) -> None:
+    arms = spec_of().model_dump(mode="json")["arms"]
+    for arm in arms.values():
+        arm["further"] = {"noise": {"choices": [0.0, 1.0]}}
+    conductor = Conductor(spec_of(arms=arms), record, places)
+    conductor.refused(begun(conductor), "noise cannot be 0")
+    assert not conductor.refusal
+
+
 def test_an_interrupted_launch_hands_out_nothing_and_fails_nothing(
     record: Ledger, places: Places
 ) -> None:
@@ -325,6 +363,25 @@ def test_a_pruner_stops_a_trial_and_is_named(record: Ledger, places: Places) -> 
             reasons.append(only_entry(record, identity).reason)
     assert "asha stopped it at step 10" in reasons
     assert None in reasons
+
+
+def test_a_pruner_judges_a_history_that_is_handed_out_again_by_its_end_only(
+    record: Ledger, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the report of step 40 and its judgement: step 10 must not be judged in its place."""
+    stopping = {"rule": "none", "pruner": {"name": "asha", "reduction_factor": 2}}
+    first = Conductor(spec_of(trials=1, stopping=stopping), record, places)
+    identity = begun(first)
+    live = first._live[identity]
+    for step, score in ((10, 4.0), (20, 3.0), (30, 2.0), (40, 5.0)):
+        live.arm.ledger.report(0, Measurement(step=step, score=score))
+    again = Conductor(spec_of(trials=1, stopping=stopping), record, places)
+    assert begun(again) == identity
+    monkeypatch.setattr(again._live[identity].arm.ledger._open[0], "should_prune", lambda: True)
+    finish(again, identity, turn(4.0, 3.0, 2.0, 5.0))
+    entry = only_entry(record, identity)
+    assert (entry.outcome, entry.end_step) == (Outcome.STOPPED, 40)
+    assert entry.reason == "asha stopped it at step 40"
 
 
 @dataclass

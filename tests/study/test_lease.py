@@ -161,6 +161,15 @@ def test_a_driver_that_lost_its_lease_is_told_and_does_not_give_it_back(engine: 
     assert owner(engine)["machine"] == "elsewhere"
 
 
+def test_a_driver_can_look_whether_the_study_is_still_its_own(engine: sa.Engine) -> None:
+    driver = Driver(engine)
+    driver.take()
+    driver.lease.check()
+    set_owner(engine, token="another", host="elsewhere", pid=77)
+    with pytest.raises(StudyBusy, match="is now being run by process 77 on elsewhere"):
+        driver.lease.check()
+
+
 def test_a_request_to_stop_reaches_the_holder_once(engine: sa.Engine) -> None:
     first, other = Driver(engine), Driver(engine)
     assert not other.lease.request_stop()

@@ -15,8 +15,8 @@ from support_study import empty_record, saddle_spec
 from search_spaces import build_space
 from search_spaces.space import SearchSpace
 from study import ledger as ledger_module
-from study.errors import UserError
-from study.ledger import ArmLedger, Ledger, patiently
+from study.errors import StudyBusy, UserError
+from study.ledger import ArmLedger, Ledger, Patience
 from study.samplers import make_pruner, make_sampler
 from study.spec import Spec
 from study.trial_record import Outcome
@@ -72,6 +72,29 @@ def test_a_spec_is_kept_and_replaced(record: Ledger) -> None:
     record.arm("little", ARM)
     assert record.stored_spec("little") == {"name": "little", "n": 2}
     assert record.studies() == ["little"]
+
+
+def test_what_others_keep_in_the_same_database_is_no_study(record: Ledger) -> None:
+    optuna.create_study(storage=record.storage, study_name="foreign")
+    record.store_spec("little", {"name": "little"})
+    assert record.studies() == ["little"]
+
+
+def test_the_reason_of_an_end_that_was_never_told_does_not_stay(
+    record: Ledger, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = opened(record)
+    number, _ = arm.ask(space)
+    monkeypatch.setattr(ledger_module, "point", lambda name: _raise(KeyboardInterrupt()))  # a kill
+    with pytest.raises(KeyboardInterrupt):
+        arm.end(number, Outcome.FAILED, math.inf, "OSError: node lost", 10)
+    monkeypatch.undo()
+    again = opened(record)
+    again.reopen(number, space)
+    again.report(number, measured(40, 0.5))
+    again.end(number, Outcome.COMPLETE, 0.5, None, 40)
+    (entry,) = again.entries()
+    assert (entry.outcome, entry.reason, entry.end_step) == (Outcome.COMPLETE, None, 40)
 
 
 def test_what_was_asked_reported_and_ended_is_read_back(record: Ledger, space: SearchSpace) -> None:
@@ -231,7 +254,7 @@ def test_a_record_that_is_away_for_a_while_is_waited_for(
             raise answers.pop()
         return "there"
 
-    assert patiently(flaky) == "there"
+    assert Patience()(flaky) == "there"
     assert "trying again" in caplog.text
 
 
@@ -242,7 +265,37 @@ def test_a_record_that_stays_away_ends_the_launch(monkeypatch: pytest.MonkeyPatc
         raise optuna.exceptions.StorageInternalError("down")
 
     with pytest.raises(optuna.exceptions.StorageInternalError):
-        patiently(away)
+        Patience()(away)
+
+
+def test_nothing_is_tried_again_after_the_lease_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module.time, "sleep", lambda _: None)
+    patience, calls = Patience(), []
+    patience.before_retry = lambda: _raise(StudyBusy("taken over"))
+
+    def away() -> None:
+        calls.append(1)
+        raise optuna.exceptions.StorageInternalError("down")
+
+    with pytest.raises(StudyBusy, match="taken over"):
+        patience(away)
+    assert len(calls) == 1
+
+
+def test_a_launch_that_was_asked_to_end_does_not_wait_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger_module, "LAST_SECONDS", -1.0)
+    patience = Patience()
+    patience.given_up = lambda: True
+    with pytest.raises(optuna.exceptions.StorageInternalError):
+        patience(lambda: _raise(optuna.exceptions.StorageInternalError("down")))
+
+
+def test_a_database_that_cannot_be_written_is_not_waited_for() -> None:
+    error = sa.exc.OperationalError("q", {}, OSError("attempt to write a readonly database"))
+    with pytest.raises(sa.exc.OperationalError):
+        Patience()(lambda: _raise(error))
 
 
 def test_an_error_that_is_not_of_the_database_is_not_tried_again() -> None:
@@ -253,7 +306,7 @@ def test_an_error_that_is_not_of_the_database_is_not_tried_again() -> None:
         raise KeyError("x")
 
     with pytest.raises(KeyError):
-        patiently(wrong)
+        Patience()(wrong)
     assert len(calls) == 1
 
 
