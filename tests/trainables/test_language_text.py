@@ -43,6 +43,14 @@ def test_lines_are_cut_padded_and_indexed_by_frequency(file: Path, tmp_path: Pat
     assert data.decode(data.tokens) == [line.rstrip(PADDING) for line in shown]
 
 
+def test_a_byte_order_mark_is_no_character(file: Path, tmp_path: Path) -> None:
+    marked = tmp_path / "marked.txt"
+    marked.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    data = load_text(settings(marked), tmp_path / "cache")
+    assert "\N{ZERO WIDTH NO-BREAK SPACE}" not in data.characters
+    assert data.fingerprint == load_text(settings(file), tmp_path / "cache").fingerprint
+
+
 def test_the_tables_hold_every_window(file: Path, tmp_path: Path) -> None:
     data = load_text(settings(file, line_length=8), tmp_path)
     for n, table in enumerate(data.tables, start=1):
@@ -117,6 +125,26 @@ def test_a_preparation_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         load_text(settings(bad), tmp_path / "cache")
     left = [path.name for path in (tmp_path / "cache" / "data").iterdir()]
     assert [name for name in left if not name.endswith(".lock")] == []
+
+
+def test_what_a_killed_process_left_is_removed(file: Path, tmp_path: Path) -> None:
+    load_text(settings(file), tmp_path / "cache")
+    (folder,) = (tmp_path / "cache" / "data").glob("text-*")
+    folder.rename(folder.with_name(f".{folder.name}.killed"))
+    load_text(settings(file), tmp_path / "cache")
+    assert [one for one in folder.parent.iterdir() if one.is_dir()] == [folder]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc/self/fd")
+def test_all_of_it_is_on_the_disk_before_it_has_its_name(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[str] = set()
+    monkeypatch.setattr(
+        os, "fsync", lambda number: synced.add(Path(os.readlink(f"/proc/self/fd/{number}")).name)
+    )
+    data = load_text(settings(file), tmp_path / "cache")
+    assert synced == {path.name for path in data.folder.iterdir()}
 
 
 @pytest.mark.parametrize(

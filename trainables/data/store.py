@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from filelock import FileLock
 
 from trainables.data.errors import DataError
+
+Value = TypeVar("Value")
 
 LAYOUT = 1
 SMALLEST = 2
@@ -79,8 +81,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     temporary = Path(name)
     try:
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        _to_disk(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -91,15 +92,63 @@ def write_text(path: Path, content: str) -> None:
     write_atomically(path, lambda file: file.write_text(content))
 
 
+def remembered(path: Path, compute: Callable[[], Any], parse: Callable[[Any], Value]) -> Value:
+    """Computes a small JSON value once per node; one process computes while others wait for it.
+
+    Args:
+        path: Where it is kept; a file that cannot be used is written anew.
+        compute: Gives the value.
+        parse: Makes of it what is returned.
+    """
+    with locked(path):
+        try:
+            return parse(json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError, LookupError):
+            value = compute()
+            write_text(path, json.dumps(value))
+            return parse(value)
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder to fill, which becomes ``folder`` when the block ends well.
+
+    The caller holds the lock of ``folder``, so what a killed process left unfinished can be removed.
+
+    Raises:
+        DataError: The disk is full or cannot be written to.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.parent.glob(f".{folder.name}.*/"):
+            shutil.rmtree(unfinished)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            yield temporary
+            for file in temporary.iterdir():
+                _to_disk(file)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise DataError(
+            f"prepared data cannot be written to {folder.parent} ({error}); check the disk"
+        ) from error
+
+
+def _to_disk(file: Path) -> None:
+    """Waits until a file's content would survive a power cut: its name must not come before it."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
 def digest(value: Any) -> str:
     """SHA-256 of a JSON value, as 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def build(folder: Path, count: int, images: Iterator[NamedImage], report: Report) -> None:
-    """Writes a set of images of one shape into a folder that does not exist yet.
-
-    The caller holds the folder's lock, so what a killed process left unfinished can be removed.
+    """Writes a set of images of one shape into a folder that does not exist yet; see :func:`building`.
 
     Args:
         folder: Where the set goes.
@@ -112,19 +161,10 @@ def build(folder: Path, count: int, images: Iterator[NamedImage], report: Report
     """
     if count < SMALLEST:
         raise DataError(f"there are {count} images; a GAN needs at least {SMALLEST}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for unfinished in folder.parent.glob(f".{folder.name}.*/"):
-        shutil.rmtree(unfinished)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with building(folder) as temporary:
         shape, fingerprint = _write_images(temporary / "images.npy", count, images, report)
         meta = {"layout": LAYOUT, "shape": shape, "fingerprint": fingerprint}
         (temporary / "meta.json").write_text(json.dumps(meta))
-        temporary.rename(folder)
-    except OSError as error:
-        raise DataError(f"images cannot be written to {folder.parent}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_images(
@@ -149,8 +189,6 @@ def _write_images(
             checksum.update(content)
             if worth_telling(done - 1, done, count):
                 report(Progress("converting images", done, count))
-        file.flush()
-        os.fsync(file.fileno())
     if done != count:
         raise DataError(f"the source ended after {done} of {count} images; it is damaged")
     return shape, checksum.hexdigest()

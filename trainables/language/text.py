@@ -10,8 +10,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,7 +35,7 @@ UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 BILLION_WORDS = "training-monolingual.tokenized.shuffled"
 """The folder of One Billion Word with the training part; the other one is held out."""
 
-_LAYOUT = 1
+_LAYOUT = 2
 _LINES_AT_ONCE = 500_000
 _CODE_POINTS = 0x110000
 
@@ -51,12 +49,14 @@ class TextData:
         characters: The character of each index; index 0 stands for all others.
         tables: The n-grams for n = 1 .. 6.
         fingerprint: SHA-256 of tokens and characters.
+        folder: Where it was prepared on this node; what is computed from it is kept there, too.
     """
 
     tokens: Tokens = field(repr=False)
     characters: str
     tables: tuple[NgramTable, ...] = field(repr=False)
     fingerprint: str
+    folder: Path
 
     def decode(self, tokens: Tokens) -> list[str]:
         """Returns lines as strings, their padding removed."""
@@ -80,7 +80,8 @@ def load_text(settings: TextSettings, cache: Path, report: Report = silent) -> T
     if not folder.exists():
         with store.locked(folder):
             if not folder.exists():
-                _build(folder, files, settings, report)
+                with store.building(folder) as unfinished:
+                    _write(unfinished, files, settings, report)
     return _read(folder)
 
 
@@ -138,19 +139,8 @@ def text_folder(settings: TextSettings, files: list[Path], cache: Path) -> Path:
     return cache / "data" / f"text-{key[:16]}"
 
 
-def _build(folder: Path, files: list[Path], settings: TextSettings, report: Report) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        _write(temporary, files, settings, report)
-        temporary.rename(folder)
-    except OSError as error:
-        raise DataError(f"the text cannot be prepared in {folder.parent}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def _write(folder: Path, files: list[Path], settings: TextSettings, report: Report) -> None:
+    """Writes the prepared text into a folder that is still empty."""
     lines, characters = _vocabulary(files, settings, report)
     index = np.zeros(_CODE_POINTS, np.uint16)
     index[[ord(character) for character in characters[1:]]] = np.arange(1, len(characters))
@@ -213,7 +203,7 @@ def _read(folder: Path) -> TextData:
         NgramTable(codes, counts, total)
         for (codes, counts), total in zip(both, windows, strict=True)
     )
-    return TextData(tokens, characters, tables, fingerprint)
+    return TextData(tokens, characters, tables, fingerprint, folder)
 
 
 def _code_points(files: list[Path], settings: TextSettings) -> Iterator[np.ndarray]:
@@ -246,7 +236,8 @@ def _line_lists(files: list[Path]) -> Iterator[list[str]]:
 def _lines(file: Path) -> Iterator[str]:
     opened: Any = gzip.open if file.suffix == ".gz" else open
     try:
-        with opened(file, "rt", encoding="utf-8") as stream:
+        # With -sig, the mark that some editors put at a file's start is no character of the text.
+        with opened(file, "rt", encoding="utf-8-sig") as stream:
             for line in stream:
                 if "\0" in line:
                     raise DataError(f"{file} is not text: it holds the character NUL")
