@@ -182,24 +182,6 @@ def test_the_score_is_the_divergence_of_the_generated_lines(folder: Path) -> Non
     assert len(lines) == 64
 
 
-def test_the_floor_is_real_lines_against_the_rest(folder: Path) -> None:
-    text = load_text(TextSettings(path=str(folder / "lines.txt"), line_length=10), folder)
-    scorer = NgramScorer(text, NgramScoreSettings(name="jsd3", samples=100))
-    random, values = np.random.default_rng(0), []
-    for _ in range(5):
-        order = random.permutation(400)
-        chosen, rest = text.tokens[np.sort(order[:100])], text.tokens[np.sort(order[100:])]
-        table = ngrams.count(iter([rest]), 3, len(text.characters), None)
-        codes, counts = np.unique(
-            ngrams.pack(chosen, 3, len(text.characters), None), return_counts=True
-        )
-        values.append(float(ngrams.divergence(table.look_up(codes), table.total, counts)))
-    assert scorer.floors[2].value == pytest.approx(np.mean(values), rel=1e-12)
-    assert scorer.floors[2].noise == pytest.approx(np.std(values, ddof=1), rel=1e-9)
-    real = scorer.evaluate(np.asarray(text.tokens[:100])).value
-    assert 0 < real < scorer.floors[2].value  # against a text that holds these lines, too
-
-
 @pytest.mark.parametrize("update_rule", ["alternating", "simultaneous", "extragradient"])
 @pytest.mark.slow
 def test_continuing_from_a_checkpoint_is_the_same_computation(

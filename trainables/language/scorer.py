@@ -6,18 +6,22 @@ windows inside a line, padding included, base 2, unsmoothed.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 
+from trainables.data import store
 from trainables.language import ngrams
 from trainables.language.ngrams import Tokens
 from trainables.language.text import TextData
-from trainables.scores.floor import Floor
+from trainables.scores.floor import DRAWS, Floor, floor_of
 from trainables.scores.scorer import Score
 from trainables.settings.language import NgramScoreSettings
 from trainables.settings.text import LONGEST
 
-FLOOR_DRAWS = 5
 _GROUPS = 16
+_FLOOR_LAYOUT = 1
+"""Changes when the floors are computed otherwise, so that those of before are not taken for them."""
 _ORDERS = range(1, LONGEST + 1)
 
 
@@ -27,7 +31,8 @@ class NgramScorer:
     Attributes:
         floors: For n = 1 .. 6 what real lines score: the mean over 5 sets of as many real lines as
             are generated, each against the rest of the text, and its spread. Above 0 because so few
-            lines do not hold all n-grams; what a generator can hope for.
+            lines do not hold all n-grams; what a generator can hope for. Computed once per node and
+            kept beside the prepared text.
     """
 
     def __init__(self, text: TextData, settings: NgramScoreSettings) -> None:
@@ -38,7 +43,11 @@ class NgramScorer:
             )
         self._text = text
         self._settings = settings
-        self.floors = tuple(self._floor(n) for n in _ORDERS)
+        self.floors = store.remembered(
+            text.folder / f"floors-{_FLOOR_LAYOUT}-{settings.samples}.json",
+            lambda: [asdict(floor) for floor in self._measured_floors()],
+            lambda kept: tuple(Floor(**kept[n - 1]) for n in _ORDERS),
+        )
 
     def evaluate(self, tokens: Tokens) -> Score:
         """Scores generated lines.
@@ -47,8 +56,8 @@ class NgramScorer:
             tokens: Indices of characters, shape (lines, characters of a line).
 
         Returns:
-            The divergence of the settings' n, its noise (by the jackknife over 16 groups of lines),
-            and as metrics ``jsd1`` to ``jsd6`` with their floors.
+            The divergence of the settings' n, its noise (by the jackknife over 16 groups of lines, but
+            at least that of the floor), and as metrics ``jsd1`` to ``jsd6`` with their floors.
         """
         value, noise = 0.0, 0.0
         metrics: dict[str, float] = {}
@@ -60,7 +69,8 @@ class NgramScorer:
             metrics[f"jsd{n}_floor"] = floor.value
             if self._settings.name == f"jsd{n}":
                 left_out = ngrams.divergence(real, table.total, total - counts)
-                value, noise = metrics[f"jsd{n}"], ngrams.jackknife_noise(left_out)
+                value = metrics[f"jsd{n}"]
+                noise = max(ngrams.jackknife_noise(left_out), floor.noise)
                 metrics |= {"score_floor": floor.value, "score_floor_noise": floor.noise}
         return Score(value, noise, metrics)
 
@@ -68,14 +78,19 @@ class NgramScorer:
         shorter = self._text.tables[n - 2] if n > 1 else None
         return ngrams.pack(tokens, n, len(self._text.characters), shorter)
 
-    def _floor(self, n: int) -> Floor:
-        random = np.random.default_rng(0)
-        table, lines = self._text.tables[n - 1], len(self._text.tokens)
-        values = []
-        for _ in range(FLOOR_DRAWS):
-            chosen = np.sort(random.permutation(lines)[: self._settings.samples])
-            windows = self._pack(self._text.tokens[chosen], n)
-            codes, counts = np.unique(windows, return_counts=True)
-            rest = table.look_up(codes) - counts
-            values.append(float(ngrams.divergence(rest, table.total - windows.size, counts)))
-        return Floor(float(np.mean(values)), float(np.std(values, ddof=1)))
+    def _measured_floors(self) -> tuple[Floor, ...]:
+        """Draws 5 sets of lines, the same ones for every n, and scores each against the rest."""
+        random, lines = np.random.default_rng(0), len(self._text.tokens)
+        sets = []
+        for _ in range(DRAWS):
+            # Not a permutation of all lines, of which One Billion Word has 30 million.
+            drawn = random.choice(lines, self._settings.samples, replace=False, shuffle=False)
+            sets.append(np.asarray(self._text.tokens[np.sort(drawn)]))
+        return tuple(floor_of([self._against_rest(chosen, n) for chosen in sets]) for n in _ORDERS)
+
+    def _against_rest(self, chosen: Tokens, n: int) -> float:
+        """The divergence of lines of the real text from its other lines."""
+        table = self._text.tables[n - 1]
+        codes, counts = np.unique(self._pack(chosen, n), return_counts=True)
+        rest = table.look_up(codes) - counts
+        return float(ngrams.divergence(rest, table.total - counts.sum(), counts))

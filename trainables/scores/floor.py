@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -36,14 +35,12 @@ def real_floor(real: RealStatistics, samples: int, cache: Path) -> Floor | None:
     if real.features is None:
         return None
     path = cache / "statistics" / f"{real.fingerprint[:16]}-floor-{samples}.json"
-    with store.locked(path):
-        try:
-            return Floor(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):
-            floor = _measure(real.reference, real.features, samples)
-            content = json.dumps(asdict(floor))
-            store.write_text(path, content)
-            return floor
+    features = real.features
+    return store.remembered(
+        path,
+        lambda: asdict(_measure(real.reference, features, samples)),
+        lambda kept: Floor(**kept),
+    )
 
 
 def _measure(reference: frechet.Reference, features: np.ndarray, samples: int) -> Floor:
@@ -52,4 +49,9 @@ def _measure(reference: frechet.Reference, features: np.ndarray, samples: int) -
         frechet.distance(reference, features[random.integers(len(features), size=samples)])
         for _ in range(DRAWS)
     ]
+    return floor_of(values)
+
+
+def floor_of(values: list[float]) -> Floor:
+    """The floor from the scores of at least 2 sets of real data."""
     return Floor(float(np.mean(values)), float(np.std(values, ddof=1)))
