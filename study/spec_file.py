@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from study import user_code
 from study.errors import UserError
 from study.spec import Spec
 
@@ -64,6 +65,7 @@ def read_spec_file(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} does not exist; give a recipe's name or a spec file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
+    user_code.note(path.parent)
     return mapping(parse_yaml(text, str(path)), str(path))
 
 
@@ -104,9 +106,13 @@ def _replaced(data: dict[str, Any], keys: list[str], value: Any, path: str) -> d
 def parse_spec(data: dict[str, Any]) -> Spec:
     """Validates a spec's mapping.
 
+    A search space of the user's own is imported and called; its module may lie in the working folder or
+    beside the spec file.
+
     Raises:
         UserError: One sentence on the first thing that is wrong: field, value, what to do.
     """
+    user_code.allow(data)
     try:
         return Spec.model_validate(data)
     except ValidationError as error:

@@ -1,0 +1,59 @@
+"""Where code of the user's own is imported from, when a spec names some (``package.module:function``).
+
+The console script has neither the working folder nor that of the spec file on its path, and a worker of Ray
+has neither of them as its own. Nothing is put on the path for a spec that names no code: a ``random.py``
+beside somebody's data must not take the place of Python's.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+_noted: list[str] = []
+"""Folders of spec files and of earlier launches, which are not on the path until a spec names code."""
+
+_allowed: list[str] = []
+"""Folders that this process imports a user's code from."""
+
+
+def note(*folders: str | Path) -> None:
+    """Keeps folders beside which a spec's modules may lie; changes no path."""
+    for folder in folders:
+        text = str(Path(folder).absolute())
+        if text not in _noted:
+            _noted.append(text)
+
+
+def allow(spec: Mapping[str, Any]) -> None:
+    """Puts the working folder and the noted ones first on the path, if a spec names code.
+
+    Args:
+        spec: Its fields, not yet validated: to validate a search space is to call it.
+    """
+    if not any(
+        _REFERENCE.fullmatch(text) for text in _texts([spec.get("trial"), spec.get("arms")])
+    ):
+        return
+    folders = dict.fromkeys([str(Path.cwd()), *_noted])
+    _allowed[:] = [*folders, *(folder for folder in _allowed if folder not in folders)]
+    sys.path[:] = [*(f for f in folders if f not in sys.path), *sys.path]
+
+
+def import_path() -> list[str]:
+    """Returns the folders that a worker puts first on its path; none if no spec named code."""
+    return list(_allowed)
+
+
+def _texts(value: object) -> Iterable[str]:
+    """Every string in nested mappings and lists, their keys aside."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
