@@ -1,0 +1,87 @@
+"""The forms of a location: paths, URIs and database URLs; which can work, and what a relative one means."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePath
+
+from study.errors import UserError
+
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]*)(.*)", re.DOTALL)
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+_FORMS = {
+    "record": (
+        re.compile(r"sqlite(\+\w+)?:///.|(postgresql|mysql)(\+\w+)?://."),
+        "sqlite:///FILE or postgresql://HOST/DATABASE",
+    ),
+    "tracking": (
+        re.compile(
+            r"https?://.|sqlite:///.|(postgresql|mysql|mssql)(\+\w+)?://.|databricks(-uc)?($|://)"
+        ),
+        "http(s)://HOST, sqlite:///FILE, postgresql://HOST/DATABASE or databricks",
+    ),
+}
+
+
+def check(name: str, value: str) -> None:
+    """Refuses a location that can never work, before anything waits for it.
+
+    Raises:
+        UserError: It has none of the forms that this kind of location has.
+    """
+    pattern, forms = _FORMS.get(name, (None, ""))
+    if pattern is not None and not pattern.match(value):
+        raise UserError(f"{name} is {value!r}, which is no such place; write {forms}")
+
+
+def check_sqlite(url: str) -> None:
+    """Refuses the URL of an SQLite file whose path SQLAlchemy and MLflow would read as something else.
+
+    Raises:
+        UserError: There is a ? or a % in it.
+    """
+    if re.search(r"[?%]", url):
+        raise UserError(
+            f"{url} has a ? or % in its path, which the URL of an SQLite file cannot hold; choose another "
+            "--home, or give --record and --tracking"
+        )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite URL; None for any other database, and for one in memory."""
+    found = _SQLITE.fullmatch(url)
+    named = found is not None and found[2] and not found[2].startswith((":memory:", "file:"))
+    return Path(found[2]) if found is not None and named else None
+
+
+def absolute(value: str) -> str:
+    """Makes a relative path, or the relative file of an SQLite URL, absolute.
+
+    Workers do not run in the driver's folder, and who looks later may stand in yet another one.
+    """
+    if (found := _SQLITE.fullmatch(value)) is not None:
+        file = sqlite_file(value)
+        return value if file is None else f"{found[1]}{file.absolute()}{found[3]}"
+    return value if _URI.match(value) else str(Path(value).absolute())
+
+
+def is_meant(value: str, before: str | None) -> bool:
+    """Whether a relative location is the absolute one of an earlier launch, seen from another folder."""
+    if before is None or (_URI.match(value) and not _SQLITE.fullmatch(value)):
+        return False
+    tail = [part for part in _parts(value) if part != ".."]
+    relative = bool(tail) and not PurePath(tail[0]).is_absolute()
+    return relative and _parts(before)[-len(tail) :] == tail
+
+
+def _parts(value: str) -> list[str]:
+    found = _SQLITE.fullmatch(value)
+    return list(PurePath(os.path.normpath(found[2] if found is not None else value)).parts)
+
+
+def is_there(url: str) -> bool:
+    """Whether a database can be looked at without making it: whatever is no SQLite file may be there."""
+    file = sqlite_file(url)
+    return file is None or file.is_file()
