@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -25,12 +27,23 @@ class _Running:
 
     @property
     def here(self) -> float:
-        """Share of the trial's steps that this launch made."""
-        return self.done - (self.at_start or 0.0)
+        """Share of the trial's steps that this launch made since its clock began."""
+        return 0.0 if self.at_start is None else self.done - self.at_start
+
+
+class _Terminal(Console):
+    """A console that falls silent when what it writes to is gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Keeps Rich from ending the process, which runs a study."""
+        self.quiet = True
 
 
 class Progress:
     """Follows one launch; give it to :func:`study.launch` as its observer.
+
+    A stream that cannot be written any more (``ttur launch … | head``) is left alone from then on: a
+    study does not end because nobody watches.
 
     Args:
         conductor: The launch.
@@ -41,32 +54,45 @@ class Progress:
         self._conductor = conductor
         self._stream = stream or sys.stderr
         self._running: dict[str, _Running] = {}
-        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        """Held while ``_running`` is changed or copied: a terminal is redrawn by another thread."""
+        self._clock: float | None = None
+        """When the first turn came back: before, the cluster and the workers were starting."""
         self._trials_done = 0.0
+        self._silent = False
         self._live: Live | None = None
         if self._stream.isatty():
             self._live = Live(
-                console=Console(file=self._stream), refresh_per_second=2, get_renderable=self._draw
+                console=_Terminal(file=self._stream),
+                refresh_per_second=2,
+                get_renderable=self._draw,
             )
             self._live.start()
 
     def began(self, record: TrialRecord, fresh: bool) -> None:
         """A trial was handed out."""
-        self._running[record.identity] = _Running(record, 0.0 if fresh else None)
+        # Until the clock runs, what a trial's first turn brings is not counted: it was made before, by
+        # an earlier launch or while nobody took the time.
+        counted = fresh and self._clock is not None
+        with self._lock:
+            self._running[record.identity] = _Running(record, 0.0 if counted else None)
         if not fresh:
             self._say(f"{_label(record)} goes on from where it was cut off")
 
     def turned(self, record: TrialRecord, turn: Turn) -> None:
         """A turn came back."""
+        if self._clock is None:
+            self._clock = time.monotonic()
         running = self._running[record.identity]
         running.record, running.done = record, turn.step / turn.steps
-        if running.at_start is None:  # its first turn: what an earlier launch had made
+        if running.at_start is None:
             running.at_start = running.done
 
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
-        running = self._running.pop(record.identity)
-        self._trials_done += 1.0 - (running.at_start or 0.0)
+        with self._lock:
+            running = self._running.pop(record.identity)
+        self._trials_done += 0.0 if running.at_start is None else 1.0 - running.at_start
         best = self._conductor.arms[record.arm].best
         number = self._conductor.ended
         budget = sum(arm.arm.trials for arm in self._conductor.arms.values())
@@ -80,29 +106,39 @@ class Progress:
     def close(self) -> None:
         """Ends the redrawn table."""
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError, ValueError):
+                self._live.stop()
             self._live = None
 
     def _say(self, line: str) -> None:
-        if self._live is not None:
-            self._live.console.print(Text(line))
-        else:
-            print(line, file=self._stream, flush=True)
+        if self._silent:
+            return
+        try:
+            if self._live is not None:
+                self._live.console.print(Text(line))
+            else:
+                print(line, file=self._stream, flush=True)
+        except (OSError, ValueError):  # the reader is gone, or the stream is closed
+            self._silent = True
+
+    def _shown(self) -> list[_Running]:
+        with self._lock:
+            return list(self._running.values())
 
     def _left(self) -> str:
         """Estimates the time left from the work done in this launch, in units of whole trials."""
-        running = sum(r.here for r in self._running.values())
-        done = self._trials_done + running
-        left = self._conductor.left + sum(1.0 - r.done for r in self._running.values())
-        if done <= 0 or left <= 0:
+        shown = self._shown()
+        done = self._trials_done + sum(running.here for running in shown)
+        left = self._conductor.left + sum(1.0 - running.done for running in shown)
+        if self._clock is None or done <= 0 or left <= 0:
             return ""
-        return f"about {_duration((time.monotonic() - self._began) / done * left)} left"
+        return f"about {_duration((time.monotonic() - self._clock) / done * left)} left"
 
     def _draw(self) -> Group:
         table = Table(title=f"study {self._conductor.spec.name}", title_justify="left")
         for column in ("trial", "b", "a", "d_steps", "done", "score", "best"):
             table.add_column(column, justify="right" if column != "trial" else "left")
-        for running in self._running.values():
+        for running in self._shown():
             record, parameters = running.record, running.record.parameters
             table.add_row(
                 f"{record.arm} #{record.number}",
