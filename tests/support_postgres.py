@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,9 +42,10 @@ class Postgres:
         """What ``PGPASSFILE`` has to name for :meth:`url` to connect."""
         return self.secrets / "pgpass"
 
-    def url(self, database: str = "ttur") -> str:
-        """An SQLAlchemy URL without a password: clients find that by ``PGPASSFILE``."""
-        return f"postgresql+psycopg://ttur@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str = "ttur", password: str | None = None) -> str:
+        """An SQLAlchemy URL; where it has no password, clients find that by ``PGPASSFILE``."""
+        user = f"ttur:{password}" if password else "ttur"
+        return f"postgresql+psycopg://{user}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         self._run("start", str(self.folder), "127.0.0.1", str(self.port))
@@ -51,6 +53,22 @@ class Postgres:
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stops it and cuts off its clients; ``immediate`` is what a crash does."""
         self._run("stop", str(self.folder), mode)
+
+    def dump(self, database: str = "ttur") -> str:
+        """All that a database holds, as SQL."""
+        found = shutil.which("pg_dump") or str(
+            max(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
+        )
+        command = [found, "--host=127.0.0.1", f"--port={self.port}", "--username=ttur"]
+        environment = os.environ | {"PGPASSFILE": str(self.passfile)}
+        done = subprocess.run(
+            [*command, "--no-password", database],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
 
     def _run(self, *arguments: str) -> None:
         environment = os.environ | {"TTUR_SECRETS": str(self.secrets)}
@@ -85,8 +103,16 @@ def private_postgres() -> Iterator[Postgres]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that is free and stays so until the test takes it.
+
+    It is none of those that the system gives to connections, nor of those that Ray gives to its workers
+    (10002 to 19999).
+    """
+    borders = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    lent = range(int(borders[0]), int(borders[1]) + 1)
+    ports = [port for port in range(20000, 32768) if port not in lent] or [*range(20000, 32768)]
+    for port in random.SystemRandom().sample(ports, len(ports)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no TCP port of 127.0.0.1 is free")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+from support_postgres import free_port
 
 from study.mlflow_store import client
 
@@ -25,9 +26,7 @@ class TrackingServer:
         self.folder = folder
         self.store = f"sqlite:///{folder}/served.db"
         client(self.store).search_experiments()  # makes the tables
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -7,24 +7,21 @@ import functools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import optuna
-import psutil
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.trial import FrozenTrial, TrialState
+from support_processes import end_hard, ended, wait_until
 
 from study.ledger import Ledger
 from study.mlflow_store import client
@@ -117,15 +114,44 @@ class Place:
     def tracking(self) -> str:
         return self.environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home}/mlflow.db"
 
+    @property
+    def _hold(self) -> Path:
+        return self.folder / "hold"
+
+    def hold(self, step: int) -> None:
+        """Lets no trial go beyond an evaluation at this step (TTUR_HOLD, trainables/faults.py)."""
+        new = self.folder / "hold.new"
+        new.write_text(str(step))
+        new.replace(self._hold)
+
+    def let_go(self) -> None:
+        """Lets all trials go on."""
+        self._hold.unlink()
+
+    def wait_for_checkpoints(
+        self, study: str, step: int, trials: int, process: subprocess.Popen[str]
+    ) -> None:
+        """Waits until so many trials have a checkpoint at a step; it must be that of a hold."""
+        pattern = f"checkpoint-{step:010d}-*.pt"
+
+        def there() -> bool:
+            folder = self.home / "checkpoints" / study
+            return len({path.parent for path in folder.rglob(pattern)}) == trials
+
+        wait_until(f"{trials} trials have a checkpoint at step {step}", there, process)
+
     def write(self, spec: Mapping[str, Any]) -> Path:
         path = self.folder / f"{spec['name']}.yaml"
         path.write_text(yaml.safe_dump(dict(spec), sort_keys=False))
         return path
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Starts ``ttur``; its own process group, so that a test can interrupt it like a terminal."""
+    def start(
+        self, *arguments: str, errors: IO[str] | int = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Starts ``ttur`` in a session of its own, so that a test can interrupt it like a terminal."""
         variables = os.environ | {"OMP_NUM_THREADS": "1"} | self.environment | environment
         variables |= {"TTUR_HOME": str(self.home), "COLUMNS": "200"}
+        variables["TTUR_HOLD"] = str(self._hold)
         variables["PYTHONPATH"] = str(self.folder)
         return subprocess.Popen(
             [sys.executable, "-m", "study.cli", *arguments],
@@ -133,7 +159,7 @@ class Place:
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
             start_new_session=True,
         )
@@ -188,49 +214,6 @@ class Place:
 
     def checkpoints(self, study: str) -> list[Path]:
         return sorted((self.home / "checkpoints" / study).rglob("checkpoint-*.pt"))
-
-
-def ended(process: subprocess.Popen[str], timeout: float = 400) -> str:
-    """Waits for a process and returns what it said on both channels."""
-    out, err = process.communicate(timeout=timeout)
-    return out + err
-
-
-def end_hard(process: subprocess.Popen[str]) -> None:
-    """Ends a process and everything in its group, if it is still there."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def wait_until(
-    what: str,
-    condition: Callable[[], bool],
-    process: subprocess.Popen[str] | None = None,
-    seconds: float = 200,
-) -> None:
-    """Polls until a condition holds; fails with its description, at once if the process ends before."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if process is not None and process.poll() is not None:
-            # It may have come about between the two looks.
-            assert condition(), (
-                f"ttur ended ({process.returncode}) before: {what}\n{ended(process)}"
-            )
-            return
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.2)
-
-
-def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The processes that run the trials of a driver."""
-    found = []
-    for child in psutil.Process(process.pid).children(recursive=True):
-        with suppress(psutil.Error):
-            # Tune names the class anew when it adds the resources.
-            if any(word.startswith("ray::") and "Trainable" in word for word in child.cmdline()):
-                found.append(child)
-    return found
 
 
 def assert_whole(place: Place, study: str, budget: int, arms: tuple[str, ...] = ARMS) -> None:

@@ -1,27 +1,13 @@
-"""Whole studies through the command line: run, interrupted in every way, taken up, extended, left alone."""
+"""Whole studies through the command line: run, extended, left alone when finished."""
 
 from __future__ import annotations
 
-import logging
-import os
-import random
-import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow.entities import Run
-from support_study import (
-    ARMS,
-    Place,
-    assert_whole,
-    end_hard,
-    ended,
-    saddle_spec,
-    slow_saddle,
-    wait_until,
-)
+from support_study import ARMS, Place, assert_whole, saddle_spec
 
 from study.ledger import Ledger
 
@@ -109,76 +95,3 @@ def test_an_extension_runs_exactly_what_was_added_and_repeats_no_start_up_point(
         assert [vars(trial) for trial in trials[:4]] == [vars(trial) for trial in first[arm]]
         assert len({trial.params["b"] for trial in trials}) == 7
     assert "a budget can only grow" in place.ttur("extend", "little", "--trials", "6", expect=2)
-
-
-def test_the_driver_is_killed_at_random_moments(place: Place) -> None:
-    seed = random.SystemRandom().randrange(10**6)
-    logging.getLogger(__name__).warning(f"the moments of the kills are drawn from seed {seed}")
-    chance = random.Random(seed)
-    spec = str(place.write(saddle_spec(trials=3, trial=slow_saddle(3.0))))
-    kills = 0
-    for _ in range(3):
-        known = place.checkpoints("little")
-        process = place.start("launch", spec)
-
-        def trials_run(known: list[Path] = known, process: subprocess.Popen[str] = process) -> bool:
-            # What was left may be too little for another checkpoint: then it ends by itself.
-            return place.checkpoints("little") != known or process.poll() is not None
-
-        try:
-            # From the moment at which trials run: before, there is nothing to lose.
-            wait_until("trials run", trials_run)
-            try:
-                process.wait(chance.uniform(0, 6))
-            except subprocess.TimeoutExpired:
-                process.kill()
-            kills += process.wait() == -signal.SIGKILL
-        finally:
-            end_hard(process)
-    assert kills, "no launch was killed"
-    place.ttur("launch", spec)
-    assert_whole(place, "little", 3)
-
-
-def test_every_clean_way_to_end_a_launch_early_keeps_what_was_done(place: Place) -> None:
-    spec = str(place.write(saddle_spec(trials=2, trial=slow_saddle(20.0, evaluations=20))))
-
-    def a_while() -> subprocess.Popen[str]:
-        known = place.checkpoints("little")
-        process = place.start("launch", spec)
-        wait_until("new checkpoints", lambda: place.checkpoints("little") != known, process)
-        return process
-
-    def assert_taken_up_later(process: subprocess.Popen[str], word: str) -> None:
-        said = ended(process)
-        assert process.returncode == 130, said
-        assert word in said
-        assert "Go on with: ttur resume little" in said
-        assert place.checkpoints("little")
-        assert place.json("status", "little")["state"] == "interrupted"
-
-    process = a_while()
-    try:
-        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
-        assert_taken_up_later(process, "interrupted")
-    finally:
-        end_hard(process)
-    process = a_while()
-    try:
-        process.terminate()
-        assert_taken_up_later(process, "terminated")
-    finally:
-        end_hard(process)
-    process = a_while()
-    try:
-        assert place.json("status", "little")["state"] == "running"
-        refused = place.ttur("launch", spec, expect=1)
-        assert f"the study little is already being run by process {process.pid}" in refused
-        assert "was asked to stop" in place.ttur("stop", "little")
-        assert_taken_up_later(process, "ttur stop asked for it")
-    finally:
-        end_hard(process)
-    assert "is not running" in place.ttur("stop", "little")
-    said = place.ttur("resume", "little")
-    assert "goes on from where it was cut off" in said
-    assert_whole(place, "little", 2)

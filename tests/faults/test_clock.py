@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support_study import Place, assert_whole, end_hard, ended, saddle_spec, slow_saddle, wait_until
+from support_processes import end_hard
+from support_study import Place, assert_whole, saddle_spec
 
 pytestmark = pytest.mark.faults
 
@@ -30,25 +29,23 @@ def test_the_clock_is_set_back_and_forth(tmp_path: Path) -> None:
     is_off_by(0)
     (tmp_path / "sitecustomize.py").write_text(SITE)
     place = Place(tmp_path)
-    spec = str(place.write(saddle_spec(trials=2, trial=slow_saddle(16.0, evaluations=16))))
+    spec = str(place.write(saddle_spec(trials=2)))
+    place.hold(10)
     process = place.start("launch", spec)
     try:
-        for days in (-3, 5):
-            known = place.checkpoints("little")
-            wait_until(
-                "trials go on",
-                lambda: place.checkpoints("little") != known,  # noqa: B023
-                process,
-            )
+        place.wait_for_checkpoints("little", 10, 2, process)
+        for step, days in ((20, -3), (30, 5)):
             is_off_by(days)
+            place.hold(step)
+            place.wait_for_checkpoints("little", step, 2, process)
         refused = place.ttur("launch", spec, expect=1)
         assert f"is already being run by process {process.pid}" in refused
         assert place.json("status", "little")["state"] == "running"
-        os.kill(process.pid, signal.SIGKILL)
-        ended(process)
+        process.kill()
     finally:
         end_hard(process)
     is_off_by(-10)
+    place.let_go()
     place.ttur("launch", spec)
     assert_whole(place, "little", 2)
     histories = [

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import random
 import signal
 from pathlib import Path
 
-import psutil
 import pytest
-from support_study import (
-    Place,
-    assert_whole,
-    end_hard,
-    ended,
-    saddle_spec,
-    slow_saddle,
-    wait_until,
-    workers,
-)
+from support_processes import end_hard, ended, seeded, workers
+from support_study import Place, assert_whole, saddle_spec, slow_saddle
 
 from study.faults import POINTS
 from trainables.faults import POINTS as WORKER_POINTS
@@ -29,18 +18,13 @@ logger = logging.getLogger(__name__)
 pytestmark = pytest.mark.faults
 
 
-def seeded() -> random.Random:
-    """Random moments from a seed that a failing test shows."""
-    seed = random.SystemRandom().randrange(10**6)
-    logger.warning(f"the moments are drawn from seed {seed}")
-    return random.Random(seed)
-
-
+@pytest.mark.timeout(1800)
 def test_the_driver_dies_at_every_point_in_turn(tmp_path: Path) -> None:
-    place, chance = Place(tmp_path), seeded()
-    budget = len(POINTS)
-    spec = str(place.write(saddle_spec(trials=budget, trial=slow_saddle(0.4))))
+    """Each launch has two more trials in each arm than the one before, and so passes every point twice."""
+    place, chance, budget = Place(tmp_path), seeded(), 0
     for point in chance.sample(POINTS, len(POINTS)):
+        budget += 2
+        spec = str(place.write(saddle_spec(trials=budget, trial=slow_saddle(0.4))))
         armed = f"{point}:{chance.choice([1, 2])}"
         logger.warning(f"the driver dies at {armed}")
         said = place.ttur("launch", spec, expect=-signal.SIGKILL, TTUR_FAULT=armed)
@@ -61,64 +45,50 @@ def test_workers_die_at_their_checkpoints_again_and_again(tmp_path: Path, point:
 
 def test_a_worker_is_killed_in_the_middle(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    spec = str(place.write(saddle_spec(trials=1, trial=slow_saddle(8.0, evaluations=8))))
+    spec = str(place.write(saddle_spec(trials=1)))
+    place.hold(10)
     process = place.start("launch", spec)
     try:
-        wait_until(
-            "both trials have checkpoints", lambda: _trials_with_checkpoints(place) == 2, process
-        )
-        victim = seeded().choice(workers(process))
+        place.wait_for_checkpoints("little", 10, 2, process)
+        running = workers(process)
+        assert len(running) == 2
+        victim = seeded().choice(running)
         victim.kill()
+        victim.wait(60)
+        place.let_go()
         said = ended(process)
     finally:
         end_hard(process)
     assert process.returncode == 0, said
-    assert "is tried again from its last checkpoint" in said
+    assert said.count("is tried again from its last checkpoint") == 1
     assert_whole(place, "little", 1)
 
 
-@pytest.mark.parametrize("damage", ["torn", "missing"])
-def test_a_checkpoint_is_torn_or_missing(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("torn", "missing"), [(1, 0), (2, 0), (0, 2)], ids=["newest torn", "both torn", "both missing"]
+)
+def test_checkpoints_are_torn_or_missing(tmp_path: Path, torn: int, missing: int) -> None:
     place = Place(tmp_path)
-    spec = str(place.write(saddle_spec(trials=1, trial=slow_saddle(8.0, evaluations=8))))
+    spec = str(place.write(saddle_spec(trials=1)))
+    place.hold(10)
     process = place.start("launch", spec)
     try:
-        wait_until(
-            "both trials have two checkpoints",
-            lambda: len(place.checkpoints("little")) >= 4,
-            process,
-        )
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        # Its workers end when they notice; until then a checkpoint may still appear.
-        wait_until("the workers are gone", lambda: not _group(process.pid))
+        place.wait_for_checkpoints("little", 10, 2, process)
+        place.hold(20)
+        place.wait_for_checkpoints("little", 20, 2, process)
+        process.kill()
     finally:
         end_hard(process)
-    for folder in {path.parent for path in place.checkpoints("little")}:
-        found = sorted(folder.glob("checkpoint-*.pt"))
-        if damage == "torn":
-            found[-1].write_bytes(found[-1].read_bytes()[:100])
-        else:
-            for path in found:
-                path.unlink()
+    kept: dict[Path, list[Path]] = {}
+    for path in place.checkpoints("little"):
+        kept.setdefault(path.parent, []).append(path)
+    assert [len(paths) for paths in kept.values()] == [2, 2]
+    for paths in kept.values():
+        for path in sorted(paths, reverse=True)[:torn]:
+            path.write_bytes(path.read_bytes()[:100])
+        for path in sorted(paths, reverse=True)[:missing]:
+            path.unlink()
+    place.let_go()
     said = place.ttur("launch", spec)
-    assert said.count("is torn: its bytes do not match its digest") == (
-        2 if damage == "torn" else 0
-    )
+    assert said.count("is torn: its bytes do not match its digest") == 2 * torn
     assert_whole(place, "little", 1)
-
-
-def _group(leader: int) -> list[int]:
-    """Processes that still run in a process group."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-def _trials_with_checkpoints(place: Place) -> int:
-    return len({path.parent for path in place.checkpoints("little")})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,17 +10,9 @@ from pathlib import Path
 
 import pytest
 from support_postgres import Postgres, private_postgres
+from support_processes import end_hard, ended, wait_until
 from support_server import TrackingServer
-from support_study import (
-    ARMS,
-    Place,
-    assert_whole,
-    end_hard,
-    ended,
-    saddle_spec,
-    slow_saddle,
-    wait_until,
-)
+from support_study import ARMS, Place, assert_whole, saddle_spec, slow_saddle
 
 pytestmark = pytest.mark.faults
 
@@ -63,10 +54,6 @@ def test_a_full_disk_costs_checkpoints_and_no_trial(tmp_path: Path, small_disk: 
     assert_whole(place, "little", 1)
 
 
-def _trials(place: Place) -> int:
-    return sum(len(place.trials("little", arm)) for arm in ARMS)
-
-
 def _ended(place: Place) -> int:
     return sum(place.states("little", arm)["COMPLETE"] for arm in ARMS)
 
@@ -74,13 +61,15 @@ def _ended(place: Place) -> int:
 def test_mlflow_is_away_at_the_start_in_the_middle_and_at_the_end(tmp_path: Path) -> None:
     server = TrackingServer(tmp_path)
     place = Place(tmp_path, {"MLFLOW_TRACKING_URI": server.uri})
-    spec = str(place.write(saddle_spec(trials=3, trial=slow_saddle(6.0))))
+    spec = str(place.write(saddle_spec(trials=3)))
+    place.hold(10)
     process = place.start("launch", spec)
     try:
-        wait_until("a trial runs", lambda: bool(place.checkpoints("little")), process)
+        place.wait_for_checkpoints("little", 10, 2, process)
         server.start()
-        wait_until("a run is there", lambda: _runs(place) > 0, process)
+        wait_until("runs are there", lambda: _runs(place) == 2, process)
         server.kill()
+        place.let_go()
         said = ended(process)
         assert process.returncode == 0, said
         assert "runs are not in MLflow yet; when it is back: ttur sync little" in said
@@ -125,45 +114,76 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture
+def scratch_of_ray() -> Iterator[Path]:
+    """A folder with a short path, as the names of sockets are bounded."""
+    with tempfile.TemporaryDirectory(prefix="ttur-ray-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("told_by", ["file", "url"])
 def test_postgresql_is_restarted_in_the_middle_and_no_password_is_left_anywhere(
-    postgres: Postgres, tmp_path: Path
+    postgres: Postgres,
+    tmp_path: Path,
+    scratch_of_ray: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    told_by: str,
 ) -> None:
-    with tempfile.TemporaryDirectory(
-        prefix="ttur-ray-", dir="/tmp"
-    ) as ray:  # a short path: sockets
-        place = Place(
-            tmp_path,
-            {
-                "TTUR_RECORD": postgres.url(),
-                "PGPASSFILE": str(postgres.passfile),
-                "MLFLOW_TRACKING_USERNAME": "ttur",
-                "MLFLOW_TRACKING_PASSWORD": PLANTED,
-                "RAY_TMPDIR": ray,
-            },
+    study, in_url = f"by-{told_by}", told_by == "url"
+    if not in_url:
+        monkeypatch.setenv("PGPASSFILE", str(postgres.passfile))
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ttur")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PLANTED)
+    record = postgres.url(password=postgres.password if in_url else None)
+    place = Place(tmp_path, {"TTUR_RECORD": record, "RAY_TMPDIR": str(scratch_of_ray)})
+    spec = str(place.write(saddle_spec(study, trials=2)))
+    said = _launch_and_restart(postgres, place, study, spec)
+    assert_whole(place, study, 2)
+    said += place.ttur("status", study) + str(place.json("best", study))
+    kept = postgres.dump()
+    assert study in kept
+    for secret in (postgres.password, PLANTED):
+        assert secret not in said
+        assert secret not in kept
+        assert _files_with(secret.encode(), tmp_path, scratch_of_ray) == []
+
+
+def _launch_and_restart(postgres: Postgres, place: Place, study: str, spec: str) -> str:
+    """Launches a study to its end, with PostgreSQL away in the middle; returns all that was said."""
+    log = place.folder / "launch.log"
+    place.hold(10)
+    with log.open("w") as errors:
+        process = place.start("launch", spec, errors=errors)
+    try:
+        wait_until("both trials are recorded", lambda: _recorded(place, study, 10) == 2, process)
+        postgres.stop("immediate")
+        place.hold(20)
+        wait_until(
+            "trials go on without",
+            lambda: any("-0000000020-" in path.name for path in place.checkpoints(study)),
+            process,
         )
-        os.environ["PGPASSFILE"] = str(postgres.passfile)
-        spec = str(place.write(saddle_spec(trials=2, trial=slow_saddle(6.0))))
-        process = place.start("launch", spec)
-        try:
-            wait_until("a trial runs", lambda: bool(place.checkpoints("little")), process)
-            postgres.stop("immediate")
-            known = place.checkpoints("little")
-            wait_until(
-                "trials go on without", lambda: place.checkpoints("little") != known, process
-            )
-            away = place.ttur("status", "little", expect=2)
-            assert "cannot be opened" in away
-            postgres.start()
-            said = ended(process)
-        finally:
-            end_hard(process)
-        assert process.returncode == 0, said
-        assert "The record cannot be reached" in said
-        assert_whole(place, "little", 2)
-        said += away + place.ttur("status", "little") + str(place.json("best", "little"))
-        for secret in (postgres.password, PLANTED):
-            assert secret not in said
-            assert _files_with(secret.encode(), tmp_path, Path(ray)) == []
+        wait_until(
+            "the driver notices",
+            lambda: "The record cannot be reached" in log.read_text(),
+            process,
+        )
+        away = place.ttur("status", study, expect=2)
+        assert "cannot be opened" in away
+        postgres.start()
+        place.let_go()
+        said = ended(process)
+    finally:
+        end_hard(process)
+    said += log.read_text()
+    assert process.returncode == 0, said
+    return said + away
+
+
+def _recorded(place: Place, study: str, step: int) -> int:
+    """Trials of which the record has the evaluation at a step."""
+    trials = (trial for arm in ARMS for trial in place.trials(study, arm))
+    return sum(step in trial.intermediate_values for trial in trials)
 
 
 def _files_with(secret: bytes, *folders: Path) -> list[str]:
