@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from search_spaces.space import SearchSpace
-from study.ledger import ArmLedger, Entry
+from study.arm_ledger import ArmLedger, Entry
 from study.spec import Arm
 from study.trial_record import Outcome
 

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from study.arm_ledger import Entry
 from study.arm_state import ArmState, arm_state
 from study.faults import point
 from study.home import Places
-from study.ledger import Entry, Ledger
+from study.ledger import Ledger
 from study.samplers import derived_seed, make_pruner, make_sampler
 from study.spec import Spec, further
 from study.stopping import reason_to_stop

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from study.arm_ledger import Entry
 from study.confirmation import SUFFIX
 from study.errors import UserError
 from study.home import Home
 from study.launching import LaunchResult, Observe, Options, launch, stored_spec
-from study.ledger import Entry, Ledger
+from study.ledger import Ledger
 from study.samplers import derived_seed
 from study.spec import Arm, Search, Spec, further
 from study.spec_file import parse_spec

@@ -7,6 +7,10 @@ class UserError(ValueError):
     """Bad input: the sentence names the field, the value and what to do. Exit code 2."""
 
 
+class Unreachable(UserError):
+    """A store does not answer, and may later: the same is worth another try. Exit code 1."""
+
+
 class StudyBusy(RuntimeError):
     """Another driver holds the study's lease. Exit code 1."""
 

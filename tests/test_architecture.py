@@ -25,7 +25,9 @@ FRAMEWORK_FILES: dict[str, set[str]] = {
         "search_spaces/queries.py",
         "search_spaces/recipes.py",
         "search_spaces/space.py",
+        "study/arm_ledger.py",
         "study/ledger.py",
+        "study/patience.py",
         "study/samplers.py",
     },
     "mlflow": {

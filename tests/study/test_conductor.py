@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from support_study import empty_record, saddle_spec
 
+from study import arm_ledger as arm_module
 from study import conductor as conductor_module
-from study import ledger as ledger_module
+from study.arm_ledger import ArmLedger
 from study.conductor import Conductor
 from study.home import Places
-from study.ledger import ArmLedger, Ledger
+from study.ledger import Ledger
 from study.spec import Spec
 from study.trial_record import Outcome, TrialRecord
 from trainables.protocol import Diverged, Measurement
@@ -129,7 +130,7 @@ def test_cut_off_anywhere_again_and_again_it_runs_exactly_its_budget(
         if until_death[0] == 0:
             raise Killed
 
-    for module in (conductor_module, ledger_module):
+    for module in (conductor_module, arm_module):
         monkeypatch.setattr(module, "point", maybe_die)
     deaths = 0
     while True:

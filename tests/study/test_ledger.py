@@ -14,9 +14,12 @@ from support_study import empty_record, saddle_spec
 
 from search_spaces import build_space
 from search_spaces.space import SearchSpace
-from study import ledger as ledger_module
+from study import arm_ledger as arm_module
+from study import patience as patience_module
+from study.arm_ledger import ArmLedger
 from study.errors import StudyBusy, UserError
-from study.ledger import ArmLedger, Ledger, Patience
+from study.ledger import Ledger
+from study.patience import Patience
 from study.samplers import make_pruner, make_sampler
 from study.spec import Spec
 from study.trial_record import Outcome
@@ -85,7 +88,7 @@ def test_the_reason_of_an_end_that_was_never_told_does_not_stay(
 ) -> None:
     arm = opened(record)
     number, _ = arm.ask(space)
-    monkeypatch.setattr(ledger_module, "point", lambda name: _raise(KeyboardInterrupt()))  # a kill
+    monkeypatch.setattr(arm_module, "point", lambda name: _raise(KeyboardInterrupt()))  # a kill
     with pytest.raises(KeyboardInterrupt):
         arm.end(number, Outcome.FAILED, math.inf, "OSError: node lost", 10)
     monkeypatch.undo()
@@ -142,7 +145,7 @@ def test_a_trial_cut_off_while_it_was_asked_for_gets_what_it_lacks(
         return trial.suggest_float("b", 1e-4, 1e-2, log=True)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ledger_module, "_suggested", die)
+        patched.setattr(arm_module, "_suggested", die)
         with pytest.raises(Killed):
             arm.ask(space)
     half = opened(record)
@@ -205,7 +208,7 @@ def test_the_run_of_a_trial_can_be_kept_before_and_after_its_end(
 def test_a_trial_whose_end_was_stored_but_not_confirmed_is_not_ended_twice(
     record: Ledger, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(patience_module.time, "sleep", lambda _: None)
     arm = opened(record)
     number, _ = arm.ask(space)
     real = arm._study.tell
@@ -243,7 +246,7 @@ def test_two_threads_write_to_one_sqlite_record(record: Ledger, space: SearchSpa
 def test_a_record_that_is_away_for_a_while_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ledger_module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(patience_module.time, "sleep", lambda _: None)
     answers = [
         optuna.exceptions.StorageInternalError("down"),
         sa.exc.OperationalError("q", {}, OSError()),
@@ -259,7 +262,7 @@ def test_a_record_that_is_away_for_a_while_is_waited_for(
 
 
 def test_a_record_that_stays_away_ends_the_launch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(patience_module, "PATIENCE_SECONDS", -1.0)
 
     def away() -> None:
         raise optuna.exceptions.StorageInternalError("down")
@@ -269,7 +272,7 @@ def test_a_record_that_stays_away_ends_the_launch(monkeypatch: pytest.MonkeyPatc
 
 
 def test_nothing_is_tried_again_after_the_lease_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(patience_module.time, "sleep", lambda _: None)
     patience, calls = Patience(), []
     patience.before_retry = lambda: _raise(StudyBusy("taken over"))
 
@@ -285,7 +288,7 @@ def test_nothing_is_tried_again_after_the_lease_was_lost(monkeypatch: pytest.Mon
 def test_a_launch_that_was_asked_to_end_does_not_wait_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ledger_module, "LAST_SECONDS", -1.0)
+    monkeypatch.setattr(patience_module, "LAST_SECONDS", -1.0)
     patience = Patience()
     patience.given_up = lambda: True
     with pytest.raises(optuna.exceptions.StorageInternalError):
