@@ -14,6 +14,7 @@ from support_data import real_data
 
 from trainables.data.errors import DataError
 from trainables.data.images import ImageData, load_images, prepare_images
+from trainables.data.local import open_array
 from trainables.data.store import Progress
 from trainables.settings.data import DataSettings
 
@@ -241,6 +242,7 @@ BAD_ARRAYS = {
     "single": (np.zeros((1, 8, 8, 3), dtype=np.uint8), "there are 1 images"),
     "oblong": (np.zeros((4, 8, 9, 3), dtype=np.uint8), "9 x 8 pixels, not square"),
     "pickled": (np.array([{}, {}], dtype=object), "not an array file that can be read"),
+    "one image": (np.zeros((8, 8, 3), dtype=np.uint8), r"the axis N of the images is missing"),
 }
 
 
@@ -267,6 +269,53 @@ def test_unsuitable_npz_gives_one_sentence(tmp_path: Path) -> None:
     path.write_bytes(b"PK broken")
     with pytest.raises(DataError, match="not an array file"):
         load(tmp_path, name="array", path=str(path))
+
+
+def test_offsets_that_fall_are_refused_whatever_their_type(tmp_path: Path) -> None:
+    path = tmp_path / "bad.npz"
+    offsets = np.array([0, 8, 5, 10], dtype=np.uint64)
+    np.savez(path, jpeg=np.zeros(10, dtype=np.uint8), offsets=offsets)
+    with pytest.raises(DataError, match="offsets that do not cut"):
+        load(tmp_path, name="array", path=str(path))
+
+
+def test_a_sentence_names_no_object_of_the_program(tmp_path: Path) -> None:
+    path = tmp_path / "bad.npz"
+    np.savez(path, jpeg=np.zeros(10, dtype=np.uint8), offsets=np.array([0, 5, 10]))
+    with pytest.raises(DataError, match="its format is not known") as caught:
+        load(tmp_path, name="array", path=str(path))
+    assert " object at 0x" not in str(caught.value)
+    assert "<" not in str(caught.value)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_any_damaged_byte_gives_one_sentence_or_images(tmp_path: Path, packed: bool) -> None:
+    """Every few bytes of a compressed archive, and each of a header, are overwritten in turn."""
+    path = tmp_path / ("set.npz" if packed else "set.npy")
+    if packed:
+        np.savez_compressed(path, images=np.zeros((4, 8, 8, 3), dtype=np.uint8))
+    else:
+        np.save(path, np.zeros((4, 8, 8, 3), dtype=np.uint8))
+    content = path.read_bytes()
+    said: list[str] = []
+    for place in range(min(len(content), 200)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            count, images = open_array(path)
+            assert len(list(images)) == count
+        except DataError as error:
+            said.append(str(error))
+    assert len(said) > 50
+    assert all(path.name in one and "\n" not in one for one in said)
+
+
+def test_a_link_to_nothing_in_a_folder_is_named(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "faces", colours(4))
+    (folder / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match=r"lost\.png is a link to nothing; remove it"):
+        load(tmp_path, name="folder", path=str(folder))
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_all_of_it_is_on_the_disk_before_it_has_its_name(
 ) -> None:
     synced: set[str] = set()
     monkeypatch.setattr(
-        os, "fsync", lambda number: synced.add(Path(os.readlink(f"/proc/self/fd/{number}")).name)
+        os, "fsync", lambda number: synced.add(Path(f"/proc/self/fd/{number}").readlink().name)
     )
     data = load_text(settings(file), tmp_path / "cache")
     assert synced == {path.name for path in data.folder.iterdir()}

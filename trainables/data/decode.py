@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from trainables.data.arrays import reason
 from trainables.data.errors import DataError
 from trainables.data.store import NamedImage
 
@@ -34,8 +35,11 @@ def decode(label: str, content: Path | bytes) -> NamedImage:
             pixels = np.asarray(image.convert("L" if grey else "RGB"))
     except DataError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{label} is not an image that can be read ({error})") from error
+    except Exception as error:  # PIL raises all sorts on damaged bytes
+        # PIL names the object that it was given, which for bytes says nothing.
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = "its format is not known" if unknown else reason(error)
+        raise DataError(f"{label} is not an image that can be read ({why})") from error
     return NamedImage(label, pixels[:, :, None] if grey else pixels)
 
 

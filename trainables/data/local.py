@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trainables.data.arrays import read_arrays
 from trainables.data.decode import decode, in_parallel
 from trainables.data.errors import DataError
 from trainables.data.store import NamedImage
@@ -38,12 +38,24 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def folder_state(folder: Path) -> Any:
-    """A value that changes when a file of the folder is added, removed, renamed or rewritten."""
+    """A value that changes when a file of the folder is added, removed, renamed or rewritten.
+
+    Raises:
+        DataError: It is no folder, has no images, or one of them is a link to nothing.
+    """
     files = [
-        (file.relative_to(folder).as_posix(), file.stat().st_size, file.stat().st_mtime_ns)
-        for file in list_folder(folder)
+        (file.relative_to(folder).as_posix(), *_size_and_time(file)) for file in list_folder(folder)
     ]
     return [str(folder.resolve()), files]
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError as error:
+        what = "is a link to nothing" if file.is_symlink() else f"cannot be read ({error.strerror})"
+        raise DataError(f"{file} {what}; remove it from data.path or restore it") from error
+    return status.st_size, status.st_mtime_ns
 
 
 def open_folder(folder: Path) -> Images:
@@ -60,8 +72,7 @@ def file_state(file: Path) -> Any:
     """
     if not file.is_file():
         raise DataError(f"data.path is {str(file)!r}, which is not a file; check the path")
-    status = file.stat()
-    return [str(file.resolve()), status.st_size, status.st_mtime_ns]
+    return [str(file.resolve()), *_size_and_time(file)]
 
 
 def open_array(file: Path) -> Images:
@@ -73,16 +84,10 @@ def open_array(file: Path) -> Images:
     Raises:
         DataError: The file is broken or holds no such array.
     """
-    try:
-        loaded = np.load(file, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return _from_array(file.name, loaded)
-        with loaded:
-            arrays = {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{file} is not an array file that can be read ({error})") from error
+    complaint = f"data.path is {str(file)!r}, which is not an array file that can be read"
+    arrays = read_arrays(file, complaint)
+    if isinstance(arrays, np.ndarray):
+        return _from_array(file.name, arrays)
     if {"jpeg", "offsets"} <= set(arrays):
         return _from_jpegs(file.name, arrays["jpeg"], arrays["offsets"])
     return _from_array(file.name, _the_images(file.name, arrays))
@@ -101,6 +106,11 @@ def _the_images(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 def _from_array(name: str, array: np.ndarray) -> Images:
     if array.dtype != np.uint8:
         raise DataError(f"{name} holds {array.dtype}; images are uint8 in 0..255")
+    if array.ndim == 3 and array.shape[2] in (1, 3):
+        raise DataError(
+            f"{name} has shape {array.shape}, which is one image (H, W, C); the axis N of the images "
+            "is missing: store them as (N, H, W, C)"
+        )
     images = array[..., None] if array.ndim == 3 else array
     if images.ndim == 4 and images.shape[3] not in (1, 3):
         images = images.transpose(0, 2, 3, 1)
@@ -120,7 +130,7 @@ def _from_jpegs(name: str, content: np.ndarray, offsets: np.ndarray) -> Images:
         and np.issubdtype(offsets.dtype, np.integer)
         and len(offsets) > 1
         and offsets[0] >= 0
-        and bool((np.diff(offsets) > 0).all())
+        and bool((offsets[1:] > offsets[:-1]).all())
         and offsets[-1] <= len(content)
     )
     if not sound:
