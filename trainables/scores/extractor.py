@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -107,12 +107,17 @@ def full_precision() -> Iterator[None]:
     """Keeps float32 at full precision: no TF32 in products or convolutions, no autocast."""
     precision = torch.get_float32_matmul_precision()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    # Not by cudnn.flags(), which would also switch cuDNN and its repeatable algorithms off.
+    cudnn: Any = torch.backends.cudnn
+    convolutions = cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
+    cudnn.allow_tf32 = False
     try:
-        with torch.backends.cudnn.flags(allow_tf32=False), torch.autocast(device, enabled=False):
+        with torch.autocast(device, enabled=False):
             yield
     finally:
         torch.set_float32_matmul_precision(precision)
+        cudnn.allow_tf32 = convolutions
 
 
 def as_batches(images: np.ndarray, size: int) -> Iterator[torch.Tensor]:
