@@ -3,7 +3,7 @@
 import pytest
 
 from trainables.settings.data import DataSettings
-from trainables.settings.score import ScoreSettings, score_name
+from trainables.settings.score import FEATURES, ScoreSettings, score_name
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,8 @@ def test_name_states_the_protocol(data: object, score: dict[str, object], name: 
         ({"extractor": "vgg16", "extras": ["inception_score"]}, "has no logits"),
         ({"extras": ["kid"], "statistics": "s.npz"}, "remove one"),
         ({"extras": ["kid", "kid"]}, "once"),
+        ({"extras": ["fid_inf"], "samples": 259}, r"features \(64\); set samples to 260 or more"),
+        ({"extras": ["fid_inf"], "extractor": "inception", "samples": 8195}, "8196 or more"),
         ({"extractor": "resnet"}, "Input should be"),
         ({"samples": 1}, "greater than or equal to 8"),
     ],
@@ -48,6 +50,16 @@ def test_name_states_the_protocol(data: object, score: dict[str, object], name: 
 def test_senseless_score_settings_are_refused(score: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         ScoreSettings.model_validate(score)
+
+
+@pytest.mark.parametrize(("extractor", "d"), FEATURES.items())
+def test_extrapolation_is_allowed_where_blocks_have_more_images_than_features(
+    extractor: str, d: int
+) -> None:
+    score = {"extractor": extractor, "extras": ["fid_inf"], "samples": 4 * d + 4}
+    assert ScoreSettings.model_validate(score).features == d
+    with pytest.raises(ValueError, match=f"has features.*set samples to {4 * d + 4} or more"):
+        ScoreSettings.model_validate({**score, "samples": 4 * d + 3})
 
 
 @pytest.mark.parametrize(

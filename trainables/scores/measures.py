@@ -59,13 +59,15 @@ def classifier_score(logits: np.ndarray) -> float:
     Args:
         logits: (N, classes), N >= 1. With fewer than 10 samples each is a split of its own.
     """
+    # In logarithms: a class whose probability underflows everywhere has log p(y) = -1000, not -inf.
     logs = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
     scores = []
     for part in np.array_split(logs, min(SPLITS, len(logs))):
         probabilities = np.exp(part)
-        marginal = np.log(probabilities.mean(axis=0))
-        divergence = (probabilities * (part - marginal)).sum(axis=1)
-        scores.append(float(np.exp(divergence.mean())))
+        marginal = scipy.special.logsumexp(part, axis=0) - np.log(len(part))
+        with np.errstate(invalid="ignore"):
+            terms = np.where(probabilities > 0, probabilities * (part - marginal), 0.0)
+        scores.append(float(np.exp(terms.sum(axis=1).mean())))
     return float(np.mean(scores))
 
 
@@ -73,13 +75,21 @@ def distance_at_infinity(real: frechet.Reference, features: np.ndarray) -> float
     """The Frechet distance for N -> infinity (Chong and Forsyth 2020).
 
     E[FD_N] = FD_inf + c / N: a line in 1/N through the mean distances of all disjoint blocks of
-    N, N/2 and N/4 samples of the same features, read off at 1/N = 0.
+    N, N/2 and N/4 samples of the same features, read off at 1/N = 0. The bias is linear in 1/N only
+    where a block has clearly more samples than features (below d its covariance has not even full
+    rank), so sizes below 2 d are left out.
 
     Args:
         real: The real side.
-        features: (N, d), N >= 8.
+        features: (N, d), N / 4 > d.
+
+    Raises:
+        ValueError: There are too few samples for two sizes.
     """
-    sizes = [len(features) // parts for parts in (1, 2, 4)]
+    count, d = features.shape
+    sizes = [count // parts for parts in (1, 2, 4) if count // parts >= 2 * d]
+    if len(sizes) < 2:
+        raise ValueError(f"{count} samples of {d} features are too few to extrapolate in 1/N")
     means = [
         np.mean(
             [
