@@ -31,7 +31,8 @@ class Score:
 
     Attributes:
         value: The score; lower is better.
-        noise: Standard deviation of the value over redrawn z.
+        noise: Standard deviation of the value over redrawn z, or that of real data against real
+            data (the floor's) where it is larger: no difference below that means anything.
         metrics: Further measures of the same images.
     """
 
@@ -98,7 +99,9 @@ class FrechetScorer:
         measured = frechet.distance_with_noise(self._real.reference, generated.features)
         noise = measured.noise
         if self._settings.noise_draws:
-            noise = self._redrawn_noise(sampler, draw)
+            noise = self._redrawn_noise(sampler, draw, measured.value)
+        if self._floor is not None:
+            noise = max(noise, self._floor.noise)
         return Score(measured.value, noise, self._metrics(generated))
 
     def _extract(self, sampler: Sampler, draw: int) -> Features:
@@ -106,20 +109,16 @@ class FrechetScorer:
         features = extract(self._extractor, sampler(draw, count), self._settings.batch_size)
         if len(features) != count:
             raise ValueError(f"the sampler gave {len(features)} images where {count} were asked")
-        if features.features.shape[1] != self._real.moments.mean.size:
-            raise ValueError(
-                f"{self._extractor.name} has {features.features.shape[1]} features, but the real "
-                f"statistics have {self._real.moments.mean.size}; set score.statistics to matching ones"
-            )
         return features
 
-    def _redrawn_noise(self, sampler: Sampler, draw: int) -> float:
-        draws = range(draw + 1, draw + 1 + self._settings.noise_draws)
+    def _redrawn_noise(self, sampler: Sampler, draw: int, value: float) -> float:
+        """The spread over ``noise_draws`` draws of z, of which one is scored already."""
+        others = range(draw + 1, draw + self._settings.noise_draws)
         values = [
             frechet.distance(self._real.reference, self._extract(sampler, other).features)
-            for other in draws
+            for other in others
         ]
-        return float(np.std(values, ddof=1))
+        return float(np.std([value, *values], ddof=1))
 
     def _metrics(self, generated: Features) -> dict[str, float]:
         names = metric_names(self._extractor.name)
@@ -168,8 +167,8 @@ def build_scorer(
     extractor = build_extractor(settings, cache, device)
     name = settings.name_for(data.split)
     if settings.statistics is not None:
-        return FrechetScorer(
-            settings, name, extractor, given_statistics(Path(settings.statistics)), None
-        )
+        file, features = Path(settings.statistics), settings.features
+        given = given_statistics(file, settings.extractor, features, cache)
+        return FrechetScorer(settings, name, extractor, given, None)
     real = real_statistics(extractor, data, settings.batch_size, cache, report)
     return FrechetScorer(settings, name, extractor, real, real_floor(real, settings.samples, cache))

@@ -2,18 +2,21 @@
 
 They are kept under a fingerprint of (prepared pixels, extractor with its weights and preprocessing)
 in the ``.npz`` layout of TTUR and pytorch-fid (``mu``, ``sigma``; further keys are ours), which can
-therefore be read by other tools as it is. The features lie beside it and are mapped into memory.
+therefore be read by other tools as it is. The features and the factor of sigma lie beside it and are
+mapped into memory.
 """
 
 from __future__ import annotations
 
-import zipfile
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy.linalg
 
 from trainables.data import store
+from trainables.data.arrays import read_arrays
 from trainables.data.errors import DataError
 from trainables.data.images import ImageData
 from trainables.data.store import Progress, Report, silent
@@ -23,6 +26,8 @@ from trainables.scores.extractor import Extractor, as_batches, extract_parts
 LAYOUT = 1
 KEPT = 50_000
 """Real features kept for the measures that need them: these many, chosen at random once."""
+ROUNDING = 1e-4
+"""Relative to the largest value: statistics are published in float32, too."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +36,13 @@ class RealStatistics:
 
     Attributes:
         fingerprint: Identity of the data and the extractor it was computed from.
-        moments: Mean and covariance of all real features.
-        reference: The same, factored.
+        reference: Mean and covariance of all real features, the latter as its factor alone, which
+            is a read-only memory map that the trials on a node share.
         features: Features of at most 50,000 real images in random order (N, d), float32; None if
             only the moments are known.
     """
 
     fingerprint: str
-    moments: frechet.Moments
     reference: frechet.Reference
     features: np.ndarray | None
 
@@ -73,47 +77,117 @@ def statistics_path(cache: Path, fingerprint: str) -> Path:
     return cache / "statistics" / f"{fingerprint[:16]}.npz"
 
 
-def given_statistics(path: Path) -> RealStatistics:
+def given_statistics(file: Path, extractor: str, features: int, cache: Path) -> RealStatistics:
     """Reads published statistics: an .npz with ``mu`` (d,) and ``sigma`` (d, d).
 
+    Args:
+        file: The file.
+        extractor: Name of the extractor whose features are compared with them.
+        features: How many features that has (d).
+        cache: Folder of this node, where the factor of sigma is kept under a hash of both arrays.
+
     Raises:
-        DataError: The file is missing or is not of that layout.
+        DataError: The file is missing, damaged, or holds no mean and covariance of d features.
     """
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            mean = np.asarray(file["mu"], dtype=np.float64)
-            covariance = np.asarray(file["sigma"], dtype=np.float64)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    complaint = f"score.statistics is {str(file)!r}, "
+    found = read_arrays(file, f"{complaint}which cannot be read as an .npz with mu and sigma")
+    if isinstance(found, np.ndarray) or not {"mu", "sigma"} <= set(found):
+        held = "one array without a name" if isinstance(found, np.ndarray) else ", ".join(found)
         raise DataError(
-            f"statistics {path} cannot be read ({error}); mu and sigma are needed"
-        ) from (error)
-    if mean.ndim != 1 or covariance.shape != (mean.size, mean.size):
-        raise DataError(
-            f"statistics {path} have mu of shape {mean.shape} and sigma of shape "
-            f"{covariance.shape}; (d,) and (d, d) are needed"
+            f"{complaint}which holds {held or 'nothing'}; write an .npz with mu and sigma"
         )
-    moments = frechet.Moments(mean, covariance)
-    fingerprint = store.digest([mean.tolist(), store.digest(covariance.sum(axis=0).tolist())])
-    return RealStatistics(fingerprint, moments, frechet.reference(moments), None)
+    problem = _problem(found["mu"], found["sigma"], extractor, features)
+    if problem is not None:
+        raise DataError(f"{complaint}with {problem}; compute mu and sigma anew")
+    moments = frechet.Moments(found["mu"].astype(np.float64), found["sigma"].astype(np.float64))
+    fingerprint = _hash(moments)
+    path = statistics_path(cache, fingerprint)
+    with store.locked(path):
+        reference = _read_reference(path, moments)
+        if reference is None:
+            if (problem := _problem_of_spread(moments.covariance)) is not None:
+                raise DataError(f"{complaint}with {problem}; compute mu and sigma anew")
+            reference = _write_reference(path, moments)
+    return RealStatistics(fingerprint, reference, None)
 
 
-def _features_path(path: Path) -> Path:
-    return path.with_name(f"{path.stem}-features.npy")
+def _problem(mu: np.ndarray, sigma: np.ndarray, extractor: str, features: int) -> str | None:
+    """What is wrong with given arrays at first sight; None if nothing is."""
+    for name, array in (("mu", mu), ("sigma", sigma)):
+        if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+            return f"{name} of type {array.dtype}, where real numbers are needed"
+    if mu.ndim != 1 or mu.size == 0 or sigma.shape != (mu.size, mu.size):
+        return f"mu of shape {mu.shape} and sigma of shape {sigma.shape}, where (d,) and (d, d) are needed"
+    if mu.size != features:
+        return (
+            f"mu and sigma of {mu.size} features, where score.extractor {extractor} has {features}"
+        )
+    for name, array in (("mu", mu), ("sigma", sigma)):
+        if not np.isfinite(array).all():
+            return f"a value in {name} that is not finite"
+    return None
+
+
+def _problem_of_spread(covariance: np.ndarray) -> str | None:
+    """Why a matrix is no covariance, as far as that is no rounding in float32; None if it is one."""
+    largest = np.abs(covariance).max()
+    if largest == 0:
+        return "a sigma of zeros, which is no spread to compare with"
+    if np.abs(covariance - covariance.T).max() > ROUNDING * largest:
+        return "a sigma that is not symmetric"
+    values = scipy.linalg.eigvalsh(covariance)
+    if values[0] < -ROUNDING * np.abs(values).max():
+        return f"a sigma that is no covariance (its smallest eigenvalue is {values[0]:.3g})"
+    return None
+
+
+def _hash(moments: frechet.Moments) -> str:
+    total = hashlib.sha256(repr(moments.covariance.shape).encode())
+    for array in (moments.mean, moments.covariance):
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f"{path.stem}-{what}.npy")
 
 
 def _read(path: Path, fingerprint: str) -> RealStatistics | None:
     """Reads the cache; None if there is nothing, or something damaged or of other data."""
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            if str(file["fingerprint"]) != fingerprint:
-                return None
-            moments = frechet.Moments(file["mu"], file["sigma"])
-            root = file["root"]
-        features = np.load(_features_path(path), mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        found = read_arrays(path, "")
+        features = read_arrays(_beside(path, "features"), "")
+    except DataError:
         return None
-    reference = frechet.Reference(moments.mean, root, float(np.trace(moments.covariance)))
-    return RealStatistics(fingerprint, moments, reference, features)
+    if isinstance(found, np.ndarray) or str(found.get("fingerprint")) != fingerprint:
+        return None
+    if not isinstance(features, np.ndarray):
+        return None
+    moments = frechet.Moments(found["mu"], found["sigma"])
+    reference = _read_reference(path, moments) or _write_reference(path, moments)
+    return RealStatistics(fingerprint, reference, features)
+
+
+def _read_reference(path: Path, moments: frechet.Moments) -> frechet.Reference | None:
+    """Maps the factor that is kept beside statistics, so that all trials on a node share it."""
+    try:
+        root = read_arrays(_beside(path, "root"), "")
+    except DataError:
+        return None
+    if not isinstance(root, np.ndarray) or root.dtype != np.float64 or root.ndim != 2:
+        return None
+    if len(root) != moments.mean.size:
+        return None
+    return frechet.Reference(moments.mean, root, float(np.trace(moments.covariance)))
+
+
+def _write_reference(path: Path, moments: frechet.Moments) -> frechet.Reference:
+    root = frechet.reference(moments).root
+    store.write_atomically(_beside(path, "root"), lambda file: np.save(file, root))
+    found = _read_reference(path, moments)
+    if found is None:
+        raise DataError(f"statistics cannot be kept in {path.parent}; check the disk")
+    return found
 
 
 def _compute(
@@ -134,11 +208,11 @@ def _compute(
 
 
 def _write(path: Path, fingerprint: str, moments: frechet.Moments, features: np.ndarray) -> None:
-    store.write_atomically(_features_path(path), lambda file: np.save(file, features))
+    store.write_atomically(_beside(path, "features"), lambda file: np.save(file, features))
+    _write_reference(path, moments)
     arrays = {
         "mu": moments.mean,
         "sigma": moments.covariance,
-        "root": frechet.reference(moments).root,
         "fingerprint": np.array(fingerprint),
     }
     store.write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
