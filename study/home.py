@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from study import locations, user_code
+from study.credentials import secrets_in
 from study.errors import UserError
 from study.spec import NAME, Storage
 
@@ -129,8 +130,9 @@ class Home:
 
     def _read(self, study: str) -> dict[str, Any]:
         """What is kept of a study; nothing if it is torn or was written by something else."""
+        path = self._memory(study)
         try:
-            data = json.loads(self._memory(study).read_text(encoding="utf-8"))
+            data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
         return data if isinstance(data, dict) else {}
@@ -173,10 +175,5 @@ def _strings(value: object) -> list[str]:
 
 
 def holds_secret(value: str | None) -> bool:
-    """Whether a location is a URL with a password in it."""
-    return (
-        value is not None
-        and "://" in value
-        and "@" in value
-        and ":" in value.split("://")[1].split("@")[0]
-    )
+    """Whether a location is a URL with a password, a token or the like in it."""
+    return value is not None and bool(secrets_in(value))

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.credentials import HIDDEN, hidden
 from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
@@ -162,15 +163,14 @@ def is_http(uri: str) -> bool:
 
 
 def without_credentials(text: str, uri: str = "") -> str:
-    """Replaces ``user:password@`` in every URL of a text, and the password of ``uri`` anywhere.
+    """Hides the user and the secrets of every URL of a text, and the secrets of ``uri`` anywhere.
 
     Args:
         text: A URI, or a message that may quote one.
-        uri: The tracking URI that was in use; its password is also replaced where it stands alone.
+        uri: The tracking URI that was in use; its secrets are also hidden where they stand alone.
     """
-    for secret in re.findall(r"://[^\s/:]*:(\S+)@", uri):
-        text = text.replace(secret, "***")
-    return re.sub(r"://[^\s/]+@", "://***@", text)
+    # A user may be a token, so that it goes too.
+    return re.sub(r"://[^\s/]+@", f"://{HIDDEN}@", hidden(text, uri))
 
 
 def runs(

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from search_spaces.build import build_space
 from search_spaces.space import SearchSpace
+from study.credentials import secrets_in
 from trainables.kinds import parse_settings, with_parameters
 from trainables.settings.base import TrialSettings
 
@@ -27,7 +28,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class Part(BaseModel):
     """A part of the spec; an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Pydantic's own text of an error is shown with --debug, and the input may be a URL with a password.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
 
 
 class Card(Part):
@@ -155,10 +159,10 @@ class Storage(Part):
     checkpoints: str | None = Field(default=None, description="Path or fsspec URI all nodes reach.")
     cache: str | None = Field(default=None, description="Folder of each node for prepared data.")
 
-    @field_validator("record", "tracking", "artifacts", "checkpoints")
+    @field_validator("*")
     @classmethod
     def _no_password(cls, value: str | None) -> str | None:
-        if value is not None and re.match(r"[^:/]+://[^/@]*:[^/@]*@", value):
+        if value is not None and secrets_in(value):
             raise ValueError(
                 "must not hold a password; give it by PGPASSFILE or PGPASSWORD (PostgreSQL) or "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
