@@ -25,6 +25,10 @@ from trainables.settings.base import TrialSettings
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+LEAST_SHARE = 0.0001
+"""The smallest part of a CPU or GPU that Ray can give."""
+
+
 class Part(BaseModel):
     """A part of the spec; an unknown field is an error."""
 
@@ -126,7 +130,9 @@ class Confirm(Part):
 class Resources(Part):
     """What a trial needs and what the local engine may use."""
 
-    cpu: float = Field(default=1.0, gt=0, description="CPUs a trial; its threads follow from it.")
+    cpu: float = Field(
+        default=1.0, ge=LEAST_SHARE, description="CPUs a trial; its threads follow from it."
+    )
     gpu: float | Literal["auto"] = Field(
         default="auto",
         description="GPUs a trial, fractions allowed; auto: one if the cluster has any.",
@@ -144,9 +150,15 @@ class Resources(Part):
 
     @field_validator("gpu")
     @classmethod
-    def _gpu_not_negative(cls, value: float | str) -> float | str:
-        if isinstance(value, float) and value < 0:
-            raise ValueError(f"gpu is {value:g}; it must be 0 or more, or auto")
+    def _gpu_can_be_given(cls, value: float | str) -> float | str:
+        if value == "auto" or value == 0:
+            return value
+        share = float(value)
+        if share < LEAST_SHARE or (share > 1 and not share.is_integer()):
+            raise ValueError(
+                f"gpu is {share:g}; it must be 0, a share of one GPU (from {LEAST_SHARE} to 1), a whole "
+                "number of GPUs, or auto"
+            )
         return value
 
 

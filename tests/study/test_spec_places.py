@@ -10,6 +10,11 @@ from study.errors import UserError
 from study.spec_file import parse_spec
 
 
+@pytest.mark.parametrize("gpu", [0, 0.0001, 0.25, 1, 2, 8.0, "auto"])
+def test_what_ray_can_give_of_gpus_is_accepted(gpu: float | str) -> None:
+    assert parse_spec(saddle_spec(resources={"gpu": gpu})).resources.gpu == gpu
+
+
 @pytest.mark.parametrize("field", ["record", "tracking", "artifacts", "checkpoints", "cache"])
 @pytest.mark.parametrize("url", WITH_SECRETS)
 def test_no_location_of_a_spec_holds_a_secret(field: str, url: str) -> None:
