@@ -1,6 +1,6 @@
 """Whether a spec may continue a study: what gives a score its meaning must not change.
 
-Budgets, resources, stopping and places may; a search space may be widened; an arm may be added.
+Resources, stopping and places may; a budget may grow; a search space may be widened; an arm may be added.
 """
 
 from __future__ import annotations
@@ -9,11 +9,45 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from study.errors import UserError
-from study.spec import Spec
+from study.spec import Arm, Spec
+
+
+def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str]:
+    """Returns the spec with which a stored study goes on.
+
+    A budget only grows: the spec file of a study that was extended still says the budget of its first day,
+    and to launch it again is no wish to undo the extension.
+
+    Args:
+        old: The stored spec.
+        new: The spec of this launch.
+        asked: Trials that each arm has already.
+
+    Returns:
+        The new spec with no budget below the stored one, and a sentence on the budgets that were raised
+        (empty if none was).
+
+    Raises:
+        UserError: The new spec may not take the place of the stored one; see :func:`check_continues`.
+    """
+    check_continues(old, new, asked)
+    raised = {}
+    for name, before in old.arms.items():
+        arm, have = new.arms[name], asked.get(name, 0)
+        least = max(before.trials, have)
+        # A grid that nothing was tried of may be exchanged for a smaller one.
+        if arm.trials < least and (have or arm.grid == before.grid):
+            raised[name] = least
+    said = ", ".join(
+        f"arms.{name}.trials is {new.arms[name].trials} here and {least} in the record"
+        for name, least in raised.items()
+    )
+    sentence = f"{said}; a budget only grows, so that of the record counts" if said else ""
+    return new.with_budgets(raised), sentence
 
 
 def check_continues(old: Spec, new: Spec, asked: Mapping[str, int]) -> None:
-    """Checks that a new spec may take the place of the stored one.
+    """Checks that a new spec may take the place of the stored one; budgets aside.
 
     Args:
         old: The stored spec.
@@ -23,26 +57,33 @@ def check_continues(old: Spec, new: Spec, asked: Mapping[str, int]) -> None:
     Raises:
         UserError: It may not; the sentence names the fields and says what to do.
     """
-    reasons = [
+    meaning = [
         f"{path} was {before!r} and is {after!r}"
         for path, before, after in differences(old.meaning(), new.meaning())
     ]
-    for name, arm in old.arms.items():
-        if name not in new.arms:
-            reasons.append(f"arms.{name} is gone")
-            continue
-        reasons += [
-            f"arms.{name}: {reason}" for reason in new.arms[name].build().widens(arm.build())
-        ]
-        if new.arms[name].trials < asked.get(name, 0):
-            reasons.append(
-                f"arms.{name}.trials is {new.arms[name].trials}, but it has {asked[name]} trials already"
-            )
-    if reasons:
+    spaces = [
+        reason
+        for name, arm in old.arms.items()
+        for reason in _changes(name, arm, new.arms.get(name), asked.get(name, 0))
+    ]
+    if meaning or spaces:
+        consequence = ". Scores would not be comparable" if meaning else ""
         raise UserError(
-            f"the study {new.name} exists with another spec: {'; '.join(reasons)}. Scores would not be "
-            "comparable: undo the change, or give the study a new name (--name)"
+            f"the study {new.name} exists with another spec: {'; '.join([*meaning, *spaces])}"
+            f"{consequence}: undo the change, or give the study a new name (--name)"
         )
+
+
+def _changes(name: str, old: Arm, new: Arm | None, asked: int) -> list[str]:
+    """Returns why an arm cannot go on as another one."""
+    if new is None:
+        return [f"arms.{name} is gone"]
+    if asked and new.grid != old.grid:
+        # Optuna remembers which points were tried by their place in the grid.
+        return [
+            f"arms.{name}.grid was {old.grid} and is {new.grid}, with {asked} trials of it there already"
+        ]
+    return [f"arms.{name}: {reason}" for reason in new.build().widens(old.build())]
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
