@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import sqlalchemy as sa
-import yaml
-
-from study.compatibility import check_continues
+from study.compatibility import continued
 from study.home import Home
 from study.launching import Options
 from study.ledger import Ledger
+from study.locations import is_there
 from study.mlflow_store import without_credentials
+from study.preparing import steps
 from study.spec import Spec
-from study.spec_file import parse_spec
+from study.spec_file import dump_yaml, parse_spec
 
 
 def describe(spec: Spec, options: Options) -> str:
     """Returns the resolved spec as YAML, and as comments what would run and where.
 
+    The YAML is the whole spec: read again, it is the same one.
+
     Raises:
-        UserError: A stored study of this name cannot be continued with this spec.
+        UserError: A stored study of this name cannot be continued with this spec, or what it needs
+            cannot be used.
     """
     places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
-    asked = _asked(spec, places.record)
-    lines = [yaml.safe_dump(spec.model_dump(mode="json", exclude_none=True), sort_keys=False)]
+    spec, asked, raised = _continued(spec, places.record)
+    lines = [dump_yaml(spec.model_dump(mode="json"))]
+    lines += [f"# note: {raised}"] if raised else []
     for name, arm in spec.arms.items():
         have = asked.get(name, 0)
         lines.append(f"# {name}: {max(0, arm.trials - have)} trials to run, {have} there already")
@@ -35,32 +36,22 @@ def describe(spec: Spec, options: Options) -> str:
     lines.append(f"# tracking: {without_credentials(places.tracking)}")
     lines.append(f"# checkpoints: {places.checkpoints}")
     lines += [f"# warning: trial: {text}" for text in spec.settings.warnings()]
-    lines += [f"# {line}" for line in missing(spec, places.cache)]
+    lines += [f"# ttur prepare would {step.text}" for step in steps(spec, places.cache)]
     return "\n".join(lines)
 
 
-def missing(spec: Spec, cache: str) -> list[str]:
-    """Returns what ``ttur prepare`` would fetch or convert before the study can run."""
-    return [f"ttur prepare would {step.text}" for step in spec.settings.preparation(cache)]
-
-
-def _asked(spec: Spec, record: str) -> dict[str, int]:
-    if not _exists(record):
-        return {}
+def _continued(spec: Spec, record: str) -> tuple[Spec, dict[str, int], str]:
+    """The spec that would run, the trials that each arm has, and which budgets the record raises."""
+    if not is_there(record):  # a dry run makes nothing, not even an empty SQLite file
+        return spec, {}, ""
     ledger = Ledger(record)
     try:
         data = ledger.stored_spec(spec.name)
         if data is None:
-            return {}
+            return spec, {}, ""
         old = parse_spec(data)
         asked = {name: ledger.counts(spec.name, name).asked for name in old.arms}
-        check_continues(old, spec, asked)
-        return asked
+        continuing, raised = continued(old, spec, asked)
+        return continuing, asked, raised
     finally:
         ledger.close()
-
-
-def _exists(record: str) -> bool:
-    """A dry run makes nothing, not even an empty SQLite file."""
-    url = sa.make_url(record)
-    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
