@@ -6,6 +6,7 @@ raises :class:`study.errors.UserError`, whose text is the sentence that the comm
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,8 @@ def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ())
     if isinstance(what, Mapping):
         return parse_spec(set_fields(dict(what), changes))
     text = str(what)
-    if text.endswith((".yaml", ".yml")) or "/" in text or Path(text).is_file():
+    # os.path: a name that no file can have is no error there.
+    if text.endswith((".yaml", ".yml")) or "/" in text or os.path.isfile(text):  # noqa: PTH113
         return parse_spec(set_fields(read_spec_file(Path(text)), changes))
     from study.recipe_book import recipe_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +15,55 @@ from study import user_code
 from study.errors import UserError
 from study.spec import Spec
 
+_FLOAT = re.compile(
+    r"""(?:[-+]?(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?
+        |[-+]?\d+[eE][-+]?\d+
+        |[-+]?\.(?:inf|Inf|INF)
+        |\.(?:nan|NaN|NAN))\Z""",
+    re.VERBOSE,
+)
+_INT = re.compile(r"(?:[-+]?(?:0|[1-9][\d_]*)|0x[\da-fA-F]+)\Z")
+
+_TAGS = "tag:yaml.org,2002:"
+_NOT_GUESSED = {f"{_TAGS}{name}" for name in ("float", "int", "timestamp", "value")}
+"""What YAML 1.1 takes unquoted text for, by rules that nobody expects: 1:30 is 90, 010 is 8."""
+
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-4 is a number (YAML 1.2) and a key may stand only once."""
+    """Safe YAML with the numbers of YAML 1.2, without dates, and in which a key may stand only once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Builds a mapping and refuses a key that stands twice."""
+        """Builds a mapping and refuses a key that is no text or number, or stands twice."""
         seen = set()
         for key_node, _ in node.value:
+            line = key_node.start_mark.line + 1
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise UserError(f"{key!r} is no name of a field (line {line}); correct it")
             if key in seen:
-                line = key_node.start_mark.line + 1
                 raise UserError(f"{key} stands twice (line {line}); remove one of the two")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"),
-    list("-+.0123456789"),
-)
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_GUESSED]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(f"{_TAGS}int", _INT, list("-+0123456789"))
+_Loader.add_implicit_resolver(f"{_TAGS}float", _FLOAT, list("-+.0123456789"))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the loader above, or another one, would take for something else."""
+
+
+_Dumper.add_implicit_resolver(f"{_TAGS}float", _FLOAT, list("-+.0123456789"))
+
+
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """Writes a spec's mapping such that :func:`parse_yaml` reads the same."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -46,11 +74,19 @@ def parse_yaml(text: str, source: str) -> Any:
     """
     try:
         return yaml.load(text, _Loader)  # a subclass of SafeLoader
+    except UserError:
+        raise
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{source} is not valid YAML{place}: {problem}; correct it") from error
+    except (ValueError, AttributeError) as error:  # a tag (!!int, !!timestamp) on what is none
+        raise UserError(
+            f"{source} has a value that does not suit its tag; remove the tag"
+        ) from error
+    except RecursionError:
+        raise UserError(f"{source} is nested too deeply for a spec; correct it") from None
 
 
 def read_spec_file(path: Path) -> dict[str, Any]:
@@ -63,7 +99,7 @@ def read_spec_file(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; give a recipe's name or a spec file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL in the path
         raise UserError(f"{path} cannot be read: {error}") from error
     user_code.note(path.parent)
     return mapping(parse_yaml(text, str(path)), str(path))
@@ -135,7 +171,7 @@ def sentence(error: ValidationError) -> str:
             inner = cause.__cause__ if isinstance(cause.__cause__, ValidationError) else cause
             text = _nested(place, inner, cause)
         else:
-            text = f"{place} is {problem['input']!r}: {_lower(problem['msg'])}"
+            text = f"{place} is {_short(problem['input'])}: {_lower(problem['msg'])}"
     more = len(problems) - 1
     return text + (f" (and {more} more like it)" if more else "")
 
@@ -154,6 +190,11 @@ def _similar(problem: Any) -> str:
     known = [name for name in Spec.model_fields if name != problem["loc"][-1]]
     close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
     return f" (did you mean {close[0]}?)" if len(problem["loc"]) == 1 and close else ""
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:80]} … {text[-10:]}"
 
 
 def _lower(message: str) -> str:

@@ -69,7 +69,7 @@ def parse_settings(data: Mapping[str, Any]) -> TrialSettings:
         ValueError: Unknown kind, unknown field, or a value out of range (pydantic's ValidationError).
     """
     kind = data.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(sorted(KINDS))}")
     settings: TrialSettings = load(KINDS[kind].settings).model_validate(data)
     return settings

@@ -12,6 +12,7 @@ import yaml
 from support_study import empty_record, saddle_spec
 
 from study import cli, launching
+from study.api import read_spec
 from study.errors import Interrupted, StudyBusy, UserError
 from study.ledger import Ledger
 from study.mlflow_store import TrackingError
@@ -152,6 +153,58 @@ def test_a_dry_run_says_what_would_run_and_makes_nothing(ttur: Line) -> None:
     assert "# one_timescale: 3 trials to run, 0 there already" in out
     assert "# score: saddle_norm" in out
     assert sorted(ttur.folder.rglob("*")) == before
+
+
+def test_a_dry_run_prints_the_whole_spec(ttur: Line) -> None:
+    words = ["launch", "little.yaml", "--dry-run"]
+    words += ["--set", "stopping.collapse=null", "--set", "card.question='1e-4'"]
+    code, out, _ = ttur(*words)
+    assert code == 0
+    (ttur.folder / "again.yaml").write_text(out)
+    assert read_spec("again.yaml") == read_spec("little.yaml", words[4::2])
+    assert read_spec("again.yaml").stopping.collapse is None
+
+
+def test_a_dry_run_says_that_a_budget_only_grows(ttur: Line) -> None:
+    stored(ttur)
+    code, out, _ = ttur(
+        "launch", "little.yaml", "--dry-run", "--set", "arms.one_timescale.trials=1"
+    )
+    assert code == 0
+    assert "# note: arms.one_timescale.trials is 1 here and 3 in the record" in out
+    assert "# one_timescale: 3 trials to run" in out
+
+
+@pytest.mark.parametrize("data", ["./nowhere", "./empty"])
+def test_data_that_cannot_be_used_is_bad_input(ttur: Line, data: str) -> None:
+    (ttur.folder / "empty").mkdir()
+    words = ["launch", "quickstart", "--set", f"trial.data={{path: {data}}}"]
+    assert "the study quickstart cannot run here: " in ttur.refused(*words, "--dry-run")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--tracking", "./mlruns"], "tracking is './mlruns', which is no such place"),
+        (["--record", "foo"], "record is 'foo', which is no such place"),
+        (["--home", "little.yaml"], "little.yaml is no folder; give another --home"),
+        (["--set", "trial.kind=[saddle]"], "kind is ['saddle']; it must be one of"),
+        (["--set", "? [1]"], "not of the form path.to.field=value"),
+    ],
+)
+def test_bad_input_of_a_dry_run(ttur: Line, words: list[str], sentence: str) -> None:
+    assert sentence in ttur.refused("launch", "little.yaml", "--dry-run", *words)
+
+
+@pytest.mark.parametrize("verb", ["status", "best", "stop", "resume"])
+def test_a_home_that_is_a_file_is_bad_input(ttur: Line, verb: str) -> None:
+    said = ttur.refused(verb, "little", "--home", "little.yaml")
+    assert "little.yaml is no folder" in said
+
+
+@pytest.mark.parametrize("what", ["x" * 5000, "a\0b", "x/" * 3000])
+def test_a_name_that_no_file_can_have_is_bad_input(ttur: Line, what: str) -> None:
+    ttur.refused("launch", what)
 
 
 def test_status_of_all_studies(ttur: Line) -> None:

@@ -11,7 +11,7 @@ from support_study import saddle_spec
 
 from study.errors import UserError
 from study.spec import Spec
-from study.spec_file import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
+from study.spec_file import dump_yaml, mapping, parse_spec, parse_yaml, read_spec_file, set_fields
 
 
 def refused(data: dict[str, Any], *assignments: str) -> str:
@@ -112,6 +112,36 @@ def test_a_number_in_scientific_notation_is_a_number() -> None:
     read = parse_yaml("[1e-4, 1E5, -2e3, .5e1, 1.e2, 1.0e-2, e4, 1e]", "here")
     assert read == [1e-4, 1e5, -2e3, 5.0, 100.0, 1e-2, "e4", "1e"]
     assert [type(value) for value in read[:6]] == [float] * 6
+
+
+def test_what_yaml_1_1_would_guess_stays_text() -> None:
+    texts = ["2020-99-99", "2020-01-01", "1:30", "1:30.5", "010", "0o10", "="]
+    assert parse_yaml(f"[{', '.join(texts)}]", "here") == texts
+    numbers = parse_yaml("[0, -3, 0x1F, 1_000, 5., .inf]", "here")
+    assert numbers == [0, -3, 31, 1000, 5.0, float("inf")]
+
+
+def test_what_is_written_reads_the_same() -> None:
+    texts = ["1e-4", ".5e1", "010", "1:30", "2020-01-01", "yes", "null", "ä: #\n", "0x1f", ""]
+    data = {"texts": texts, "numbers": [1e-5, 1e300, 3, -0.5], "none": None, "true": True}
+    assert parse_yaml(dump_yaml(data), "here") == data
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("? [1, 2]\n: 3", r"\[1, 2\] is no name of a field \(line 1\)"),
+        ("? {a: 1}\n: 3", r"is no name of a field \(line 1\)"),
+        ("a: " + "[" * 5000, "here is nested too deeply"),
+        ("a\0b", "here is not valid YAML: unacceptable character #x0000"),
+        ("a: !!int x", "does not suit its tag"),
+        ("a: !!timestamp x", "does not suit its tag"),
+    ],
+)
+def test_yaml_that_no_spec_needs_is_one_sentence(text: str, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        parse_yaml(text, "here")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_key_that_stands_twice_is_refused() -> None:
