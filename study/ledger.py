@@ -54,7 +54,8 @@ class Ledger:
         patience: Waits for a database that is away; whoever holds the study's lease tells it more.
 
     Raises:
-        UserError: The URL cannot be used or the database cannot be reached.
+        UserError: The URL cannot be used.
+        Unreachable: The database server does not answer, or refuses this client.
     """
 
     def __init__(self, url: str) -> None:
@@ -193,8 +194,11 @@ def _open(url: str) -> optuna.storages.RDBStorage:
         ImportError,
         OSError,
     ) as error:
-        # What a server's database says now it may not say later; another URL it will refuse again.
-        away = not sqlite and isinstance(error.__cause__ or error, sa.exc.OperationalError)
+        # What a server answers now, or does not, it may answer later; a wrong URL stays wrong.
+        said = isinstance(error, sa.exc.DBAPIError) or isinstance(
+            error.__cause__, sa.exc.DBAPIError
+        )
+        away = said and not sqlite
         raise (Unreachable if away else UserError)(
             f"the record {_harmless(url)} cannot be opened ({hidden(_first_line(error), url)}); check the "
             "URL, that the database is up, and its password in PGPASSFILE or PGPASSWORD"
