@@ -17,9 +17,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 FINAL = frozenset({0, 2, 130})
-"""Exit codes of ``ttur`` that another try would not change: done, bad input, asked to stop."""
+"""Exit codes of ``ttur`` that another try would not change: done, bad input, asked to stop.
+
+A record or a cluster that does not answer is neither (1): after a power loss a database may need minutes."""
 RETRIES = 10
 PAUSE_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 120.0
 LONG_LIFE_SECONDS = 600.0
 """A driver that lived this long made progress: its death is counted as the first again."""
 
@@ -34,7 +37,7 @@ def run(
     Args:
         command: What to run.
         retries: How often in a row it may die before its exit code is passed on.
-        pause_seconds: Time between two tries.
+        pause_seconds: Time before the first retry; it doubles with each in a row, up to two minutes.
 
     Returns:
         Its last exit code; 128 + n if signal n ended it.
@@ -48,9 +51,15 @@ def run(
             deaths = 1 if time.monotonic() - began > LONG_LIFE_SECONDS else deaths + 1
             if code in FINAL or stopping.is_set() or deaths > retries:
                 return code if code >= 0 else 128 - code
-            logger.warning("the driver ended with %d; try %d of %d", code, deaths, retries)
-            if stopping.wait(pause_seconds):
+            pause = _pause(pause_seconds, deaths)
+            said = "the driver ended with %d; try %d of %d in %g s"
+            logger.warning(said, code, deaths, retries, pause)
+            if stopping.wait(pause):
                 return 130
+
+
+def _pause(first: float, deaths: int) -> float:
+    return min(first * 2.0 ** (deaths - 1), max(first, LONGEST_PAUSE_SECONDS))
 
 
 @contextmanager

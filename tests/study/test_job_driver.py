@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from study.job_driver import run
+from study import job_driver
+from study.job_driver import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, RETRIES, run
 
 COUNT = (
     "import pathlib, sys; p = pathlib.Path(sys.argv[1]); n = len(p.read_text());"
@@ -42,6 +43,14 @@ def test_an_end_that_is_final_is_not_tried_again(tmp_path: Path, code: int) -> N
 def test_the_exit_code_is_passed_on_when_the_retries_are_used_up(tmp_path: Path) -> None:
     assert tries(tmp_path, "sys.exit(1)", retries=2) == (1, 3)
     assert tries(tmp_path, "import os; os.kill(os.getpid(), 9)", retries=0) == (128 + 9, 1)
+
+
+def test_the_retries_last_until_a_database_is_back() -> None:
+    pauses = [job_driver._pause(PAUSE_SECONDS, deaths) for deaths in range(1, RETRIES + 1)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == PAUSE_SECONDS
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
+    assert 600 < sum(pauses) < 1800, "longer than a launch waits for its record, but not for ever"
 
 
 def test_a_stop_signal_ends_the_retries_and_is_not_passed_on(tmp_path: Path) -> None:
