@@ -3,13 +3,16 @@
 import gzip
 import hashlib
 import pickle
+import shutil
 import struct
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -162,8 +165,58 @@ def test_damaged_files_are_named(tmp_path: Path, cifar10: np.ndarray) -> None:
         load_images(DataSettings(name="cifar10"), tmp_path)
 
 
-def test_celeba_is_cropped_to_the_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = tmp_path / "raw" / "celeba" / "celeba"
+def test_preparing_repairs_damaged_files(tmp_path: Path, cifar10: np.ndarray) -> None:
+    prepare(tmp_path, name="cifar10", limit=2)
+    file = tmp_path / "raw" / "cifar10" / "cifar-10-batches-py" / "data_batch_1"
+    file.write_bytes(b"damaged")
+    np.testing.assert_array_equal(prepare(tmp_path, name="cifar10"), cifar10)
+
+
+def test_preparing_completes_an_interrupted_download(tmp_path: Path, svhn: np.ndarray) -> None:
+    file = tmp_path / "raw" / "svhn" / "train_32x32.mat"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"the first part")
+    np.testing.assert_array_equal(prepare(tmp_path, name="svhn"), svhn)
+
+
+@pytest.mark.parametrize("kept", [0, 3, 20, 400])
+def test_preparing_completes_an_interrupted_unpacking(
+    tmp_path: Path, mnist: np.ndarray, kept: int
+) -> None:
+    """Of MNIST's unpacked files torchvision checks no sums."""
+    prepare(tmp_path, name="mnist", limit=2)
+    raw = tmp_path / "raw" / "mnist" / "MNIST" / "raw"
+    file = raw / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(DataError, match=r"mnist in .* is damaged .*ttur prepare"):
+        load_images(DataSettings(name="mnist"), tmp_path)
+    images = prepare(tmp_path, name="mnist")
+    np.testing.assert_array_equal(images[:, 2:30, 2:30, 0], mnist)
+    assert not list(raw.glob("*.damaged"))
+
+
+def test_preparing_begins_where_only_a_folder_was_made(tmp_path: Path, mnist: np.ndarray) -> None:
+    (tmp_path / "raw" / "mnist" / "MNIST" / "raw").mkdir(parents=True)
+    np.testing.assert_array_equal(prepare(tmp_path, name="mnist")[:, 2:30, 2:30, 0], mnist)
+
+
+def test_what_cannot_be_fetched_again_stays_as_it_was(
+    tmp_path: Path, mnist: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(tmp_path, name="mnist", limit=2)
+    raw = tmp_path / "raw" / "mnist" / "MNIST" / "raw"
+    (raw / "train-images-idx3-ubyte").write_bytes(b"damaged")
+    for packed in raw.glob("*.gz"):
+        packed.unlink()
+    before = {file.name: file.read_bytes() for file in raw.iterdir()}
+    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(DataError, match="mnist could not be downloaded"):
+        prepare(tmp_path, name="mnist")
+    assert {file.name: file.read_bytes() for file in raw.iterdir()} == before
+
+
+def celeba(base: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """The unpacked data set, its archive beside it."""
     (base / "img_align_celeba").mkdir(parents=True)
     images = pixels(COUNT, 218, 178, 3)
     names = [f"{index:06}.png" for index in range(COUNT)]
@@ -179,8 +232,29 @@ def test_celeba_is_cropped_to_the_face(tmp_path: Path, monkeypatch: pytest.Monke
         heading = [str(COUNT), " ".join(["x"] * columns)] if header else []
         rows = [" ".join([name, *["0"] * columns]) for name in names]
         (base / file).write_text("\n".join([*heading, *rows]) + "\n")
-    listed = [("", md5(file), file.name) for file in sorted(base.glob("*.txt"))]
+    archive = shutil.make_archive(str(base / "img_align_celeba"), "zip", base, "img_align_celeba")
+    listed = [("", md5(file), file.name) for file in [Path(archive), *sorted(base.glob("*.txt"))]]
     monkeypatch.setattr(datasets.CelebA, "file_list", listed)
+    return images
+
+
+def test_a_lost_image_of_celeba_is_unpacked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "raw" / "celeba" / "celeba"
+    celeba(base, monkeypatch)
+    # Imported before the sums are checked; as all are right, nothing of it is called.
+    monkeypatch.setitem(sys.modules, "gdown", ModuleType("gdown"))
+    settings = DataSettings(name="celeba")
+    (base / "img_align_celeba" / "000002.png").unlink()
+    with pytest.raises(DataError, match=r"image 2 of celeba .*ttur prepare"):
+        load_images(settings, tmp_path)
+    assert len(prepare_images(settings, tmp_path, silent).images) == COUNT
+    assert sorted(one.name for one in base.iterdir() if one.is_dir()) == ["img_align_celeba"]
+
+
+def test_celeba_is_cropped_to_the_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = celeba(tmp_path / "raw" / "celeba" / "celeba", monkeypatch)
     found = load_images(DataSettings(name="celeba"), tmp_path).images
     cropped = [Image.fromarray(one[55:163, 35:143]) for one in images]
     expected = [np.asarray(one.resize((64, 64), Image.Resampling.BILINEAR)) for one in cropped]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trainables.data import store
+from trainables.data.errors import DamagedError
 from trainables.data.sources import Source, fetch, find_source, open_fitted
 from trainables.data.store import Progress, Report, silent
 from trainables.settings.data import DataSettings
@@ -46,7 +47,7 @@ def load_images(settings: DataSettings, cache: Path) -> ImageData:
 
 
 def prepare_images(settings: DataSettings, cache: Path, report: Report) -> ImageData:
-    """As :func:`load_images`, but downloads what is missing, and tells ``report`` how far it is."""
+    """As :func:`load_images`, but downloads what is missing or damaged, and says how far it is."""
     return _load(settings, cache, report, download=True)
 
 
@@ -56,13 +57,31 @@ def _load(settings: DataSettings, cache: Path, report: Report, *, download: bool
     if not folder.exists():
         with store.locked(folder):
             if not folder.exists():
-                if download and not source.present:
-                    report(Progress(f"downloading {settings.name}", 0, 0))
-                    fetch(settings, source)
-                count, images = open_fitted(settings, source)
-                store.build(folder, count, images, report)
+                _prepare(settings, source, folder, report, download=download)
     images_array, fingerprint = store.read(folder)
     return ImageData(images_array, settings.name, fingerprint, settings.stated_split)
+
+
+def _prepare(
+    settings: DataSettings, source: Source, folder: Path, report: Report, *, download: bool
+) -> None:
+    """Fetches, where that is allowed and needed, and converts; an interrupted download is repaired."""
+    if download and not source.present:
+        report(Progress(f"downloading {settings.name}", 0, 0))
+        fetch(settings, source)
+    try:
+        _convert(settings, source, folder, report)
+    except DamagedError:
+        if not download:
+            raise
+        report(Progress(f"downloading {settings.name} again, which is damaged", 0, 0))
+        fetch(settings, source, damaged=True)
+        _convert(settings, source, folder, report)
+
+
+def _convert(settings: DataSettings, source: Source, folder: Path, report: Report) -> None:
+    count, images = open_fitted(settings, source)
+    store.build(folder, count, images, report)
 
 
 def image_folder(settings: DataSettings, source: Source, cache: Path) -> Path:

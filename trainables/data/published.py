@@ -7,6 +7,7 @@ and its reader pickles a cache into the working directory, so the LMDB is read h
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from trainables.data.arrays import reason
 from trainables.data.decode import decode, in_parallel
-from trainables.data.errors import DataError
+from trainables.data.errors import DamagedError, DataError
 from trainables.data.local import Images
 from trainables.data.store import NamedImage
 
@@ -28,7 +30,8 @@ class Published:
 
     Attributes:
         name: Name of the data set.
-        marker: A path below the root that exists when the files are there.
+        marker: A path below the root that exists when the files are there, if perhaps not all: it may
+            be what an interrupted download left.
         megabytes: Size of what is fetched.
         source: Where it comes from.
     """
@@ -70,15 +73,55 @@ def fetch_published(name: str, split: str, root: Path) -> None:
         )
     try:
         _dataset(name, split, root, download=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"{name} could not be downloaded to {root}: {error}") from error
+    except Exception as error:  # of networks, archives and sums
+        raise DataError(f"{name} could not be downloaded to {root}: {reason(error)}") from error
+
+
+def refetch_published(name: str, split: str, root: Path) -> None:
+    """Downloads a damaged data set again; of it torchvision keeps the files whose sums are right.
+
+    Of unpacked files whose sums torchvision does not check it keeps whatever is there. They are put
+    aside for the time of the download, so that it unpacks them anew.
+
+    Raises:
+        DataError: It cannot be downloaded; all files are as they were.
+    """
+    aside = {path: path.with_name(f"{path.name}.damaged") for path in _unchecked(name, root)}
+    for path, place in aside.items():
+        _remove(place)
+        path.rename(place)
+    try:
+        fetch_published(name, split, root)
+    except BaseException:
+        for path, place in aside.items():
+            _remove(path)
+            place.rename(path)
+        raise
+    for place in aside.values():
+        _remove(place)
+
+
+def _unchecked(name: str, root: Path) -> list[Path]:
+    """The unpacked files and folders of which torchvision checks only that they exist."""
+    if name == "mnist":
+        return [file for file in (root / "MNIST" / "raw").glob("*-ubyte") if file.is_file()]
+    images = root / "celeba" / "img_align_celeba"
+    return [images] if name == "celeba" and images.exists() else []
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def open_published(name: str, split: str, root: Path) -> Images:
     """Reads a data set whose files are below ``root``.
 
     Raises:
-        DataError: They are not there or are damaged.
+        DataError: They are not there.
+        DamagedError: They are damaged; of CelebA's images this shows when they are read.
     """
     if name == "lsun_bedroom":
         return _open_lsun(root / find_published(name, split).marker)
@@ -86,10 +129,10 @@ def open_published(name: str, split: str, root: Path) -> Images:
         raise DataError(f"{name} is not in {root}; fetch it first with `ttur prepare`")
     try:
         dataset = _dataset(name, split, root, download=False)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise DataError(
-            f"{name} in {root} is damaged ({error}); delete it and run `ttur prepare`"
-        ) from (error)
+    except Exception as error:  # torchvision raises all sorts on damaged bytes
+        raise DamagedError(
+            f"{name} in {root} is damaged ({reason(error)}); `ttur prepare` fetches it again"
+        ) from error
     if name == "celeba":
         return len(dataset), in_parallel(
             lambda index: _from_pil(dataset, index), range(len(dataset))
@@ -124,8 +167,10 @@ def _from_pil(dataset: Any, index: int) -> NamedImage:
     label = f"image {index} of celeba"
     try:
         return NamedImage(label, np.asarray(dataset[index][0].convert("RGB")))
-    except OSError as error:
-        raise DataError(f"{label} is not an image that can be read ({error})") from error
+    except Exception as error:  # PIL raises all sorts on damaged bytes
+        raise DamagedError(
+            f"{label} is not an image that can be read ({reason(error)}); `ttur prepare` fetches it again"
+        ) from error
 
 
 def _open_lsun(folder: Path) -> Images:

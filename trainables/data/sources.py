@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from trainables.data.local import Images, file_state, folder_state, open_array, open_folder
-from trainables.data.published import Published, fetch_published, find_published, open_published
+from trainables.data.published import (
+    Published,
+    fetch_published,
+    find_published,
+    open_published,
+    refetch_published,
+)
 from trainables.data.store import NamedImage
 from trainables.data.transform import fit_images
 from trainables.settings.data import DataSettings
@@ -69,14 +75,20 @@ def open_fitted(settings: DataSettings, source: Source) -> Images:
     return count, fit_images(images, settings)
 
 
-def fetch(settings: DataSettings, source: Source) -> None:
-    """Downloads the files of a published data set that are not there.
+def fetch(settings: DataSettings, source: Source, *, damaged: bool = False) -> None:
+    """Downloads the files of a published data set; what is there with the right sums is kept.
+
+    Args:
+        settings: The data set.
+        source: Where it is to be.
+        damaged: Whether files that are there were found damaged.
 
     Raises:
         DataError: They cannot be downloaded.
     """
-    if source.root is not None and source.published is not None and not source.present:
-        fetch_published(settings.name, str(settings.stated_split), source.root)
+    if source.root is not None and source.published is not None:
+        get = refetch_published if damaged else fetch_published
+        get(settings.name, str(settings.stated_split), source.root)
 
 
 def _open_digits() -> Images:
