@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from trainables.data.images import ImageData
+from trainables.data.images import ImageData, load_images
 from trainables.scores.extractor import as_batches
 from trainables.scores.scorer import Sampler
+from trainables.settings.data import DataSettings
 
 
 def real_data(name: str) -> Path:
@@ -34,3 +36,23 @@ def noisy(data: ImageData, level: float) -> Sampler:
         yield from as_batches(np.rint(mixed).astype(np.uint8), 77)
 
     return sample
+
+
+def colours(count: int, height: int = 12, width: int = 12) -> np.ndarray:
+    """Random colour images, uint8, N x H x W x 3."""
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, size=(count, height, width, 3), dtype=np.uint8)
+
+
+def load(cache: Path, **settings: object) -> ImageData:
+    """Prepares images as a trial would."""
+    return load_images(DataSettings.model_validate(settings), cache)
+
+
+def write_folder(folder: Path, images: np.ndarray) -> Path:
+    """Writes images as files, every other one into a sub-folder."""
+    (folder / "deeper").mkdir(parents=True)
+    for index, pixels in enumerate(images):
+        place = folder if index % 2 else folder / "deeper"
+        Image.fromarray(pixels).save(place / f"{index:03}.png")
+    return folder
