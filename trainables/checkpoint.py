@@ -19,6 +19,8 @@ from trainables.folder import Folder
 from trainables.protocol import State
 
 KEPT = 2
+KEYS = frozenset({"identity", "trial", "history", "diverged", "seconds"})
+"""What the state of a run (run.py) has at least."""
 _NAME = re.compile(r"checkpoint-(\d{10})-([0-9a-f]{16})\.pt")
 
 
@@ -68,23 +70,34 @@ def load(folder: Folder, name: str, device: str = "cpu") -> State:
     """Reads one checkpoint.
 
     Raises:
-        CheckpointError: Its bytes are not the ones that were written, or hold more than plain data.
+        CheckpointError: It is gone, its bytes are not the ones that were written, or they hold something else
+            than the plain data of a run.
     """
-    import torch
-
     match = _NAME.fullmatch(name)
     if match is None:
         raise CheckpointError(f"{name} is not the name of a checkpoint")
-    content = folder.read(name)
+    try:
+        content = folder.read(name)
+    except FileNotFoundError:
+        raise CheckpointError(f"{name} is gone") from None
     if hashlib.sha256(content).hexdigest()[:16] != match[2]:
         raise CheckpointError(f"{name} is torn: its bytes do not match its digest")
+    state = _unpacked(name, content, device)
+    if not isinstance(state, dict) or not state.keys() >= KEYS:
+        raise CheckpointError(f"{name} is refused: it is not the state of a run")
+    return state
+
+
+def _unpacked(name: str, content: bytes, device: str) -> object:
+    import torch
+
     try:
-        state: State = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{name} is refused: it holds more than plain data") from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(f"{name} cannot be read: {str(error).splitlines()[0]}") from error
-    return state
+    except Exception as error:  # of bytes that somebody made up it raises almost anything
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise CheckpointError(f"{name} cannot be read: {said}") from error
 
 
 def newest_first(folder: Folder, device: str = "cpu") -> Iterator[State | CheckpointError]:

@@ -4,6 +4,8 @@ import errno
 import hashlib
 import io
 import pickle
+import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +27,33 @@ def path(folder: Folder, name: str) -> Path:
 
 
 def state(step: int) -> dict[str, Any]:
-    return {"step": step, "weights": torch.arange(4) * step, "nested": {"list": [1, "two", None]}}
+    trial = {"step": step, "weights": torch.arange(4) * step, "nested": {"list": [1, "two", None]}}
+    run = {"identity": "s/one/0", "history": [{"step": step, "score": 0.5}], "diverged": None}
+    return {**run, "trial": trial, "seconds": 1.5}
 
 
 def usable(folder: Folder) -> list[int]:
     found = checkpoint.newest_first(folder)
-    return [s["step"] for s in found if not isinstance(s, CheckpointError)]
+    return [s["trial"]["step"] for s in found if not isinstance(s, CheckpointError)]
+
+
+def planted(folder: Folder, step: int, content: bytes) -> str:
+    """Writes a checkpoint with a right digest: whoever can write to the folder can compute it."""
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    name = f"checkpoint-{step:010d}-{digest}.pt"
+    folder.write(name, content)
+    return name
+
+
+def packed(value: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
 
 
 def test_what_was_saved_is_loaded(folder: Folder) -> None:
     name = checkpoint.save(folder, 10, state(10))
-    loaded = checkpoint.load(folder, name)
+    loaded = checkpoint.load(folder, name)["trial"]
     assert torch.equal(loaded["weights"], torch.arange(4) * 10)
     assert loaded["nested"] == {"list": [1, "two", None]}
 
@@ -69,7 +87,7 @@ def test_of_a_torn_checkpoint_the_one_before_is_used(folder: Folder, damage: str
     assert isinstance(torn, CheckpointError)
     assert f"{newest.name} is torn" in str(torn)
     assert not isinstance(used, CheckpointError)
-    assert used["step"] == 10
+    assert used["trial"]["step"] == 10
 
 
 class Malice:
@@ -83,22 +101,74 @@ class Malice:
 @pytest.mark.parametrize("how", ["torch", "pickle"])
 def test_a_planted_pickle_is_refused_and_not_run(folder: Folder, tmp_path: Path, how: str) -> None:
     mark = tmp_path / "it-ran"
-    buffer = io.BytesIO()
-    if how == "torch":
-        torch.save({"step": 20, "x": Malice(mark)}, buffer)
-    else:
-        pickle.dump({"step": 20, "x": Malice(mark)}, buffer, protocol=2)
+    value = {**state(20), "x": Malice(mark)}
     checkpoint.save(folder, 10, state(10))
-    # The digest in the name is right: whoever can write to the folder can compute it.
-    digest = hashlib.sha256(buffer.getvalue()).hexdigest()[:16]
-    name = f"checkpoint-{20:010d}-{digest}.pt"
-    folder.write(name, buffer.getvalue())
+    planted(folder, 20, packed(value) if how == "torch" else pickle.dumps(value, protocol=2))
     refused, used = checkpoint.newest_first(folder)
     assert isinstance(refused, CheckpointError)
     assert "refused" in str(refused)
     assert not isinstance(used, CheckpointError)
-    assert used["step"] == 10
+    assert used["trial"]["step"] == 10
     assert not mark.exists()
+
+
+def mutated(content: bytes, chance: random.Random) -> bytes:
+    """Changes a few bytes: anywhere in the file, or in the pickle of the archive, made anew around it."""
+    if chance.random() < 0.5:
+        return changed(content, chance)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(archive, "w") as new:
+        for name in old.namelist():
+            part = old.read(name)
+            new.writestr(name, changed(part, chance) if name.endswith("data.pkl") else part)
+    return archive.getvalue()
+
+
+def changed(content: bytes, chance: random.Random) -> bytes:
+    made = bytearray(content)
+    for _ in range(chance.randint(1, 4)):
+        made[chance.randrange(len(made))] = chance.randrange(256)
+    return bytes(made[: chance.choice([len(made), len(made), chance.randrange(len(made))])])
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_of_a_checkpoint_that_somebody_changed_the_one_before_is_used(tmp_path: Path) -> None:
+    content, causes = packed(state(20)), set()
+    for seed in range(60):
+        folder = Folder(str(tmp_path / str(seed)))
+        checkpoint.save(folder, 10, state(10))
+        planted(folder, 20, mutated(content, random.Random(seed)))
+        newest, before = checkpoint.newest_first(folder)
+        assert not isinstance(before, CheckpointError), f"seed {seed}"
+        assert before["trial"]["step"] == 10
+        if isinstance(newest, CheckpointError):
+            causes.add(type(newest.__cause__))
+            assert "\n" not in str(newest)
+        else:
+            assert newest.keys() >= checkpoint.KEYS
+    assert len(causes) >= 4, f"nothing but {causes} was seen"
+
+
+@pytest.mark.parametrize(
+    "value", [None, [1, 2], "text", torch.zeros(2), {}, {"identity": "s/one/0"}]
+)
+def test_what_is_no_state_of_a_run_is_refused(folder: Folder, value: object) -> None:
+    name = planted(folder, 20, packed(value))
+    with pytest.raises(CheckpointError, match=f"{name} is refused: it is not the state of a run"):
+        checkpoint.load(folder, name)
+
+
+def test_a_checkpoint_that_goes_while_it_is_looked_for_is_passed_over(folder: Folder) -> None:
+    for step in (10, 20):
+        checkpoint.save(folder, step, state(step))
+    known = checkpoint.names(folder)
+    folder.remove(known[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "names", lambda _: known)
+        gone, before = checkpoint.newest_first(folder)
+    assert isinstance(gone, CheckpointError)
+    assert "is gone" in str(gone)
+    assert not isinstance(before, CheckpointError)
 
 
 def test_a_name_that_is_no_checkpoints_is_refused(folder: Folder) -> None:
