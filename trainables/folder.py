@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ class Folder:
             return
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}{_PARTIAL}")
+        # Two hosts on a shared disk may well have processes of the same number.
+        partial = target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex}{_PARTIAL}")
         try:
             with partial.open("wb") as file:
                 file.write(content)

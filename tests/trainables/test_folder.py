@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,27 @@ def test_a_write_that_fails_changes_nothing_and_leaves_nothing(
         folder.write("a", b"new")
     assert folder.names() == ["a"]
     assert folder.read("a") == b"old"
+
+
+def test_two_hosts_with_the_same_process_number_write_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one begins and ends while the first one is at its write."""
+    real, begun = os.fsync, list[str]()
+
+    def interrupted(descriptor: int) -> None:
+        if not begun:
+            begun.extend(Folder(str(tmp_path)).names())
+            Folder(str(tmp_path)).write("a", b"the second one's, which is longer")
+        real(descriptor)
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    Folder(str(tmp_path)).write("a", b"the first one's")
+    assert Folder(str(tmp_path)).names() == ["a"]
+    assert Folder(str(tmp_path)).read("a") == b"the first one's"
+    Path(tmp_path, *begun).write_bytes(b"half")
+    Folder(str(tmp_path)).remove_partial()
+    assert Folder(str(tmp_path)).names() == ["a"]
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
