@@ -1,6 +1,6 @@
 """The learning rates that the paper published, as warm starts for a study.
 
-Source: Heusel et al. 2017 (arXiv 1706.08500), Table 1 and Figure 4. Every DCGAN optimum of Table 1
+Source: Heusel et al. 2017 (arXiv 1706.08500), Table 1 and Figures 4 to 7. Every DCGAN optimum of Table 1
 has b < a and every WGAN-GP optimum has b > a, which is why the ranges of b and a are independent in
 this package.
 """
@@ -100,6 +100,19 @@ TABLE_1: tuple[PublishedPoint, ...] = (
 )
 """Table 1: the best setting of each model, data set and arm."""
 
+FIGURES_5_TO_7: tuple[PublishedPoint, ...] = (
+    *(_one("dcgan", "celeba", rate, 1) for rate in (1e-5, 1e-4, 5e-4)),
+    *(_one("dcgan", "cifar10", rate, 1) for rate in (1e-4, 2e-4, 5e-4)),
+    *(_one("dcgan", data, rate, 1) for data in ("svhn", "lsun") for rate in (1e-5, 5e-5, 1e-4)),
+    *(
+        _one("wgan-gp", data, rate, 5)
+        for data in ("cifar10", "lsun")
+        for rate in (1e-4, 5e-4, 7e-4)
+    ),
+    _one("wgan-gp", "billion-words", 1e-4, 10),
+)
+"""Figures 5 to 7: the common rates whose curves are plotted, the optimum of Table 1 among them."""
+
 FIGURE_4: tuple[PublishedPoint, ...] = (
     _one("saddle", "saddle", 1e-2, 1),
     _one("saddle", "saddle", 1e-3, 1),
@@ -109,19 +122,21 @@ FIGURE_4: tuple[PublishedPoint, ...] = (
 """Figure 4: the four pairs on the saddle; b is the rate of y (ascent), a that of x (descent)."""
 
 
-def points(model: str, data: str) -> dict[str, list[dict[str, Value]]]:
+def points(model: str, data: str, *, plotted: bool = False) -> dict[str, list[dict[str, Value]]]:
     """Returns the published settings of one row as samples by arm, to be tried first.
 
     Args:
         model: ``dcgan``, ``wgan-gp`` or ``saddle``.
         data: Name of the data set, as in :data:`TABLE_1`.
+        plotted: Whether the common rates that the paper plots beside the optimum follow it.
 
     Raises:
         ValueError: The paper has no such row; the message lists those it has.
     """
-    rows = [point for point in TABLE_1 + FIGURE_4 if (point.model, point.data) == (model, data)]
+    published = TABLE_1 + FIGURE_4 + (FIGURES_5_TO_7 if plotted else ())
+    rows = [point for point in published if (point.model, point.data) == (model, data)]
     if not rows:
-        known = sorted({f"{point.model} on {point.data}" for point in TABLE_1 + FIGURE_4})
+        known = sorted({f"{point.model} on {point.data}" for point in published})
         raise ValueError(f"nothing is published for {model} on {data}; known: {', '.join(known)}")
     samples: dict[str, list[dict[str, Value]]] = {"one_timescale": [], "two_timescale": []}
     for row in rows:

@@ -68,6 +68,14 @@ def test_the_papers_points_are_tried_first(name: str) -> None:
         assert arms[arm].points[: len(samples)] == samples
 
 
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if not name.endswith("-cpu")])
+def test_full_recipes_also_try_the_other_plotted_rates(name: str) -> None:
+    """Those for CPUs have too few trials for rates that need 70,000 updates and more."""
+    arms = spec_of(name).arms
+    for arm, samples in points(*PUBLISHED[name], plotted=True).items():
+        assert arms[arm].points[: len(samples)] == samples
+
+
 def test_the_quickstart_asks_what_it_promises() -> None:
     spec = spec_of("quickstart")
     assert spec.trial["data"]["name"] == "digits"
