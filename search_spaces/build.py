@@ -30,11 +30,16 @@ def build_space(space: str, arguments: Mapping[str, Any]) -> SearchSpace:
 
     Raises:
         ValueError: Unknown recipe, a reference that cannot be imported, an unknown or missing
-            argument, a value out of range, or a function that returns something else.
+            argument, a value out of range, or a function that fails or returns something else.
     """
     function = _function(space)
     _check_arguments(space, function, arguments)
-    built = function(**arguments)
+    try:
+        built = function(**arguments)
+    except ValueError:
+        raise  # a range that is refused: its sentence is about the spec
+    except Exception as error:  # the user's code
+        raise ValueError(f"the space {space} cannot be built: {_said(error)}") from error
     if not isinstance(built, SearchSpace):
         raise ValueError(f"{space} returned a {type(built).__name__}; it must return a SearchSpace")
     return built
@@ -53,12 +58,19 @@ def _function(space: str) -> Callable[..., object]:
         raise ValueError(f"space is {space!r}; write your own as package.module:function")
     try:
         function = EntryPoint(name=name, value=space, group="search_spaces").load()
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise ValueError(f"space is {space!r}, which cannot be imported: {error}") from error
+    except Exception as error:  # the user's module runs as it is imported
+        raise ValueError(f"space is {space!r}, which cannot be imported: {_said(error)}") from error
     if not callable(function):
         raise ValueError(f"space is {space!r}, which is no function; name one that returns a space")
     checked: Callable[..., object] = function
     return checked
+
+
+def _said(error: Exception) -> str:
+    """The first line of an error, and its class where the line alone says little (``'b'``)."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    plain = isinstance(error, (ImportError, AttributeError, SyntaxError))
+    return text if plain and text else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def _check_arguments(

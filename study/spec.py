@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from search_spaces.build import build_space
-from search_spaces.space import SearchSpace
+from study.arm import Arm as Arm
+from study.arm import Number, Whole
+from study.arm import check_arm as check_arm
+from study.arm import further as further
 from study.credentials import secrets_in
-from trainables.kinds import parse_settings, with_parameters
+from trainables.kinds import parse_settings
 from trainables.settings.base import TrialSettings
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+
+CONFIRMING = ".confirm"
+"""What the names of studies end with that confirm another one; their arms are called ARM-NUMBER."""
 
 LEAST_SHARE = 0.0001
 """The smallest part of a CPU or GPU that Ray can give."""
@@ -48,42 +52,16 @@ class Card(Part):
     command: str = Field(default="", description="The command that runs it.")
 
 
-class Arm(BaseModel):
-    """One search space with its own budget; other fields are the arguments of the space."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-    space: str = Field(description="A recipe of search_spaces, or package.module:function.")
-    trials: int = Field(
-        ge=0, le=1_000_000, description="Budget: how many trials the arm has in all."
-    )
-    points: list[dict[str, Any]] = Field(
-        default=[], description="Samples to try first, each with a value for every searched name."
-    )
-    grid: dict[str, list[Any]] | None = Field(
-        default=None, description="For sampler grid: the values of every searched name."
-    )
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of the search space."""
-        return dict(self.model_extra or {})
-
-    def build(self) -> SearchSpace:
-        """Builds the search space; for package.module:function this runs the user's code."""
-        return build_space(self.space, self.arguments)
-
-
 class Search(Part):
     """How the arms are searched."""
 
     sampler: Literal["tpe", "gp", "cmaes", "random", "qmc", "grid"] = Field(
         default="tpe", description="Optuna's sampler."
     )
-    seed: int = Field(
+    seed: Whole = Field(
         default=0, ge=0, le=2**31, description="Seed of the search and of every trial."
     )
-    startup: int = Field(
+    startup: Whole = Field(
         default=5, ge=1, description="Random trials before tpe or gp begin to model."
     )
 
@@ -92,10 +70,10 @@ class Pruner(Part):
     """Successive halving over evaluations, beside the rising-score rule."""
 
     name: Literal["asha", "hyperband"] = Field(description="Which one.")
-    min_evaluations: int = Field(
+    min_evaluations: Whole = Field(
         default=1, ge=1, description="Evaluations before the first decision."
     )
-    reduction_factor: int = Field(
+    reduction_factor: Whole = Field(
         default=3, ge=2, description="One in so many goes on at each rung."
     )
 
@@ -104,16 +82,16 @@ class Stopping(Part):
     """When a trial ends before its last step: its score rises, or collapses (stopping.py)."""
 
     rule: Literal["rising", "none"] = Field(default="rising", description="none: run every step.")
-    warmup: int = Field(
+    warmup: Whole = Field(
         default=2, ge=0, description="Evaluations before the rule may stop a trial."
     )
-    patience: int = Field(
+    patience: Whole = Field(
         default=3, ge=1, description="Evaluations in a row that must lie above the best so far."
     )
-    min_delta: float = Field(
+    min_delta: Number = Field(
         default=1.0, ge=0, description="A rise counts when it is larger than this many noise units."
     )
-    collapse: float | None = Field(
+    collapse: Number | None = Field(
         default=10.0, gt=1, description="A score above this multiple of the best stops at once."
     )
     pruner: Pruner | None = Field(default=None, description="Optional successive halving.")
@@ -122,27 +100,27 @@ class Stopping(Part):
 class Confirm(Part):
     """Re-training of finalists."""
 
-    finalists: int = Field(default=1, ge=1, description="Configurations of each arm to re-train.")
-    seeds: int = Field(default=8, ge=1, description="Seeds for each.")
-    samples: int | None = Field(default=None, ge=2, description="Samples of the final score.")
+    finalists: Whole = Field(default=1, ge=1, description="Configurations of each arm to re-train.")
+    seeds: Whole = Field(default=8, ge=1, description="Seeds for each.")
+    samples: Whole | None = Field(default=None, ge=2, description="Samples of the final score.")
 
 
 class Resources(Part):
     """What a trial needs and what the local engine may use."""
 
-    cpu: float = Field(
+    cpu: Number = Field(
         default=1.0, ge=LEAST_SHARE, description="CPUs a trial; its threads follow from it."
     )
-    gpu: float | Literal["auto"] = Field(
+    gpu: Number | Literal["auto"] = Field(
         default="auto",
         description="GPUs a trial, fractions allowed; auto: one if the cluster has any.",
     )
-    cpus: int | None = Field(default=None, ge=1, description="Local engine: CPUs in use (all).")
-    max_concurrent: int | None = Field(default=None, ge=1, description="Most trials at once.")
-    max_failures: int = Field(
+    cpus: Whole | None = Field(default=None, ge=1, description="Local engine: CPUs in use (all).")
+    max_concurrent: Whole | None = Field(default=None, ge=1, description="Most trials at once.")
+    max_failures: Whole = Field(
         default=2, ge=0, description="Retries after a lost worker or an error."
     )
-    checkpoint_seconds: float = Field(
+    checkpoint_seconds: Number = Field(
         default=15.0,
         ge=0,
         description="Least time between two checkpoints of a trial; 0: every turn.",
@@ -208,6 +186,15 @@ class Spec(Part):
             )
         return value
 
+    @model_validator(mode="after")
+    def _name_is_not_that_of_a_confirmation(self) -> Self:
+        named = self.name.endswith(CONFIRMING)
+        if named and not all(re.fullmatch(r".+-\d+", arm) for arm in self.arms):
+            raise ValueError(
+                f"name is {self.name!r}, but `ttur confirm` calls its own studies so; choose another name"
+            )
+        return self
+
     @field_validator("trial")
     @classmethod
     def _complete_trial(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -220,6 +207,23 @@ class Spec(Part):
                 check_arm(arm, self.trial, self.search.sampler)
             except ValueError as error:
                 raise ValueError(f"arms.{name}: {error}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        settings, pruner = self.settings, self.stopping.pruner
+        if pruner is not None and pruner.min_evaluations * settings.evaluate_every > settings.steps:
+            raise ValueError(
+                f"stopping.pruner.min_evaluations is {pruner.min_evaluations}, but a trial has only "
+                f"{settings.steps // settings.evaluate_every} evaluations before its end; lower it"
+            )
+        score = self.trial.get("score")
+        draws = isinstance(score, Mapping) and "samples" in score
+        if self.confirm.samples is not None and not draws:
+            raise ValueError(
+                f"confirm.samples is {self.confirm.samples}, but a trial of kind {self.trial['kind']} "
+                "draws no samples; remove it"
+            )
         return self
 
     @property
@@ -252,45 +256,3 @@ class Spec(Part):
             for name, arm in self.arms.items()
         }
         return self.model_copy(update={"arms": arms})
-
-
-def further(derived: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the trial parameters beside b, a and d_steps."""
-    return {name: value for name, value in derived.items() if name not in ("b", "a", "d_steps")}
-
-
-def check_arm(arm: Arm, trial: Mapping[str, Any], sampler: str) -> None:
-    """Checks an arm's space against the trial it is for.
-
-    Raises:
-        ValueError: The space is not valid, a searched name is no setting of the trial, one of its extreme
-            values is refused by the settings, a point is outside of the space, or the grid does not fit.
-    """
-    space = arm.build()
-    for sample in space.corners():
-        with_parameters(trial, further(space.derive(sample)))
-    for index, point in enumerate(arm.points):
-        reasons = space.violations(point, partial=True)
-        if reasons:
-            raise ValueError(f"points[{index}] is {point}: {'; '.join(reasons)}")
-    if sampler == "grid":
-        _check_grid(arm, space)
-    elif arm.grid is not None:
-        raise ValueError("grid is given, but search.sampler is not grid; set it or remove the grid")
-
-
-def _check_grid(arm: Arm, space: SearchSpace) -> None:
-    if arm.grid is None or set(arm.grid) != set(space.distributions):
-        raise ValueError(
-            f"search.sampler is grid, so grid must list values for {', '.join(space.distributions)}"
-        )
-    for name, values in arm.grid.items():
-        if not values:
-            raise ValueError(f"grid.{name} is empty; list at least one value")
-        for value in values:
-            reasons = space.violations({name: value}, partial=True)
-            if reasons:
-                raise ValueError(f"grid.{reasons[0]}")
-    size = math.prod(len(values) for values in arm.grid.values())
-    if arm.trials > size:
-        raise ValueError(f"trials is {arm.trials}, but the grid has only {size} points")

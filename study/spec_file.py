@@ -136,7 +136,27 @@ def _replaced(data: dict[str, Any], keys: list[str], value: Any, path: str) -> d
         inner = {}
     elif not isinstance(inner, dict):
         raise UserError(f"--set {path}: {first} is {inner!r}, not a group of fields")
+    if first in _OF_PATHS and path.startswith("arms."):
+        rest = _whole_path(inner, rest, value)
     return {**data, first: _replaced(inner, rest, value, path)}
+
+
+_OF_PATHS = ("further", "grid")
+"""Fields of an arm whose own keys are dotted paths."""
+
+_OF_A_RANGE = ("low", "high", "log", "step", "int", "choices")
+
+
+def _whole_path(inner: Mapping[str, Any], keys: list[str], value: Any) -> list[str]:
+    """Joins the keys that are one dotted path: the longest that is there, or all of a new one."""
+    for length in range(len(keys), 1, -1):
+        known = ".".join(keys[:length])
+        if known in inner:
+            return [known, *keys[length:]]
+    if keys[0] in inner:
+        return keys
+    of_range = len(keys) > 1 and keys[-1] in _OF_A_RANGE and not isinstance(value, Mapping)
+    return [".".join(keys[:-1]), keys[-1]] if of_range else [".".join(keys)]
 
 
 def parse_spec(data: dict[str, Any]) -> Spec:

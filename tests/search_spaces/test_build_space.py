@@ -142,13 +142,43 @@ def test_a_users_own_function_is_held_to_the_same_rules(own_space: str) -> None:
         build_space("my_torn_spaces:space", {})
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return {}['b']", "my_failing:space cannot be built: KeyError: 'b'"),
+        ("return 1 + 'x'", "my_failing:space cannot be built: TypeError: unsupported operand"),
+        ("raise RuntimeError('one\\ntwo')", "my_failing:space cannot be built: RuntimeError: one"),
+        ("raise RuntimeError", "my_failing:space cannot be built: RuntimeError"),
+    ],
+)
+def test_what_a_users_function_raises_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, words: str
+) -> None:
+    (tmp_path / "my_failing.py").write_text(f"def space():\n    {body}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_failing", raising=False)
+    with pytest.raises(ValueError, match=r".+") as error:
+        build_space("my_failing:space", {})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_users_module_raises_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_module.py").write_text("undefined\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="cannot be imported: NameError: name 'undefined' is not"):
+        build_space("my_module:space", {})
+
+
 def test_a_users_module_is_imported_when_its_space_is_built_and_not_before(own_space: str) -> None:
     del own_space
     probe = (
         "import sys, search_spaces\n"
         "assert 'wave' not in sys.modules\n"
         "try: search_spaces.build_space('wave:open', {'f': 'no such file'})\n"
-        "except OSError: pass\n"
+        "except ValueError: pass\n"
         "assert 'wave' in sys.modules\n"
     )
     root = Path(__file__).parents[2]

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from support_study import saddle_spec
 
+from study.confirmation import SUFFIX
 from study.errors import UserError
-from study.spec import Spec
+from study.spec import CONFIRMING, Spec
 from study.spec_file import dump_yaml, mapping, parse_spec, parse_yaml, read_spec_file, set_fields
 
 
@@ -61,6 +62,36 @@ def refused(data: dict[str, Any], *assignments: str) -> str:
         ("stopping.patience=0", "stopping.patience is 0"),
         ("stopping.collapse=0.5", "stopping.collapse is 0.5"),
         ("stopping.pruner={name: halving}", "stopping.pruner.name is 'halving'"),
+        ("search.seed=true", "search.seed is True: input should be a valid integer"),
+        ("search.seed='3'", "search.seed is '3'"),
+        ("search.seed=3.0", "search.seed is 3.0"),
+        ("arms.one_timescale.trials=true", "arms.one_timescale.trials is True"),
+        ("arms.one_timescale.trials='3'", "arms.one_timescale.trials is '3'"),
+        ("stopping.patience=true", "stopping.patience is True"),
+        ("stopping.collapse='3'", "stopping.collapse is '3'"),
+        ("resources.gpu=true", "resources.gpu"),
+        (
+            "stopping.pruner={name: asha, min_evaluations: 5}",
+            "stopping.pruner.min_evaluations is 5, but a trial has only 4 evaluations",
+        ),
+        (
+            "confirm.samples=100",
+            "confirm.samples is 100, but a trial of kind saddle draws no samples",
+        ),
+        ("name=little.confirm", "name is 'little.confirm', but `ttur confirm` calls its own"),
+        ("trial.kind=[saddle]", "kind is ['saddle']; it must be one of"),
+        (
+            "arms.one_timescale.further.steps={choices: [40, 80]}",
+            "further has steps, which says what",
+        ),
+        ("arms.one_timescale.further.evaluate_every={choices: [10]}", "further has evaluate_every"),
+        (
+            "arms.one_timescale.further.kind={choices: [bilinear]}",
+            "further has kind, which says what",
+        ),
+        ("arms.one_timescale.further.score.samples={choices: [9]}", "further has score.samples"),
+        ("arms.one_timescale.further.data.name={choices: [digits]}", "further has data.name"),
+        ("arms.one_timescale.further.minutes={choices: [1]}", "further has minutes"),
         ("storage.record=postgresql://me:secret@host/db", "must not hold a password"),
     ],
 )
@@ -98,6 +129,52 @@ def test_a_grid_must_be_in_the_space_and_large_enough() -> None:
     assert "grid.b is 7" in refused(data, "arms.one.grid.b=[7.0]")
     assert "grid.b is empty" in refused(data, "arms.one.grid.b=[]")
     assert parse_spec(set_fields(data, ["arms.one.trials=2"])).arms["one"].trials == 2
+
+
+def test_a_point_of_a_grid_must_be_whole() -> None:
+    data = saddle_spec(trials=2, search={"sampler": "grid"})
+    grid = {"b": [1e-4, 1e-3], "d_steps": [1]}
+    data["arms"] = {"one": {**data["arms"]["one_timescale"], "grid": grid}}
+    assert "with search.sampler grid it must also give d_steps" in refused(
+        data, "arms.one.points=[{b: 1e-3}]"
+    )
+    parse_spec(set_fields(data, ["arms.one.points=[{b: 1e-3, d_steps: 1}]"]))
+
+
+def test_whole_numbers_are_numbers() -> None:
+    spec = parse_spec(set_fields(saddle_spec(), ["stopping.collapse=3", "resources.cpu=2"]))
+    assert (spec.stopping.collapse, spec.resources.cpu) == (3.0, 2.0)
+
+
+def test_a_confirmation_may_have_its_name() -> None:
+    data = saddle_spec(f"little{SUFFIX}")
+    data["arms"] = {"one-3": data["arms"]["one_timescale"]}
+    assert SUFFIX == CONFIRMING
+    assert parse_spec(data).name == "little.confirm"
+
+
+@pytest.mark.parametrize(
+    ("assignments", "further"),
+    [
+        (["optimiser.beta1={choices: [0.5]}"], {"optimiser.beta1": {"choices": [0.5]}}),
+        (["optimiser.beta1.choices=[0.5]"], {"optimiser.beta1": {"choices": [0.5]}}),
+        (["loss={choices: [hinge]}"], {"loss": {"choices": ["hinge"]}}),
+        (["loss.choices=[hinge]"], {"loss": {"choices": ["hinge"]}}),
+        (
+            ["optimiser.beta1={low: 0, high: 1}", "optimiser.beta1.high=0.9"],
+            {"optimiser.beta1": {"low": 0, "high": 0.9}},
+        ),
+        (
+            ["optimiser.beta1.low=0", "optimiser.beta1.high=1"],
+            {"optimiser.beta1": {"low": 0, "high": 1}},
+        ),
+    ],
+)
+def test_set_reaches_a_searched_setting_by_its_path(
+    assignments: list[str], further: dict[str, Any]
+) -> None:
+    found = set_fields({}, [f"arms.one.further.{text}" for text in assignments])
+    assert found == {"arms": {"one": {"further": further}}}
 
 
 def test_a_searched_setting_must_be_one_of_the_trial() -> None:
