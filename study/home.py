@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ class Home:
         path = self._memory(study)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(data, indent=1), encoding="utf-8")
+            _write(path, json.dumps(data, indent=1))
         except OSError as error:
             logger.warning("where %s is cannot be remembered: %s", study, error)
 
@@ -168,6 +169,19 @@ def _stated(storage: Storage | None, name: str, remembered: Mapping[str, str | N
     value: str | None = getattr(storage, name) if storage is not None else None
     before = remembered.get(name)
     return before if value and locations.is_meant(value, before) else value
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file whole, or leaves the one before, whenever this process or the machine ends."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _strings(value: object) -> list[str]:

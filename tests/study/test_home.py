@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_secrets import WITH_SECRETS
 
 from study import user_code
 from study.errors import UserError
@@ -182,6 +183,34 @@ def test_a_home_that_cannot_be_written_to_is_a_warning(
     monkeypatch.setattr(Path, "mkdir", refuse)
     home.remember("x", home.places("x", {"checkpoints": "/elsewhere"}))
     assert "where x is cannot be remembered: Permission denied" in caplog.text
+
+
+def test_where_a_study_is_is_known_whenever_a_launch_is_killed(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL between the bytes of the new memory and its name; the exception stands for it."""
+    home.remember("x", home.places("x", {"checkpoints": "/first"}))
+    seen: list[str] = []
+
+    def killed(_: int) -> None:
+        seen.append(home.places("x", {}).checkpoints)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            home.remember("x", home.places("x", {"checkpoints": "/second"}))
+    assert seen == ["/first"]
+    assert home.places("x", {}).checkpoints == "/first"
+    home.remember("x", home.places("x", {"checkpoints": "/second"}))
+    assert home.places("x", {}).checkpoints == "/second"
+    assert [path.name for path in (home.path / "studies").iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize("url", WITH_SECRETS)
+def test_no_secret_of_a_url_is_remembered(home: Home, url: str) -> None:
+    home.remember("x", home.places("x", dict.fromkeys(ENVIRONMENT, url)))
+    assert all("planted" not in path.read_text() for path in home.path.rglob("*.json"))
 
 
 @pytest.mark.slow  # MLflow makes its tables
