@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 from ray.job_submission import JobStatus, JobSubmissionClient
 
+from study.credentials import hidden
 from study.errors import UserError
 from study.home import ENVIRONMENT, holds_secret
 from study.launching import Options
@@ -113,11 +114,11 @@ def _client(address: str) -> JobSubmissionClient:
         with _without("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
             return JobSubmissionClient(address)
     except (ConnectionError, RuntimeError) as error:
-        said = str(error).strip().splitlines()[0]
+        said = (hidden(str(error), address).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"--address {address}: the job server cannot be used ({said}); check the address, "
+            f"--address {hidden(address)}: the job server cannot be used ({said}); check the address, "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
-        ) from error
+        ) from None
 
 
 @contextmanager

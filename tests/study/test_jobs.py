@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support_secrets import WITH_SECRETS
 
 from study import jobs
 from study.errors import UserError
@@ -43,6 +44,21 @@ def test_a_location_with_a_password_is_refused_without_showing_it(spec: Spec) ->
     with pytest.raises(UserError, match="record holds a password") as refused:
         jobs.submit(spec, Options(address=UNUSED, places=places))
     assert "planted-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", WITH_SECRETS)
+@pytest.mark.parametrize("name", jobs.ENVIRONMENT)
+def test_no_secret_of_a_url_goes_into_a_job(spec: Spec, name: str, url: str) -> None:
+    with pytest.raises(UserError, match=f"{name} holds a password") as refused:
+        jobs.submit(spec, Options(address=UNUSED, places={name: url}))
+    assert "planted" not in str(refused.value)
+
+
+def test_the_password_of_a_job_server_is_not_shown(spec: Spec) -> None:
+    with pytest.raises(UserError, match=r"--address http://me:\*\*\*@127.0.0.1:9: ") as refused:
+        jobs.submit(spec, Options(address="http://me:planted@127.0.0.1:9"))
+    assert "planted" not in str(refused.value)
+    assert refused.value.__suppress_context__
 
 
 def test_an_address_where_nobody_answers_is_one_sentence(spec: Spec) -> None:
