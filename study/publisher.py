@@ -46,6 +46,24 @@ class _Job:
     arm: ArmRecord | None = None
 
 
+@dataclass
+class _Closing:
+    """How long the end may still take; times are of :func:`time.monotonic`.
+
+    MLflow that takes one record after the other is well, however many wait: what ends the waiting is
+    that nothing was taken for a while.
+    """
+
+    patience: float
+    latest: float
+    success: float
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the publisher gives up."""
+        return min(self.success + self.patience, self.latest) - time.monotonic()
+
+
 class Publisher:
     """A queue of trials and arms to publish, and the thread that works it off.
 
@@ -67,7 +85,7 @@ class Publisher:
         self._stored = stored
         self._queue: dict[str, _Job] = {}
         self._in_hand: _Job | None = None
-        self._deadline: float | None = None
+        self._closing: _Closing | None = None
         self._failures = 0
         self._changed = threading.Condition()
         # A daemon: a request that hangs must not keep a finished study's process alive.
@@ -102,16 +120,24 @@ class Publisher:
                 identities.add(self._in_hand.identity)
             return len(identities)
 
-    def close(self, timeout: float) -> int:
-        """Publishes what is left, for at most about ``timeout`` seconds, and ends the thread.
+    def close(self, patience: float, at_most: float = math.inf) -> int:
+        """Publishes what is left, and ends the thread.
+
+        Args:
+            patience: Gives up when nothing could be published for so many seconds; 0: at once.
+            at_most: Gives up after so many seconds in all.
 
         Returns:
             How many trials and arms are left unpublished.
         """
         with self._changed:
-            self._deadline = time.monotonic() + timeout
+            now = time.monotonic()
+            closing = self._closing = _Closing(patience, now + at_most, now)
             self._changed.notify_all()
-        self._thread.join(timeout)
+        # A request that hangs is not waited for any longer than one that fails.
+        while self._thread.is_alive() and (seconds := closing.seconds_left) > 0:
+            self._thread.join(min(seconds, CLOSING_PAUSE))
+        closing.latest = -math.inf  # should the request come back after all, it was the last one
         return self.unpublished
 
     def _work(self) -> None:
@@ -135,7 +161,7 @@ class Publisher:
     def _take(self) -> _Job | None:
         """Waits for the next thing to publish; None when closing and done, or out of time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._deadline is not None)
+            self._changed.wait_for(lambda: self._queue or self._closing is not None)
             if not self._queue or self._seconds_left() <= 0:
                 return None
             self._in_hand = self._queue.pop(next(iter(self._queue)))
@@ -155,6 +181,8 @@ class Publisher:
     def _done(self) -> None:
         with self._changed:
             self._in_hand = None
+            if self._closing is not None:
+                self._closing.success = time.monotonic()
             failures, self._failures = self._failures, 0
             left = len(self._queue)
         if failures:
@@ -166,13 +194,13 @@ class Publisher:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
         pause *= random.uniform(0.5, 1.0)
         with self._changed:
-            if self._deadline is None and self._changed.wait_for(
-                lambda: self._deadline is not None, pause
+            if self._closing is None and self._changed.wait_for(
+                lambda: self._closing is not None, pause
             ):
                 return
-            if self._deadline is not None:
+            if self._closing is not None:
                 ends = time.monotonic() + min(pause, CLOSING_PAUSE, max(self._seconds_left(), 0))
                 self._changed.wait_for(lambda: time.monotonic() >= ends, ends - time.monotonic())
 
     def _seconds_left(self) -> float:
-        return math.inf if self._deadline is None else self._deadline - time.monotonic()
+        return math.inf if self._closing is None else self._closing.seconds_left

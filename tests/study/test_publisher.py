@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -147,7 +148,38 @@ def test_a_server_that_is_gone_for_good_leaves_a_count(
     assert study.stored == []
 
 
-def test_a_request_that_hangs_does_not_hold_up_the_end(study: Study) -> None:
+class Slow(FakeWriter):
+    """Takes a little while for each record, as MLflow does."""
+
+    seconds = 0.05
+
+    def publish(self, record: TrialRecord, *, fresh: bool) -> str:
+        time.sleep(self.seconds)
+        return super().publish(record, fresh=fresh)
+
+
+def test_the_end_waits_as_long_as_records_are_taken(study: Study) -> None:
+    publisher = Publisher(Slow(), study.lookup, study.store)
+    for number in range(20):
+        publisher.submit(identity(number))
+    assert publisher.close(0.5) == 0  # 20 records take a second
+    assert len(study.stored) == 20
+
+
+def test_an_end_in_a_hurry_leaves_the_rest(study: Study) -> None:
+    publisher = Publisher(Slow(), study.lookup, study.store)
+    for number in range(20):
+        publisher.submit(identity(number))
+    began = time.monotonic()
+    left = publisher.close(0.5, at_most=0.3)
+    assert 0 < left < 20
+    assert time.monotonic() - began < 0.9
+    publisher._thread.join(WAIT)
+    stored = len(study.stored)
+    assert 20 - left <= stored <= 21 - left  # the one in hand may have been taken after all
+
+
+def test_a_request_that_hangs_does_not_hold_up_the_end_and_is_the_last(study: Study) -> None:
     release = threading.Event()
 
     class Hanging(FakeWriter):
@@ -156,10 +188,12 @@ def test_a_request_that_hangs_does_not_hold_up_the_end(study: Study) -> None:
             return super().publish(record, fresh=fresh)
 
     publisher = Publisher(Hanging(), study.lookup, study.store)
-    publisher.submit(identity(0))
-    publisher.submit(identity(1))
-    assert publisher.close(0.1) == 2
+    for number in range(3):
+        publisher.submit(identity(number))
+    assert publisher.close(0.1) == 3
     release.set()
+    publisher._thread.join(WAIT)
+    assert len(study.stored) == 1
 
 
 def test_the_state_of_the_moment_is_published_and_waiting_changes_coalesce(study: Study) -> None:
