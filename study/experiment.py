@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from study import mlflow_store as words
 from study.faults import point
-from study.run_content import milliseconds
+from study.run_content import RUNNING, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,15 @@ class Experiment:
         if run.info.lifecycle_stage == "deleted":
             self.client.restore_run(run_id)
         return run
+
+    def reopen(self, run_id: str) -> None:
+        """Shows a run that had ended as running, without an end."""
+        from mlflow.entities import RunStatus
+
+        # MlflowClient.update_run sends the old end along, and no public call takes it away. In MLflow's
+        # protocol 0 is an end that is not there.
+        store = self.client._tracking_client.store
+        store.update_run_info(run_id, RunStatus.from_string(RUNNING), end_time=0, run_name=None)
 
     def make(self, name: str, started: float, tags: dict[str, str], condition: str) -> str:
         """Makes a run and returns its id.

@@ -15,6 +15,9 @@ from trainables.protocol import Measurement
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
+POSITION = "position"
+"""Tag of an arm's run: its place in the spec, from 0."""
+
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 """MLflow's own words for the status of a run."""
 
@@ -28,16 +31,19 @@ class ArmRecord:
     Attributes:
         study: Name of the study.
         arm: Name of the arm.
+        position: Its place in the spec, from 0: arms are compared in this order.
         spec: The whole spec as YAML, kept as an artifact.
         spec_fingerprint: Fingerprint of the part of the spec that gives its scores a meaning.
         score_name: Protocol of the scores.
         started: When the study was first launched, seconds since the epoch.
-        ended: When its last trial or launch ended, seconds since the epoch; None while it runs.
+        ended: When its last trial or launch ended, seconds since the epoch; None while it runs, and
+            for a finished arm that has no trial (its budget is 0).
         finished: Whether it has its whole budget; an arm that ended without is shown as killed.
     """
 
     study: str
     arm: str
+    position: int
     spec: str
     spec_fingerprint: str
     score_name: str
@@ -79,7 +85,12 @@ def status(record: TrialRecord) -> str:
 
 
 def arm_tags(record: ArmRecord) -> dict[str, str]:
-    """Tags of an arm's run and of the experiment."""
+    """Tags of an arm's run, beside those that it is made with."""
+    return study_tags(record) | {POSITION: str(record.position)}
+
+
+def study_tags(record: ArmRecord) -> dict[str, str]:
+    """Tags of the experiment."""
     return {
         words.SCORE_NAME: record.score_name,
         words.SPEC_FINGERPRINT: record.spec_fingerprint,

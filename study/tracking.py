@@ -20,7 +20,7 @@ from study.experiment import Experiment, is_gone
 from study.faults import point
 from study.mlflow_store import TrackingError, without_credentials
 from study.run_content import ArmRecord
-from study.sample_files import SampleFile, samples_of
+from study.sample_files import samples_of
 from study.trial_record import TrialRecord
 
 if TYPE_CHECKING:
@@ -126,23 +126,29 @@ class Tracking:
     def _publish_arm(self, record: ArmRecord) -> str:
         run_id = self._arm_run(record.arm, record.started)
         if self._specs.get(record.arm) != record.spec:
-            self._experiment.client.log_text(run_id, record.spec, "spec.yaml")
-            for key, value in content.arm_tags(record).items():
-                self._experiment.client.set_tag(run_id, key, value)
-                self._experiment.client.set_experiment_tag(self._experiment.id, key, value)
-            note = f"Spec of the study:\n\n```yaml\n{record.spec}\n```"
-            self._experiment.client.set_experiment_tag(
-                self._experiment.id, words.NOTE, note[:20000]
-            )
+            self._send_spec(record, run_id)
             self._specs[record.arm] = record.spec
-        if record.ended is None:
-            self._experiment.client.update_run(run_id, status=content.RUNNING)
-        else:
+        info = self._experiment.client.get_run(run_id).info
+        if record.finished or record.ended is not None:
             status = content.FINISHED if record.finished else content.KILLED
-            self._experiment.client.set_terminated(
-                run_id, status, content.milliseconds(record.ended)
-            )
+            # An arm without any trial was finished as soon as it began.
+            ended = info.start_time if record.ended is None else content.milliseconds(record.ended)
+            if not (status == info.status == content.KILLED):  # nothing has run since
+                self._experiment.client.set_terminated(run_id, status, ended)
+        elif info.status != content.RUNNING or info.end_time:
+            self._experiment.reopen(run_id)
         return run_id
+
+    def _send_spec(self, record: ArmRecord, run_id: str) -> None:
+        from mlflow.entities import RunTag
+
+        client = self._experiment.client
+        client.log_text(run_id, record.spec, "spec.yaml")
+        tags = [RunTag(key, value) for key, value in content.arm_tags(record).items()]
+        client.log_batch(run_id, tags=tags, synchronous=True)
+        note = f"Spec of the study:\n\n```yaml\n{record.spec}\n```"
+        for key, value in {**content.study_tags(record), words.NOTE: note[:20000]}.items():
+            client.set_experiment_tag(self._experiment.id, key, value)
 
     def _arm_run(self, arm: str, started: float) -> str:
         if arm not in self._arms:
@@ -260,7 +266,7 @@ class Tracking:
             for tag in (words.OUTCOME, words.REASON):
                 self._remove_tag(sent.run_id, tag)
         if status == content.RUNNING and sent.status != content.RUNNING:
-            self._experiment.client.update_run(sent.run_id, status=content.RUNNING)
+            self._experiment.reopen(sent.run_id)
         elif status != content.RUNNING and (
             sent.status != status or sent.outcome != record.outcome
         ):
@@ -288,9 +294,6 @@ class Tracking:
             sent.files = {Path(entry.path).name: entry.file_size or 0 for entry in listed}
         for file in files:
             if sent.files.get(file.name) != file.size:
-                self._send_file(sent.run_id, file)
+                with file.local_copy() as path:
+                    self._experiment.client.log_artifact(sent.run_id, str(path), "samples")
                 sent.files[file.name] = file.size
-
-    def _send_file(self, run_id: str, file: SampleFile) -> None:
-        with file.local_copy() as path:
-            self._experiment.client.log_artifact(run_id, str(path), "samples")

@@ -9,6 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
 from study import mlflow_store
 from study.tracking import Tracking
 from study.trial_record import Outcome, TrialRecord
@@ -107,3 +110,25 @@ def row(
         outcome=outcome,
         mlflow_run_id=f"{arm}{number}",
     )
+
+
+def runs(store: MlflowClient, kind: str = "trial") -> list[Run]:
+    experiment = store.get_experiment_by_name("study")
+    assert experiment is not None
+    return list(store.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
+
+
+def history(store: MlflowClient, run_id: str, metric: str) -> list[tuple[int, int, float]]:
+    points = store.get_metric_history(run_id, metric)
+    return sorted((point.step, point.timestamp, point.value) for point in points)
+
+
+def everything(store: MlflowClient) -> list[object]:
+    """All that can be seen of all runs: publishing again must not change it."""
+    seen: list[object] = []
+    for run in sorted(runs(store) + runs(store, "arm"), key=lambda run: str(run.info.run_id)):
+        seen.append((run.info.run_id, run.info.status, run.info.start_time, run.info.end_time))
+        seen.append((run.data.tags, run.data.params))
+        seen.extend((name, history(store, run.info.run_id, name)) for name in run.data.metrics)
+        seen.extend(file.path for file in store.list_artifacts(run.info.run_id, "samples"))
+    return seen

@@ -226,6 +226,7 @@ def arm(**changes: float) -> ArmRecord:
     made = ArmRecord(
         study="study",
         arm="two_timescale",
+        position=1,
         spec="name: study",
         spec_fingerprint="f",
         score_name="fd",

@@ -45,6 +45,7 @@ def uri(tmp_path: Path) -> str:
     arm = ArmRecord(
         study="study",
         arm=TWO,
+        position=1,
         spec=SPEC,
         spec_fingerprint="f",
         score_name="fd_digits_1k",
@@ -121,7 +122,13 @@ def test_a_study_without_trials_has_no_report(tmp_path: Path) -> None:
         report("study", tracking_uri=uri, folder=tmp_path)
     tracking(uri, tmp_path).publish_arm(
         ArmRecord(
-            study="study", arm=TWO, spec="", spec_fingerprint="", score_name="s", started=BEGAN
+            study="study",
+            arm=TWO,
+            position=1,
+            spec="",
+            spec_fingerprint="",
+            score_name="s",
+            started=BEGAN,
         )
     )
     with pytest.raises(StudyNotFound, match="has no trial yet"):

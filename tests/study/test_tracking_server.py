@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def test_outages_lose_and_double_nothing(server: TrackingServer, tmp_path: Path)
         ArmRecord(
             study="study",
             arm="two_timescale",
+            position=1,
             spec="name: study",
             spec_fingerprint="f1n9e2",
             score_name="fd_digits_1k",
@@ -70,6 +72,16 @@ def test_outages_lose_and_double_nothing(server: TrackingServer, tmp_path: Path)
     submit(record(number=4), fresh=True)
     server.start()
     wait_until_published()
+    store_ = client(server.uri)
+    interrupted = record(number=0, scores=[9.0, 5.0], folder=folder)
+    for each, expected in (
+        (replace(interrupted, ended=BEGAN + 5), ("KILLED", (BEGAN + 5) * 1000)),
+        (interrupted, ("RUNNING", None)),
+    ):
+        submit(each, fresh=False)
+        wait_until_published()
+        info = store_.get_run(stored[each.identity]).info
+        assert (info.status, info.end_time) == expected
     ended = [
         record(number=n, scores=[9.0, 5.0 - n, 8.0], outcome=Outcome.STOPPED, folder=folder)
         for n in range(5)
@@ -77,7 +89,6 @@ def test_outages_lose_and_double_nothing(server: TrackingServer, tmp_path: Path)
     submit(*ended, fresh=False)
     assert publisher.close(WAIT) == 0
 
-    store_ = client(server.uri)
     experiment = store_.get_experiment_by_name("study")
     assert experiment is not None
     found = list(runs(store_, experiment.experiment_id, "tags.kind = 'trial'"))
