@@ -185,15 +185,16 @@ def test_processes_that_prepare_at_once_share_one_copy(tmp_path: Path) -> None:
     assert max(private for _, _, private in found[:-1]) * 1024 < images.nbytes / 10
 
 
-def damage_prepared(tmp_path: Path) -> None:
+def damage_prepared(tmp_path: Path, place: int) -> None:
     load(tmp_path, name="digits")
     (folder,) = (tmp_path / "data").glob("digits-*")
     content = (folder / "images.npy").read_bytes()
-    (folder / "images.npy").write_bytes(content[:500])
+    (folder / "images.npy").write_bytes(content[:place] + b"(" + content[place + 1 : 600])
 
 
-def test_damaged_cache_is_named(tmp_path: Path) -> None:
-    damage_prepared(tmp_path)
+@pytest.mark.parametrize("place", [9, 11, 30, 500])
+def test_damaged_cache_is_named(tmp_path: Path, place: int) -> None:
+    damage_prepared(tmp_path, place)
     with pytest.raises(DataError, match=r"are damaged .*; delete it"):
         load(tmp_path, name="digits")
 

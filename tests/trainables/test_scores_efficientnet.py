@@ -31,6 +31,7 @@ def test_features_are_the_mean_of_the_last_map(tmp_path: Path) -> None:
     extractor = build_extractor(SETTINGS, tmp_path, "cpu")
     found = extract(extractor, as_batches(images, 4), 4)
     assert extractor.name == "efficientnet_lite0_64px"
+    assert found.features.shape[1] == SETTINGS.features
     np.testing.assert_allclose(found.features, features.numpy(), atol=1e-3)
     assert found.logits is not None
     np.testing.assert_allclose(found.logits, logits.numpy(), atol=1e-2)

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from filelock import FileLock
 
+from trainables.data.arrays import reason
 from trainables.data.errors import DataError
 
 Value = TypeVar("Value")
@@ -213,8 +214,10 @@ def read(folder: Path) -> tuple[np.ndarray, str]:
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         sound = meta["layout"] == LAYOUT and list(images.shape) == meta["shape"]
         fingerprint = str(meta["fingerprint"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DataError(f"prepared images in {folder} are damaged ({error}); delete it") from error
+    except Exception as error:  # damaged bytes make numpy raise all sorts
+        raise DataError(
+            f"prepared images in {folder} are damaged ({reason(error)}); delete it"
+        ) from error
     if not sound or images.dtype != np.uint8:
         raise DataError(f"prepared images in {folder} are not what its meta.json says; delete it")
     return images, fingerprint

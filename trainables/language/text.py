@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from trainables.data import store
+from trainables.data.arrays import reason
 from trainables.data.errors import DataError
 from trainables.data.store import Progress, Report, silent
 from trainables.language import ngrams
@@ -196,8 +197,10 @@ def _read(folder: Path) -> TextData:
             for n in range(1, LONGEST + 1)
         ]
         characters, fingerprint = str(meta["characters"]), str(meta["fingerprint"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DataError(f"the text prepared in {folder} is damaged ({error}); delete it") from error
+    except Exception as error:  # damaged bytes make numpy raise all sorts
+        raise DataError(
+            f"the text prepared in {folder} is damaged ({reason(error)}); delete it"
+        ) from error
     windows = [len(tokens) * (tokens.shape[1] - n + 1) for n in range(1, LONGEST + 1)]
     tables = tuple(
         NgramTable(codes, counts, total)
