@@ -50,21 +50,39 @@ create() {
 	HBA
 }
 
-# A host that lost its power leaves a lock with the number of a process that is someone else's now.
-forget_dead_lock() {
-    local lock="$folder/data/postmaster.pid"
-    if [[ -f "$lock" && "$(cat "/proc/$(head -n 1 "$lock")/comm" 2>/dev/null)" != postgres ]]; then
-        rm "$lock"
+# A host that lost its power leaves locks with the number of a process that may be another program's now.
+# pg_ctl and PostgreSQL take any living process of the same user for the server. The server itself is
+# called postgres and runs in its data; a lock whose process is dead is PostgreSQL's own matter.
+forget_dead_locks() {
+    local lock="$folder/data/postmaster.pid" pid place
+    [[ -f "$lock" ]] || return 0
+    pid="$(head -n 1 "$lock")"
+    [[ -d "/proc/$pid" ]] || return 0
+    # As its owner: without rights over other users' processes even root may not see it.
+    place="$(as_owner readlink "/proc/$pid/cwd" 2>/dev/null || true)"
+    if [[ "$(cat "/proc/$pid/comm")" != postgres || (-n "$place" && ! "$place" -ef "$folder/data") ]]; then
+        rm -f "$lock" "$folder"/.s.PGSQL.*.lock
     fi
 }
 
-# The password goes through standard input: command lines can be read by every user of the host.
+# What pg_ctl hands on goes through a shell, and the setting is a list of folders.
+socket_folder() { printf "'unix_socket_directories=\"%s\"'" "${folder//\'/\'\\\'\'}"; }
+
+# The password goes through standard input: command lines can be read by every user of the host. A statement
+# that fails would be logged with it, and so would be one that takes long.
 grant() {
+    local password
+    password="$(cat "$secrets/postgresql_password")"
+    password="${password//\'/\'\'}"
     as_owner "$(tool psql)" --host="$folder" --port="$1" --dbname=postgres --quiet --no-psqlrc \
         --set=ON_ERROR_STOP=1 >/dev/null <<-SQL
 	SELECT 'CREATE ROLE ttur LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ttur') \gexec
+	\set VERBOSITY terse
+	SET log_min_error_statement = panic;
+	SET log_min_duration_statement = -1;
+	SET log_statement = none;
 	SET password_encryption = 'scram-sha-256';
-	ALTER ROLE ttur PASSWORD '$(cat "$secrets/postgresql_password")';
+	ALTER ROLE ttur PASSWORD '$password';
 	SELECT format('CREATE DATABASE %I OWNER ttur', name)
 	    FROM unnest(ARRAY['ttur', 'mlflow', 'mlflow_auth']) AS name
 	    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name) \gexec
@@ -76,10 +94,10 @@ start)
     address="${3:?the address to listen on}"
     port="${4:?the port}"
     [[ -f "$folder/data/PG_VERSION" ]] || create
+    forget_dead_locks
     if ! control status >/dev/null; then
-        forget_dead_lock
         control start --silent --log="$folder/server.log" --options="-c listen_addresses=$address \
-            -c port=$port -c unix_socket_directories=$folder" </dev/null
+            -c port=$port -c $(socket_folder)" </dev/null
     fi
     grant "$port"
     echo "PostgreSQL listens on $address:$port"
