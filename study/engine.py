@@ -43,6 +43,9 @@ def run(conductor: Conductor, resources: Resources, accelerated: bool) -> None:
     Raises:
         UserError: No node of the cluster can ever hold a trial.
     """
+    if not logger.isEnabledFor(logging.DEBUG):
+        # It prints a traceback for every failure of a trial; ours is one sentence (see _Failures).
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     gpu = ray_cluster.gpus(resources, accelerated)
     ray_cluster.check_fit(resources.cpu, gpu, lambda: bool(conductor.stopping))
     while conductor.left and not conductor.stopping:

@@ -249,6 +249,8 @@ class TrialRun:
             self._diverged = Diverged(**state["diverged"]) if state["diverged"] else None
             self._seconds = state["seconds"]
             return trial
+        if not self._notes and read_measurements(self.assignment.folder):
+            self._notes.append("it has no checkpoint any more and starts anew")
         return None
 
 
