@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+import select
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from study.cli_launch import read, read_confirmation, run_study, with_progress
+from study.cli_launch import read, read_confirmation, require, run_study, with_progress
 from study.cli_look import best, compare, doctor, recipes, report, schema, status, ui
 from study.cli_options import address, places
 from study.errors import Interrupted, StudyBusy, UserError
+from study.hints import typed
 
 if TYPE_CHECKING:
     from study.launching import Options
@@ -80,6 +83,7 @@ def resume(name: str, options: Options) -> None:
     """Continue the study NAME with its stored spec."""
     from study.launching import stored_spec
 
+    require(name, options)
     run_study(stored_spec(name, options), options)
 
 
@@ -93,6 +97,7 @@ def extend(name: str, trials: str, arm: str | None, options: Options) -> None:
     """Give the study NAME a larger budget and run it."""
     from study.launching import extended, stored_spec
 
+    require(name, options)
     run_study(extended(stored_spec(name, options), trials, arm), options)
 
 
@@ -105,12 +110,15 @@ def confirm(name: str, options: Options) -> None:
     from study.confirmation import confirmation_table
     from study.confirming import confirm as run
 
-    result = with_progress(lambda observe: run(name, options, observe))
+    require(name, options)
+    again = typed(options, "confirm", name)
+    result = with_progress(lambda observe: run(name, options, observe), again)
     confirmed = read_confirmation(name, result.places.tracking)
     if confirmed is not None:
         click.echo(confirmation_table(confirmed))
     if result.unpublished:
-        click.echo(f"MLflow lacks {result.unpublished} runs; later: ttur sync {result.study}")
+        later = typed(options, "sync", result.study)
+        click.echo(f"MLflow lacks {result.unpublished} runs; later: {later}")
 
 
 @cli.command()
@@ -120,6 +128,7 @@ def sync(name: str, options: Options) -> None:
     """Publish to MLflow what the study NAME has and MLflow lacks; twice is the same as once."""
     from study.launching import sync as publish
 
+    require(name, options)
     left = publish(name, options)
     if left:
         raise RuntimeError(
@@ -135,10 +144,10 @@ def stop(name: str, options: Options) -> None:
     """Ask the driver of the study NAME to checkpoint its trials and end."""
     from study.launching import request_stop
 
+    require(name, options)
     if request_stop(name, options):
-        click.echo(
-            f"{name} was asked to stop; its trials are checkpointed. Go on with: ttur resume {name}"
-        )
+        again = typed(options, "resume", name)
+        click.echo(f"{name} was asked to stop; its trials are checkpointed. Go on with: {again}")
     else:
         click.echo(f"{name} is not running.")
 
@@ -151,33 +160,61 @@ def main() -> NoReturn:
     """Runs the command line and exits: 0 done, 2 bad input, 130 interrupted, 1 anything else."""
     try:
         code = cli(standalone_mode=False) or 0
+        sys.stdout.flush()
     except click.exceptions.Exit as exit_:
         code = exit_.exit_code
     except click.ClickException as error:
         error.show()
         code = 2
     except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted at once; ttur resume continues from the last checkpoints")
+        _complain("interrupted")
         code = 130
-    except Interrupted as error:
-        _complain(str(error))
-        code = 130
-    except UserError as error:
-        _complain(str(error))
-        code = 2
-    except StudyBusy as error:
-        _complain(str(error))
-        code = 1
-    except Exception as error:  # the last line of defence: one sentence instead of a traceback
-        from study.mlflow_store import TrackingError
-        from study.query import StudyNotFound
-
-        code = 2 if isinstance(error, StudyNotFound) else 1
-        if "--debug" in sys.argv:
+    except (Exception, SystemExit) as error:
+        cause = _cause(error)
+        if "--debug" in sys.argv and cause is not None and not isinstance(cause, _EXPECTED):
             raise
-        known = isinstance(error, (StudyNotFound, TrackingError, RuntimeError))
-        _complain(str(error) if known else f"{type(error).__name__}: {error} (--debug shows where)")
+        code = 0
+        if cause is not None:
+            code = _code(cause)
+            _complain(_sentence(cause))
     sys.exit(code)
+
+
+def _cause(error: Exception | SystemExit) -> Exception | None:
+    """What ended the command line; None if the reader of its output has enough (``| head``)."""
+    if isinstance(error, SystemExit):  # click's answer to any broken pipe, without a word
+        error = BrokenPipeError("the other end of a pipe or connection was closed")
+    if isinstance(error, BrokenPipeError):
+        output = select.poll()
+        output.register(1, 0)
+        if any(event & select.POLLERR for _, event in output.poll(0)):
+            # Python would write what is left as it ends, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return None
+    return error
+
+
+_EXPECTED = (Interrupted, UserError, StudyBusy)
+
+
+def _code(error: Exception) -> int:
+    from study.query import StudyNotFound
+
+    if isinstance(error, Interrupted):
+        return 130
+    return 2 if isinstance(error, (UserError, StudyNotFound)) else 1
+
+
+def _sentence(error: Exception) -> str:
+    """One line: what we raise says what to do, of anything else the first line and its class must do."""
+    from study.query import StudyNotFound
+
+    lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, (*_EXPECTED, StudyNotFound)):
+        return " ".join(lines)
+    if isinstance(error, RuntimeError) and lines[0]:
+        return lines[0]
+    return f"{type(error).__name__}: {lines[0]} (--debug shows where)"
 
 
 def _complain(sentence: str) -> None:

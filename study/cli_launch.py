@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from study.errors import Interrupted
+from study.hints import typed
+
 if TYPE_CHECKING:
     from study.conductor import Conductor
     from study.confirmation import Confirmation
@@ -28,6 +31,18 @@ def read(what: str, assignments: tuple[str, ...], name: str | None) -> Spec:
     return read_spec(what, changes)
 
 
+def require(name: str, options: Options) -> None:
+    """Refuses a study whose record is not there, before anything would make it.
+
+    Raises:
+        UserError: There is no such record.
+    """
+    from study.home import Home
+    from study.records import require as opened
+
+    opened(Home(options.home).places(name, options.places or {}).record, name).close()
+
+
 def run_study(spec: Spec, options: Options) -> None:
     """Launches a study, here or as a job, and prints what came out."""
     if options.submits:
@@ -35,11 +50,22 @@ def run_study(spec: Spec, options: Options) -> None:
         return
     from study.launching import launch as run
 
-    _conclude(with_progress(lambda observe: run(spec, options, observe)))
+    again = typed(options, "resume", spec.name)
+    _conclude(with_progress(lambda observe: run(spec, options, observe), again), options)
 
 
-def with_progress(run: Callable[[Callable[[Conductor], Progress]], LaunchResult]) -> LaunchResult:
-    """Runs a launch that is followed on standard error."""
+def with_progress(
+    run: Callable[[Callable[[Conductor], Progress]], LaunchResult], again: str
+) -> LaunchResult:
+    """Runs a launch that is followed on standard error.
+
+    Args:
+        run: The launch, given what makes its observer.
+        again: The command that goes on with it.
+
+    Raises:
+        Interrupted: A signal ended it where it stood.
+    """
     from study.progress import Progress
 
     shown: list[Progress] = []
@@ -50,6 +76,10 @@ def with_progress(run: Callable[[Callable[[Conductor], Progress]], LaunchResult]
 
     try:
         return run(observe)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted at once; go on from the last checkpoints with: {again}"
+        ) from None
     finally:
         for progress in shown:
             progress.close()
@@ -73,7 +103,7 @@ def _submit(spec: Spec, options: Options) -> None:
     said = "was submitted as" if job.started else "is running already as"
     click.echo(
         f"{spec.name} {said} the job {job.name} of {address}; this machine is not needed any more.\n"
-        f"Next: ttur status {spec.name}    ttur stop {spec.name}\n"
+        f"Next: {typed(options, 'status', spec.name)}    {typed(options, 'stop', spec.name)}\n"
         f"      ray job logs {job.name} --address {address} --follow"
     )
 
@@ -82,7 +112,7 @@ def _trials(result: LaunchResult) -> int:
     return sum(sum(counts.values()) for counts in result.counts.values())
 
 
-def _conclude(result: LaunchResult) -> None:
+def _conclude(result: LaunchResult, options: Options) -> None:
     from study.comparison import compare as compare_rows
     from study.mlflow_store import TrackingError
     from study.query import StudyNotFound, trials
@@ -99,12 +129,12 @@ def _conclude(result: LaunchResult) -> None:
         click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
     if result.unpublished:
         click.echo(
-            f"{result.unpublished} runs are not in MLflow yet; when it is back: ttur sync {name}"
+            f"{result.unpublished} runs are not in MLflow yet; when it is back: "
+            f"{typed(options, 'sync', name)}"
         )
     from study.mlflow_store import without_credentials
 
     click.echo(f"MLflow: {without_credentials(result.places.tracking)}")
-    click.echo(
-        f"Next: ttur best {name}    ttur compare {name}    ttur extend {name} --trials +8\n"
-        f"      ttur ui"
-    )
+    asked = [typed(options, verb, name) for verb in ("best", "compare")]
+    more = [typed(options, "extend", name, "--trials", "+8"), typed(options, "ui")]
+    click.echo(f"Next: {'    '.join(asked)}\n      {'    '.join(more)}")

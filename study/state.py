@@ -10,6 +10,7 @@ from study.home import Home
 from study.launching import Options
 from study.lease import Lease
 from study.ledger import Ledger
+from study.records import existing, not_found, require
 from study.trial_record import Outcome
 
 
@@ -57,14 +58,14 @@ def status(name: str | None = None, options: Options = Options()) -> list[StudyS
     Raises:
         UserError: There is no study of that name.
     """
-    ledger = Ledger(Home(options.home).places(name, options.places or {}).record)
+    url = Home(options.home).places(name, options.places or {}).record
+    ledger = existing(url) if name is None else require(url, name)
+    if ledger is None:
+        return []
     try:
         known = ledger.studies()
         if name is not None and name not in known:
-            there = f"it has {', '.join(known)}" if known else "it has none"
-            raise UserError(
-                f"{name} is no study in this record ({there}); give another name or --home"
-            )
+            raise not_found(name, known)
         return [_status(ledger, study) for study in ([name] if name else known)]
     finally:
         ledger.close()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,13 @@ import pytest
 import yaml
 from support_study import empty_record, saddle_spec
 
-from study import cli, launching
+from study import cli, launching, state
 from study.api import read_spec
 from study.errors import Interrupted, StudyBusy, UserError
+from study.hints import typed
 from study.ledger import Ledger
 from study.mlflow_store import TrackingError
+from study.recipe_book import load_recipe
 
 
 class Line:
@@ -233,7 +238,11 @@ def test_status_of_all_studies(ttur: Line) -> None:
 def test_recipes_and_schema_are_json(ttur: Line) -> None:
     names = [recipe["name"] for recipe in json.loads(ttur("recipes", "--json")[1])]
     assert "quickstart" in names
-    assert ttur("recipes")[1].startswith(names[0])
+    listed = ttur("recipes")[1]
+    assert listed.startswith(names[0])
+    card = load_recipe("quickstart").card
+    for text in (card.question, card.budget, card.expected_time, card.expected_result):
+        assert text in listed
     schema = json.loads(ttur("schema")[1])
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert set(schema["required"]) == {"name", "trial", "arms"}
@@ -244,7 +253,12 @@ def test_recipes_and_schema_are_json(ttur: Line) -> None:
     ("error", "code", "sentence"),
     [
         (Interrupted("interrupted; go on with: ttur resume x"), 130, "go on with: ttur resume x"),
-        (KeyboardInterrupt(), 130, "interrupted at once"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "interrupted at once; go on from the last checkpoints with: ttur resume little",
+        ),
+        (ZeroDivisionError("one\ntwo"), 1, "ZeroDivisionError: one (--debug"),
         (UserError("b is 0"), 2, "b is 0"),
         (StudyBusy("already being run"), 1, "already being run"),
         (TrackingError("MLflow is away"), 1, "MLflow is away"),
@@ -262,6 +276,60 @@ def test_how_a_launch_ends_is_the_exit_code(
     assert (found, err.strip().startswith("ttur: ")) == (code, True)
     assert sentence in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["status", "stop"])
+def test_looking_verbs_say_nothing_of_resuming(
+    ttur: Line, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(state, "status", end)
+    monkeypatch.setattr(launching, "request_stop", end)
+    code, _, err = ttur(verb, "little")
+    assert (code, err.strip()) == (130, "ttur: interrupted")
+
+
+@pytest.mark.parametrize("words", [["schema"], ["status"], ["recipes", "--json"]])
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path, words: list[str]) -> None:
+    line = (
+        f"{shlex.join([sys.executable, '-m', 'study.cli', *words])} | true; exit ${{PIPESTATUS[0]}}"
+    )
+    environment = os.environ | {"TTUR_HOME": str(tmp_path), "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        ["bash", "-c", line], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("verb", ["status", "resume", "stop", "sync", "confirm"])
+def test_a_question_makes_nothing(ttur: Line, verb: str) -> None:
+    assert "little is no study in this record (it has none)" in ttur.refused(
+        verb, "little", "--home", "never"
+    )
+    assert ttur("status", "--home", "never")[:2] == (0, "no studies in this record\n")
+    assert not (ttur.folder / "never").exists()
+
+
+def test_the_next_commands_have_the_flags_of_this_one(
+    ttur: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {"tracking": "sqlite:///m.db", "record": "postgresql://me:pw@host/db", "cache": "c"}
+    options = launching.Options(home="a home", places=places, address="auto")
+    where = "'--home=a home' '--record=postgresql://me:***@host/db' --tracking=sqlite:///m.db"
+    assert typed(options, "best", "x") == f"ttur best x {where}"
+    assert typed(options, "resume", "x") == f"ttur resume x {where} --address=auto"
+    assert (
+        typed(launching.Options(), "extend", "x", "--trials", "+8") == "ttur extend x --trials +8"
+    )
+    ttur("status")
+    stored(ttur)
+    monkeypatch.setattr(launching, "request_stop", lambda *_: True)
+    assert (
+        "Go on with: ttur resume little --home=home\n"
+        in ttur("stop", "little", "--home", "home")[1]
+    )
 
 
 def test_debug_shows_where(ttur: Line, monkeypatch: pytest.MonkeyPatch) -> None:
