@@ -38,7 +38,7 @@ def build_space(space: str, arguments: Mapping[str, Any]) -> SearchSpace:
         built = function(**arguments)
     except ValueError:
         raise  # a range that is refused: its sentence is about the spec
-    except Exception as error:  # the user's code
+    except (Exception, SystemExit) as error:  # the user's code
         raise ValueError(f"the space {space} cannot be built: {_said(error)}") from error
     if not isinstance(built, SearchSpace):
         raise ValueError(f"{space} returned a {type(built).__name__}; it must return a SearchSpace")
@@ -58,7 +58,7 @@ def _function(space: str) -> Callable[..., object]:
         raise ValueError(f"space is {space!r}; write your own as package.module:function")
     try:
         function = EntryPoint(name=name, value=space, group="search_spaces").load()
-    except Exception as error:  # the user's module runs as it is imported
+    except (Exception, SystemExit) as error:  # the user's module runs as it is imported
         raise ValueError(f"space is {space!r}, which cannot be imported: {_said(error)}") from error
     if not callable(function):
         raise ValueError(f"space is {space!r}, which is no function; name one that returns a space")
@@ -66,7 +66,7 @@ def _function(space: str) -> Callable[..., object]:
     return checked
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """The first line of an error, and its class where the line alone says little (``'b'``)."""
     text = (str(error).strip().splitlines() or [""])[0]
     plain = isinstance(error, (ImportError, AttributeError, SyntaxError))

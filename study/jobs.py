@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from study.credentials import hidden
@@ -25,6 +24,7 @@ from study.errors import UserError
 from study.home import ENVIRONMENT, holds_secret
 from study.launching import Options
 from study.spec import Spec
+from study.spec_file import dump_yaml
 
 SPEC_FILE = "spec.yaml"
 HOME_THERE = '--home "${TTUR_HOME:-$HOME/ttur-home}"'
@@ -68,7 +68,7 @@ def submit(spec: Spec, options: Options) -> Job:
     client = _client(options.address or "")
     name = f"ttur-{spec.name}"
     with tempfile.TemporaryDirectory(prefix="ttur-job-") as folder:
-        text = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False)
+        text = dump_yaml(spec.model_dump(mode="json"))
         (Path(folder) / SPEC_FILE).write_text(text, encoding="utf-8")
         environment: dict[str, Any] = {
             "working_dir": folder,

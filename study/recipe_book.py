@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from study.errors import UserError
 from study.spec import Card
@@ -30,10 +31,9 @@ class Recipe:
 
 def recipe_names() -> list[str]:
     """Returns the names of all recipes in alphabetical order."""
-    folder = files("study.recipes")
     return sorted(
         entry.name.removesuffix(_SUFFIX)
-        for entry in folder.iterdir()
+        for entry in _folder().iterdir()
         if entry.name.endswith(_SUFFIX)
     )
 
@@ -48,8 +48,14 @@ def recipe_text(name: str) -> str:
     if name not in names:
         close = difflib.get_close_matches(name, names, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "see `ttur recipes`"
-        raise UserError(f"there is no recipe {name!r}; {hint}")
-    return (files("study.recipes") / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+        shown = name if len(name) <= 100 else f"{name[:100]}…"
+        raise UserError(f"there is no recipe {shown!r}; {hint}")
+    return (_folder() / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+
+
+def _folder() -> Traversable:
+    # Not files("study.recipes"): that imports it, and the package's function of this name would be gone.
+    return files("study") / "recipes"
 
 
 def load_recipe(name: str) -> Recipe:

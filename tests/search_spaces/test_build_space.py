@@ -148,6 +148,7 @@ def test_a_users_own_function_is_held_to_the_same_rules(own_space: str) -> None:
         ("return {}['b']", "my_failing:space cannot be built: KeyError: 'b'"),
         ("return 1 + 'x'", "my_failing:space cannot be built: TypeError: unsupported operand"),
         ("raise RuntimeError('one\\ntwo')", "my_failing:space cannot be built: RuntimeError: one"),
+        ("raise SystemExit(3)", "my_failing:space cannot be built: SystemExit: 3"),
         ("raise RuntimeError", "my_failing:space cannot be built: RuntimeError"),
     ],
 )
