@@ -103,7 +103,9 @@ def recipes(as_json: bool) -> None:
         _echo_json([{"name": r.name, **r.card.model_dump()} for r in found])
         return
     for recipe in found:
-        click.echo(f"{recipe.name}\n    {recipe.card.question}\n    {recipe.card.expected_time}")
+        card = recipe.card
+        cost = f"{card.budget}; {card.expected_time}"
+        click.echo(f"{recipe.name}\n    {card.question}\n    {cost}\n    {card.expected_result}")
 
 
 @click.command()
