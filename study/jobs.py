@@ -124,11 +124,11 @@ def _client(address: str) -> JobSubmissionClient:
 @contextmanager
 def _without(*names: str) -> Iterator[None]:
     """Hides environment variables that Ray's client would follow instead of its own argument."""
-    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    removed = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
-        os.environ.update(hidden)
+        os.environ.update(removed)
 
 
 def _submit_once(
