@@ -11,4 +11,4 @@ environment="${1:?the folder of the virtual environment}"
 source="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 [[ -x "$environment/bin/pip" ]] || "${PYTHON:-python3}" -m venv --clear "$environment"
-"$environment/bin/pip" install --quiet "$source[fid,cluster]"
+"$environment/bin/pip" install --quiet "${source}[fid,cluster]"

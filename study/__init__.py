@@ -1,8 +1,8 @@
 """What is asked, run, kept and concluded: spec, launch, record, query, compare.
 
-The verbs of the command line are functions here: :func:`launch`, :func:`resume`, :func:`extend`,
-:func:`status`, :func:`best`, :func:`compare`, :func:`sync` and :func:`stop`. They are imported when they
-are first used, so that ``import study`` costs nothing.
+The verbs of the command line are functions here, each called like its verb; :func:`read_spec`,
+:func:`trials` and :func:`to_frame` are there for programs. They are imported when they are first used,
+so that ``import study`` costs nothing.
 """
 
 from __future__ import annotations
@@ -13,26 +13,38 @@ if TYPE_CHECKING:
     from study.api import (
         best,
         compare,
+        confirm,
         extend,
         launch,
+        prepare,
         read_spec,
+        recipes,
+        report,
         resume,
+        schema,
         status,
         stop,
         sync,
+        to_frame,
         trials,
     )
 
 __all__ = [
     "best",
     "compare",
+    "confirm",
     "extend",
     "launch",
+    "prepare",
     "read_spec",
+    "recipes",
+    "report",
     "resume",
+    "schema",
     "status",
     "stop",
     "sync",
+    "to_frame",
     "trials",
 ]
 

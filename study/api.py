@@ -1,27 +1,58 @@
 """The verbs as functions, for programs and notebooks.
 
-Every function takes ``home`` (the folder of local state; None: ``TTUR_HOME`` or ``./ttur-home``). Bad input
-raises :class:`study.errors.UserError`, whose text is the sentence that the command line prints.
+What everything that works on a study takes, as far as it needs it:
+
+- ``home``: the folder of local state; None: ``TTUR_HOME`` or ``./ttur-home``.
+- ``places``: locations by name (record, tracking, artifacts, checkpoints, cache) that count before what the
+  spec and the environment say.
+- ``address``: a running Ray cluster (``auto`` or ``host:port``); None: the embedded engine.
+- ``tracking``: the MLflow tracking URI, for what reads MLflow only.
+
+Bad input raises :class:`study.errors.UserError`, whose text is the sentence that the command line prints.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study import query
-from study.comparison import Comparison
-from study.comparison import compare as compare_rows
+from study.errors import UserError
 from study.home import Home
 from study.spec import Spec
 from study.spec_file import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
-from study.trial_row import TrialRow
+from study.trial_row import TrialRow, to_frame
 
 if TYPE_CHECKING:
+    from study.comparison import Comparison
     from study.launching import LaunchResult
+    from study.options import Options
+    from study.recipe_book import Recipe
     from study.state import StudyStatus
+
+__all__ = [
+    "best",
+    "compare",
+    "confirm",
+    "extend",
+    "launch",
+    "prepare",
+    "read_spec",
+    "recipes",
+    "report",
+    "resume",
+    "schema",
+    "status",
+    "stop",
+    "sync",
+    "to_frame",
+    "trials",
+]
+
+Places = Mapping[str, str | None]
+"""Locations by name."""
 
 
 def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ()) -> Spec:
@@ -47,7 +78,7 @@ def launch(
     spec: Spec | str | Path | Mapping[str, Any],
     *,
     home: str | None = None,
-    places: Mapping[str, str | None] | None = None,
+    places: Places | None = None,
     address: str | None = None,
 ) -> LaunchResult:
     """Brings a study to its spec; see :func:`study.launching.launch`.
@@ -55,22 +86,26 @@ def launch(
     Args:
         spec: The study, or what :func:`read_spec` takes.
         home: Folder of local state.
-        places: Locations by name (record, tracking, artifacts, checkpoints, cache).
-        address: A running Ray cluster; None: the embedded engine.
+        places: Locations by name.
+        address: A running Ray cluster.
     """
-    from study.launching import Options
     from study.launching import launch as run
 
     known = spec if isinstance(spec, Spec) else read_spec(spec)
-    return run(known, Options(home=home, places=places, address=address))
+    return run(known, _options(home, places, address))
 
 
-def resume(name: str, *, home: str | None = None, address: str | None = None) -> LaunchResult:
+def resume(
+    name: str,
+    *,
+    home: str | None = None,
+    places: Places | None = None,
+    address: str | None = None,
+) -> LaunchResult:
     """Launches a study with its stored spec."""
-    from study.launching import Options
     from study.launching import resume as run
 
-    return run(name, Options(home=home, address=address))
+    return run(name, _options(home, places, address))
 
 
 def extend(
@@ -79,6 +114,7 @@ def extend(
     *,
     arm: str | None = None,
     home: str | None = None,
+    places: Places | None = None,
     address: str | None = None,
 ) -> LaunchResult:
     """Gives a study a larger budget and runs it.
@@ -88,26 +124,79 @@ def extend(
         trials: ``40``: a budget of 40 in all; ``"+40"``: 40 more.
         arm: The arm; None: every arm.
         home: Folder of local state.
-        address: A running Ray cluster; None: the embedded engine.
+        places: Locations by name.
+        address: A running Ray cluster.
     """
-    from study.launching import Options, extended, stored_spec
+    from study.launching import extended, stored_spec
     from study.launching import launch as run
 
-    options = Options(home=home, address=address)
+    options = _options(home, places, address)
     return run(extended(stored_spec(name, options), str(trials), arm), options)
 
 
-def status(name: str | None = None, *, home: str | None = None) -> list[StudyStatus]:
+def confirm(
+    name: str,
+    *,
+    home: str | None = None,
+    places: Places | None = None,
+    address: str | None = None,
+) -> LaunchResult:
+    """Trains the finalists of a study again from new seeds; its ``confirm`` part says how many."""
+    from study.confirming import confirm as run
+
+    return run(name, _options(home, places, address))
+
+
+def prepare(
+    spec: Spec | str | Path | Mapping[str, Any],
+    *,
+    home: str | None = None,
+    places: Places | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Fetches and converts the data and weights that a study needs; returns the folder they are in.
+
+    Args:
+        spec: The study, or what :func:`read_spec` takes.
+        home: Folder of local state.
+        places: Locations by name; ``cache`` is that folder.
+        say: Told what is being done, a sentence at a time.
+    """
+    known = spec if isinstance(spec, Spec) else read_spec(spec)
+    cache = Home(home).places(None, places or {}, known.storage).cache
+    try:
+        known.settings.prepare(cache, "cpu", say)
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+    return cache
+
+
+def status(
+    name: str | None = None, *, home: str | None = None, places: Places | None = None
+) -> list[StudyStatus]:
     """Reads the state of one study, or of all in the record."""
-    from study.launching import Options
     from study.state import status as read
 
-    return read(name, Options(home=home))
+    return read(name, _options(home, places))
+
+
+def sync(name: str, *, home: str | None = None, places: Places | None = None) -> int:
+    """Publishes to MLflow what it lacks; returns how many runs could not be published."""
+    from study.launching import sync as publish
+
+    return publish(name, _options(home, places))
+
+
+def stop(name: str, *, home: str | None = None, places: Places | None = None) -> bool:
+    """Asks the driver of a study to checkpoint its trials and end; False if none runs."""
+    from study.launching import request_stop
+
+    return request_stop(name, _options(home, places))
 
 
 def trials(name: str, *, home: str | None = None, tracking: str | None = None) -> list[TrialRow]:
-    """Reads every trial of a study from MLflow; ``study.trial_row.to_frame`` makes a DataFrame of them."""
-    return query.trials(name, tracking_uri=_tracking(name, home, tracking))
+    """Reads every trial of a study from MLflow; :func:`to_frame` makes a DataFrame of them."""
+    return query.trials(name, tracking_uri=_uri(name, home, tracking))
 
 
 def best(
@@ -127,28 +216,61 @@ def best(
         home: Folder of local state.
         tracking: MLflow tracking URI.
     """
-    return query.best(name, arm=arm, top=top, tracking_uri=_tracking(name, home, tracking))
+    return query.best(name, arm=arm, top=top, tracking_uri=_uri(name, home, tracking))
 
 
 def compare(name: str, *, home: str | None = None, tracking: str | None = None) -> Comparison:
-    """Compares the arms of a study, from MLflow."""
-    return compare_rows(name, trials(name, home=home, tracking=tracking))
+    """Compares the arms of a study, from MLflow: each later one with the first."""
+    from study.conclusions import compared
+
+    return compared(name, tracking_uri=_uri(name, home, tracking))
 
 
-def sync(name: str, *, home: str | None = None) -> int:
-    """Publishes to MLflow what it lacks; returns how many runs could not be published."""
-    from study.launching import Options
-    from study.launching import sync as publish
+def report(
+    name: str,
+    folder: str | Path | None = None,
+    *,
+    home: str | None = None,
+    tracking: str | None = None,
+) -> Path:
+    """Writes a page on a study, from MLflow; returns the page.
 
-    return publish(name, Options(home=home))
+    Args:
+        name: The study.
+        folder: Where the page and its figures go; None: ``NAME-report``.
+        home: Folder of local state.
+        tracking: MLflow tracking URI.
+    """
+    from study.reporting import report as write
+
+    where = Path(folder) if folder is not None else Path(f"{name}-report")
+    return write(name, tracking_uri=_uri(name, home, tracking), folder=where)
 
 
-def stop(name: str, *, home: str | None = None) -> bool:
-    """Asks the driver of a study to checkpoint its trials and end; False if none runs."""
-    from study.launching import Options, request_stop
+def recipes() -> list[Recipe]:
+    """Lists the recipes: studies that come with the product."""
+    from study.recipe_book import recipes as read
 
-    return request_stop(name, Options(home=home))
+    return read()
 
 
-def _tracking(name: str, home: str | None, tracking: str | None) -> str:
-    return Home(home).places(name, {"tracking": tracking}).tracking
+def schema() -> dict[str, Any]:
+    """Returns the JSON Schema of specs."""
+    from study.spec_schema import schema as make
+
+    return make()
+
+
+def tracking_uri(name: str, *, home: str | None = None, places: Places | None = None) -> str:
+    """Returns the MLflow tracking URI of a study."""
+    return Home(home).places(name, places or {}).tracking
+
+
+def _uri(name: str, home: str | None, tracking: str | None) -> str:
+    return tracking_uri(name, home=home, places={"tracking": tracking})
+
+
+def _options(home: str | None, places: Places | None, address: str | None = None) -> Options:
+    from study.options import Options
+
+    return Options(home=home, places=places, address=address)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from study.cli_launch import read, read_confirmation, require, run_study, with_progress
+from study.cli_launch import read, require, run_study, with_progress
 from study.cli_look import best, compare, doctor, recipes, report, schema, status, ui
 from study.cli_options import address, places
-from study.errors import Interrupted, StudyBusy, UserError
+from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.hints import typed
 
 if TYPE_CHECKING:
-    from study.launching import Options
+    from study.options import Options
 
 QUICKSTART = "quickstart"
 
@@ -107,15 +107,16 @@ def extend(name: str, trials: str, arm: str | None, options: Options) -> None:
 @places
 def confirm(name: str, options: Options) -> None:
     """Train the finalists of the study NAME again from new seeds; its confirm part says how many."""
+    from study.conclusions import confirmed
     from study.confirmation import confirmation_table
     from study.confirming import confirm as run
 
     require(name, options)
     again = typed(options, "confirm", name)
     result = with_progress(lambda observe: run(name, options, observe), again)
-    confirmed = read_confirmation(name, result.places.tracking)
-    if confirmed is not None:
-        click.echo(confirmation_table(confirmed))
+    found = confirmed(name, tracking_uri=result.places.tracking)
+    if found is not None:
+        click.echo(confirmation_table(found))
     if result.unpublished:
         later = typed(options, "sync", result.study)
         click.echo(f"MLflow lacks {result.unpublished} runs; later: {later}")
@@ -202,6 +203,10 @@ def _code(error: Exception) -> int:
 
     if isinstance(error, Interrupted):
         return 130
+    if isinstance(
+        error, Unreachable
+    ):  # nothing is wrong with the input: a job's driver tries again
+        return 1
     return 2 if isinstance(error, (UserError, StudyNotFound)) else 1
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from study.credentials import hidden
 from study.errors import Interrupted
 from study.hints import typed
 
 if TYPE_CHECKING:
     from study.conductor import Conductor
-    from study.confirmation import Confirmation
-    from study.launching import LaunchResult, Options
+    from study.launching import LaunchResult
+    from study.options import Options
     from study.progress import Progress
     from study.spec import Spec
 
@@ -85,21 +86,10 @@ def with_progress(
             progress.close()
 
 
-def read_confirmation(name: str, tracking: str) -> Confirmation | None:
-    """Reads what the confirmation of a study says; None if it was not confirmed."""
-    from study.confirmation import confirmation
-    from study.query import StudyNotFound, trials
-
-    try:
-        return confirmation(name, trials(f"{name}.confirm", tracking_uri=tracking))
-    except StudyNotFound:
-        return None
-
-
 def _submit(spec: Spec, options: Options) -> None:
     from study.jobs import submit
 
-    job, address = submit(spec, options), options.address
+    job, address = submit(spec, options), hidden(options.address or "")
     said = "was submitted as" if job.started else "is running already as"
     click.echo(
         f"{spec.name} {said} the job {job.name} of {address}; this machine is not needed any more.\n"
@@ -113,9 +103,9 @@ def _trials(result: LaunchResult) -> int:
 
 
 def _conclude(result: LaunchResult, options: Options) -> None:
-    from study.comparison import compare as compare_rows
+    from study.conclusions import compared
     from study.mlflow_store import TrackingError
-    from study.query import StudyNotFound, trials
+    from study.query import StudyNotFound
     from study.tables import comparison_table
 
     name = result.study
@@ -123,8 +113,8 @@ def _conclude(result: LaunchResult, options: Options) -> None:
         click.echo(f"{name} is finished already: every arm has its budget; nothing was run.")
     try:
         if result.ran or _trials(result) <= MANY:
-            rows = trials(name, tracking_uri=result.places.tracking)
-            click.echo(comparison_table(compare_rows(name, rows)))
+            found = compared(name, tracking_uri=result.places.tracking)
+            click.echo(comparison_table(found))
     except (TrackingError, StudyNotFound) as error:
         click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
     if result.unpublished:

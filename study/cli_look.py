@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from study.cli_launch import read, read_confirmation
+from study.cli_launch import read
 from study.cli_options import address, places
 from study.errors import UserError
 
 if TYPE_CHECKING:
-    from study.launching import Options
+    from study.options import Options
 
 
 @click.command()
@@ -46,7 +46,7 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
     from study.tables import best_table
 
     try:
-        rows = query.best(name, arm=arm, top=top, tracking_uri=_tracking(name, options))
+        rows = query.best(name, arm=arm, top=top, tracking_uri=_uri(name, options))
     except ValueError as error:  # no such study, or no such arm
         raise UserError(str(error)) from error
     if as_json:
@@ -61,23 +61,20 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
 @places
 def compare(name: str, as_json: bool, options: Options) -> None:
     """Compare the arms of the study NAME; reads MLflow only."""
-    from study.comparison import compare as compare_rows
-    from study.query import trials
+    from study.conclusions import compared, confirmed
+    from study.confirmation import confirmation_table
     from study.tables import comparison_table
 
-    tracking = _tracking(name, options)
-    comparison = compare_rows(name, trials(name, tracking_uri=tracking))
-    confirmed = read_confirmation(name, tracking)
+    uri = _uri(name, options)
+    comparison, finalists = compared(name, tracking_uri=uri), confirmed(name, tracking_uri=uri)
     if as_json:
         _echo_json(
-            comparison.to_json() | {"confirmation": confirmed.to_json() if confirmed else None}
+            comparison.to_json() | {"confirmation": finalists.to_json() if finalists else None}
         )
         return
     click.echo(comparison_table(comparison))
-    if confirmed is not None:
-        from study.confirmation import confirmation_table
-
-        click.echo(f"\n{confirmation_table(confirmed)}")
+    if finalists is not None:
+        click.echo(f"\n{confirmation_table(finalists)}")
 
 
 @click.command()
@@ -86,10 +83,10 @@ def compare(name: str, as_json: bool, options: Options) -> None:
 @places
 def report(name: str, output: str | None, options: Options) -> None:
     """Write a page on the study NAME: the answer, tables, figures, samples; reads MLflow only."""
-    from study.report import report as write
+    from study.reporting import report as write
 
     folder = Path(output or f"{name}-report")
-    click.echo(write(name, tracking_uri=_tracking(name, options), folder=folder))
+    click.echo(write(name, tracking_uri=_uri(name, options), folder=folder))
 
 
 @click.command()
@@ -157,7 +154,7 @@ def _echo_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, allow_nan=False))
 
 
-def _tracking(name: str, options: Options) -> str:
-    from study.home import Home
+def _uri(name: str, options: Options) -> str:
+    from study.api import tracking_uri
 
-    return Home(options.home).places(name, options.places or {}).tracking
+    return tracking_uri(name, home=options.home, places=options.places)

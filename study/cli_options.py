@@ -25,7 +25,7 @@ def places(function: Callable[..., Any]) -> Callable[..., Any]:
         modules: tuple[str, ...] = (),
         **rest: Any,
     ) -> Any:
-        from study.launching import Options
+        from study.options import Options
 
         places = {
             "record": record,

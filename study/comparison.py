@@ -15,12 +15,10 @@ from typing import Any
 
 from study.resampling import Difference, best_of, difference
 from study.trial_record import Outcome
-from study.trial_row import TrialRow, ranked
+from study.trial_row import TrialRow, by_convention, compared_order, ranked
 
 LEVEL = 0.95
 """Coverage of every interval."""
-
-ONE, TWO = "one_timescale", "two_timescale"
 
 RESAMPLED = (
     "bootstrap over trials, exact: 95 % of what searches of as many trials, drawn with replacement "
@@ -61,10 +59,10 @@ class ArmSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmDifference:
-    """How the second arm compares with the first; negative is lower, which is better.
+    """How an arm compares with the first one of its study; negative is lower, which is better.
 
     Attributes:
-        arms: The two arms, the first being what the second is compared with.
+        arms: The study's first arm and the one that is compared with it, called the second here.
         absolute: Best score of the second minus best score of the first, or None if one has none.
         relative: ``absolute`` over the first's best score, or None if that is not positive.
         interval: 95 % interval of the absolute difference, or None if it is not defined.
@@ -102,14 +100,20 @@ class Comparison:
     Attributes:
         study: Name of the study.
         score_name: Protocol of all its scores, or None while it has no trial.
-        arms: Summary of each arm by name, the one-timescale arm first.
-        difference: The second arm against the first, or None for a study of one arm.
+        arms: Summary of each arm by name, in the order of the spec; if the study has a one-timescale
+            and a two-timescale arm, these come first.
+        differences: Each later arm against the first; empty for a study of one arm.
     """
 
     study: str
     score_name: str | None
     arms: Mapping[str, ArmSummary]
-    difference: ArmDifference | None
+    differences: tuple[ArmDifference, ...]
+
+    @property
+    def difference(self) -> ArmDifference | None:
+        """The second arm against the first, or None for a study of one arm."""
+        return self.differences[0] if self.differences else None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -118,15 +122,18 @@ class Comparison:
             "score_name": self.score_name,
             "arms": {name: summary.to_json() for name, summary in self.arms.items()},
             "difference": None if self.difference is None else self.difference.to_json(),
+            "differences": [difference.to_json() for difference in self.differences],
         }
 
 
-def compare(study: str, rows: Sequence[TrialRow]) -> Comparison:
-    """Compares the arms of a study.
+def compare(study: str, rows: Sequence[TrialRow], arms: Sequence[str] = ()) -> Comparison:
+    """Compares each arm of a study with the first one.
 
     Args:
         study: Name of the study.
         rows: Its trials, in any order, ended or not.
+        arms: Names of its arms in the order of the spec, those without a trial included; arms that
+            only the trials name follow by convention (one_timescale, two_timescale, the others).
 
     Raises:
         ValueError: The scores were taken by different protocols.
@@ -137,14 +144,17 @@ def compare(study: str, rows: Sequence[TrialRow]) -> Comparison:
             f"study {study!r} has scores of different protocols ({', '.join(names)}), which must not "
             "be compared; give each protocol a study of its own"
         )
-    arms = _arms(rows)
-    grouped = {arm: [row for row in rows if row.arm == arm] for arm in arms}
-    pair = (arms[0], arms[1]) if len(arms) > 1 else None
+    order = compared_order([*arms, *by_convention({row.arm for row in rows})])
+    grouped: dict[str, list[TrialRow]] = {arm: [] for arm in order}
+    for row in rows:
+        grouped[row.arm].append(row)
     return Comparison(
         study=study,
         score_name=names[0] if names else None,
-        arms={arm: summarise(grouped[arm]) for arm in arms},
-        difference=None if pair is None else arm_difference(pair, *(grouped[arm] for arm in pair)),
+        arms={arm: summarise(found) for arm, found in grouped.items()},
+        differences=tuple(
+            arm_difference((order[0], arm), grouped[order[0]], grouped[arm]) for arm in order[1:]
+        ),
     )
 
 
@@ -211,9 +221,3 @@ def _curve(ended: Sequence[TrialRow]) -> tuple[float | None, ...]:
         lowest = min(lowest, row.objective if row.counts else math.inf)
         curve.append(lowest if math.isfinite(lowest) else None)
     return tuple(curve)
-
-
-def _arms(rows: Sequence[TrialRow]) -> list[str]:
-    """Names of the arms: one_timescale and two_timescale first, the others by name."""
-    order = {ONE: 0, TWO: 1}
-    return sorted({row.arm for row in rows}, key=lambda arm: (order.get(arm, 2), arm))

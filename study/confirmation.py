@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from study.comparison import LEVEL
 from study.tables import aligned
-from study.trial_row import TrialRow
-
-LEVEL = 0.95
+from study.trial_row import TrialRow, by_convention, compared_order
 
 SUFFIX = ".confirm"
 """What the name of a confirming study ends with."""
@@ -69,24 +68,50 @@ class Finalist:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeedDifference:
+    """The best finalist of a later arm against that of the first.
+
+    Attributes:
+        arms: The study's first arm, and the one that is compared with it; None if there is only one.
+        absolute: Mean score of the second's best finalist minus that of the first's; None if one has none.
+        interval: Welch's 95 % interval of ``absolute``; None for fewer than two scores on a side.
+    """
+
+    arms: tuple[str, str] | None
+    absolute: float | None = None
+    interval: tuple[float, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "arms": None if self.arms is None else list(self.arms),
+            "absolute": self.absolute,
+            "interval": None if self.interval is None else list(self.interval),
+            "level": LEVEL,
+            "method": "Welch's t interval of the difference of means over seeds",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """Every finalist, and the best one of each of the first two arms against each other.
+    """Every finalist, and the best one of each later arm against that of the first.
 
     Attributes:
         study: The study that was confirmed.
         score_name: Protocol of the scores.
         finalists: By arm, then by mean score.
-        arms: The two arms that are compared, or None if there is only one.
-        absolute: Mean of the second arm's best finalist minus that of the first's.
-        interval: Welch's 95 % interval of ``absolute``; None for fewer than two scores on a side.
+        differences: Each later arm against the first; empty if there is only one.
     """
 
     study: str
     score_name: str
     finalists: tuple[Finalist, ...]
-    arms: tuple[str, str] | None
-    absolute: float | None
-    interval: tuple[float, float] | None
+    differences: tuple[SeedDifference, ...]
+
+    @property
+    def difference(self) -> SeedDifference:
+        """The second arm against the first."""
+        return self.differences[0] if self.differences else SeedDifference(arms=None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -94,22 +119,21 @@ class Confirmation:
             "study": self.study,
             "score_name": self.score_name,
             "finalists": [finalist.to_json() for finalist in self.finalists],
-            "difference": {
-                "arms": None if self.arms is None else list(self.arms),
-                "absolute": self.absolute,
-                "interval": None if self.interval is None else list(self.interval),
-                "level": LEVEL,
-                "method": "Welch's t interval of the difference of means over seeds",
-            },
+            "difference": self.difference.to_json(),
+            "differences": [difference.to_json() for difference in self.differences],
         }
 
 
-def confirmation(study: str, rows: Sequence[TrialRow]) -> Confirmation | None:
+def confirmation(
+    study: str, rows: Sequence[TrialRow], arms: Sequence[str] = ()
+) -> Confirmation | None:
     """Summarises the rows of a confirming study; None without a row that has ended.
 
     Args:
         study: The study that was confirmed.
         rows: The rows of its confirming study.
+        arms: The arms of the study that was confirmed, in the order in which they are compared; others
+            follow by convention.
     """
     ended = [row for row in rows if row.outcome is not None]
     if not ended:
@@ -117,20 +141,15 @@ def confirmation(study: str, rows: Sequence[TrialRow]) -> Confirmation | None:
     groups: dict[str, list[TrialRow]] = {}
     for row in ended:
         groups.setdefault(row.arm, []).append(row)
-    found = sorted(
-        (_finalist(name, group) for name, group in groups.items()),
-        key=lambda f: (f.arm, math.isnan(f.mean), f.mean, f.number),
-    )
-    arms = list(dict.fromkeys(f.arm for f in found))
-    pair = (arms[0], arms[1]) if len(arms) > 1 else None
-    absolute, interval = (None, None) if pair is None else _difference(found, pair)
+    finalists = [_finalist(name, group) for name, group in groups.items()]
+    have = {finalist.arm for finalist in finalists}
+    order = [arm for arm in compared_order([*arms, *by_convention(have)]) if arm in have]
+    finalists.sort(key=lambda f: (order.index(f.arm), math.isnan(f.mean), f.mean, f.number))
     return Confirmation(
         study=study,
         score_name=ended[0].score_name,
-        finalists=tuple(found),
-        arms=pair,
-        absolute=absolute,
-        interval=interval,
+        finalists=tuple(finalists),
+        differences=tuple(_difference(finalists, (order[0], arm)) for arm in order[1:]),
     )
 
 
@@ -139,15 +158,20 @@ def confirmation_table(found: Confirmation) -> str:
     header = ["finalist", "seeds", f"mean {found.score_name}", "95 %", "lowest", "highest"]
     header += ["b", "a", "d_steps"]
     parts = [aligned([header, *map(_line, found.finalists)], left=1)]
-    if found.arms is not None and found.absolute is not None:
-        first, second = found.arms
-        sentence = f"Over new seeds, {second} minus {first}: {found.absolute:+.4g}"
-        if found.interval is not None:
-            low, high = found.interval
-            sure = "the two differ" if low > 0 or high < 0 else "no difference can be told"
-            sentence += f" (95 % interval {low:+.4g} to {high:+.4g}: {sure})"
-        parts.append(f"{sentence}.")
+    parts += ["\n".join(map(_sentence, found.differences))] if found.differences else []
     return "\n\n".join(parts)
+
+
+def _sentence(difference: SeedDifference) -> str:
+    first, second = difference.arms or ("", "")
+    if difference.absolute is None:
+        return f"Over new seeds, {second} and {first} cannot be compared: one has no score."
+    sentence = f"Over new seeds, {second} minus {first}: {difference.absolute:+.4g}"
+    if difference.interval is not None:
+        low, high = difference.interval
+        sure = "the two differ" if low > 0 or high < 0 else "no difference can be told"
+        sentence += f" (95 % interval {low:+.4g} to {high:+.4g}: {sure})"
+    return f"{sentence}."
 
 
 def _finalist(name: str, rows: Sequence[TrialRow]) -> Finalist:
@@ -164,19 +188,17 @@ def _finalist(name: str, rows: Sequence[TrialRow]) -> Finalist:
     )
 
 
-def _difference(
-    finalists: Sequence[Finalist], arms: tuple[str, str]
-) -> tuple[float | None, tuple[float, float] | None]:
+def _difference(finalists: Sequence[Finalist], arms: tuple[str, str]) -> SeedDifference:
     one, two = (next(f for f in finalists if f.arm == arm) for arm in arms)
     if not one.scores or not two.scores:
-        return None, None
+        return SeedDifference(arms=arms)
     absolute = two.mean - one.mean
     if len(one.scores) < 2 or len(two.scores) < 2:
-        return absolute, None
+        return SeedDifference(arms=arms, absolute=absolute)
     from scipy import stats
 
     low, high = stats.ttest_ind(two.scores, one.scores, equal_var=False).confidence_interval(LEVEL)
-    return absolute, (float(low), float(high))
+    return SeedDifference(arms=arms, absolute=absolute, interval=(float(low), float(high)))
 
 
 def _line(f: Finalist) -> list[str]:

@@ -14,8 +14,9 @@ from study.arm_ledger import Entry
 from study.confirmation import SUFFIX
 from study.errors import UserError
 from study.home import Home
-from study.launching import LaunchResult, Observe, Options, launch, stored_spec
+from study.launching import LaunchResult, Observe, launch, stored_spec
 from study.ledger import Ledger
+from study.options import HERE, Options
 from study.samplers import derived_seed
 from study.spec import Arm, Search, Spec, further
 from study.spec_file import parse_spec
@@ -24,7 +25,7 @@ from study.trial_record import Outcome
 
 def confirm(
     name: str,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = HERE,
     observe: Observe | None = None,
 ) -> LaunchResult:
     """Trains the finalists of a study again and scores them; its ``confirm`` part says how.

@@ -12,9 +12,10 @@ from importlib import metadata
 from pathlib import Path
 
 from study.home import Home, Places
-from study.launching import Options, check_prepared
 from study.ledger import Ledger
 from study.mlflow_store import client, without_credentials
+from study.options import Options
+from study.preparing import check_prepared, steps
 from study.spec import Resources, Spec
 
 PACKAGES = ("ray", "optuna", "mlflow", "torch", "torchvision", "scipy")
@@ -127,7 +128,7 @@ def _engine(options: Options, spec: Spec | None) -> str:
 
 def _trial(spec: Spec, places: Places) -> str:
     check_prepared(spec, places)
-    todo = [step.text for step in spec.settings.preparation(places.cache)]
+    todo = [step.text for step in steps(spec, places.cache)]
     first = (
         f"the first trial on a node does: {'; '.join(todo)}" if todo else "all of it is prepared"
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from study.compatibility import continued
 from study.home import Home
-from study.launching import Options
 from study.ledger import Ledger
 from study.locations import is_there
 from study.mlflow_store import without_credentials
+from study.options import Options
 from study.preparing import steps
 from study.spec import Spec
 from study.spec_file import dump_yaml, parse_spec

@@ -24,6 +24,7 @@ from ray.tune.search import Searcher
 
 from study.conductor import Conductor
 from study.spec import Resources
+from study.user_code import import_path
 from trainables.run import Turn
 from trainables.tune import TuneTrainable
 
@@ -131,7 +132,7 @@ class _Asker(Searcher):
         if assignment is None:
             return str(Searcher.FINISHED)
         session.names[trial_id] = assignment.identity
-        return {"assignment": assignment.to_json(), "import_path": [str(Path.cwd())]}
+        return {"assignment": assignment.to_json(), "import_path": import_path()}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

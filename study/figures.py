@@ -106,7 +106,7 @@ def search_curves(comparison: Comparison, rows: Sequence[TrialRow]) -> bytes:
     """
     figure = _figure(width=7.2, height=4.2)
     axes: Axes = figure.subplots()
-    arms = list(comparison.arms)
+    arms = _arms(rows)
     shown: list[float] = []
     for arm, colour in zip(arms, _colours(arms), strict=True):
         curve = [math.nan if v is None else v for v in comparison.arms[arm].curve]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from study.credentials import hidden
 
 if TYPE_CHECKING:
-    from study.launching import Options
+    from study.options import Options
 
 _SAID_AGAIN = ("record", "tracking")
 """Flags that say where a study is; the other places of a study are remembered with it."""

@@ -22,7 +22,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from study.credentials import hidden
 from study.errors import UserError
 from study.home import ENVIRONMENT, holds_secret
-from study.launching import Options
+from study.options import Options
 from study.spec import Spec
 from study.spec_file import dump_yaml
 

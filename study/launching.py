@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from study.compatibility import check_continues
+from study import records
+from study.compatibility import continued
 from study.conductor import Conductor, Observer
 from study.errors import Interrupted, UserError
+from study.hints import typed
 from study.home import Home, Places
 from study.interruption import Stop, signals
 from study.lease import Lease
 from study.ledger import Counts, Ledger
+from study.options import HERE, Options
+from study.preparing import check_prepared
 from study.publishing import CLOSE_SECONDS, Publishing
 from study.spec import Spec
 from study.spec_file import parse_spec
@@ -50,44 +53,9 @@ class LaunchResult:
     places: Places
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to launch, as opposed to what.
-
-    Attributes:
-        home: Folder of local state; None: ``TTUR_HOME`` or ``./ttur-home``.
-        places: Locations that count before the spec's, by name (record, tracking, artifacts,
-            checkpoints, cache).
-        address: A running Ray cluster (``auto``, ``host:port``), or the job server of one
-            (``http://head:8265``); None: the embedded engine.
-        modules: Folders of packages that go with a submitted job.
-
-    Raises:
-        UserError: The address has none of these forms.
-    """
-
-    home: str | None = None
-    places: Mapping[str, str | None] | None = None
-    address: str | None = None
-    modules: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        known = self.address in (None, "auto") or self.submits
-        if not known and not re.fullmatch(r"[^/]+:[0-9]{1,5}", str(self.address)):
-            raise UserError(
-                f"--address {self.address}: write auto, host:port of the cluster's head, or "
-                "http://host:8265 to submit the study as a job"
-            )
-
-    @property
-    def submits(self) -> bool:
-        """Whether the driver is submitted as a job, and does not run here."""
-        return (self.address or "").startswith(("http://", "https://"))
-
-
 def launch(
     spec: Spec,
-    options: Options = Options(),
+    options: Options = HERE,
     observe: Observe | None = None,
 ) -> LaunchResult:
     """Brings a study to its spec.
@@ -112,7 +80,7 @@ def launch(
     stop = Stop()
     with _held(spec.name, places, stop) as ledger:
         counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
-        changed = _store(ledger, spec, places, counts)
+        spec, changed = _store(ledger, spec, places, counts)
         Home(options.home).remember(spec.name, places)
         if not changed and _nothing_to_do(spec, ledger, counts):
             ended = {name: dict(count.ended) for name, count in counts.items()}
@@ -128,7 +96,7 @@ def launch(
         unpublished=unpublished,
         places=places,
     )
-    _check_ending(conductor, result)
+    _check_ending(conductor, result, options)
     return result
 
 
@@ -178,7 +146,7 @@ def _drive(
     return _close(publishing, conductor, ledger, seconds)
 
 
-def _check_ending(conductor: Conductor, result: LaunchResult) -> None:
+def _check_ending(conductor: Conductor, result: LaunchResult, options: Options) -> None:
     """Raises what a launch that did not reach its spec ends with."""
     name = result.study
     if conductor.refusal:
@@ -189,13 +157,13 @@ def _check_ending(conductor: Conductor, result: LaunchResult) -> None:
     if conductor.stopping and conductor.unfinished:
         raise Interrupted(
             f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
-            f"Go on with: ttur resume {name}"
+            f"Go on with: {typed(options, 'resume', name)}"
         )
 
 
 def resume(
     name: str,
-    options: Options = Options(),
+    options: Options = HERE,
     observe: Observe | None = None,
 ) -> LaunchResult:
     """Launches a study with its stored spec; see :func:`launch`."""
@@ -229,13 +197,13 @@ def extended(spec: Spec, trials: str, arm: str | None = None) -> Spec:
     return parse_spec(spec.with_budgets(budgets).model_dump(mode="json"))
 
 
-def stored_spec(name: str, options: Options = Options()) -> Spec:
+def stored_spec(name: str, options: Options = HERE) -> Spec:
     """Reads a study's spec from the record.
 
     Raises:
         UserError: There is no such study in this record.
     """
-    ledger = Ledger(Home(options.home).places(name, options.places or {}).record)
+    ledger = records.require(Home(options.home).places(name, options.places or {}).record, name)
     try:
         return parse_spec(_stored(ledger, name))
     finally:
@@ -245,19 +213,17 @@ def stored_spec(name: str, options: Options = Options()) -> Spec:
 def _stored(ledger: Ledger, name: str) -> dict[str, Any]:
     data = ledger.stored_spec(name)
     if data is None:
-        known = ledger.studies()
-        there = f"it has {', '.join(known)}" if known else "it has none"
-        raise UserError(f"{name} is no study in this record ({there}); give another name or --home")
+        raise records.not_found(name, ledger.studies())
     return data
 
 
-def request_stop(name: str, options: Options = Options()) -> bool:
+def request_stop(name: str, options: Options = HERE) -> bool:
     """Asks the driver that runs a study to stop cleanly; False if none does.
 
     Raises:
         UserError: There is no such study in this record.
     """
-    ledger = Ledger(Home(options.home).places(name, options.places or {}).record)
+    ledger = records.require(Home(options.home).places(name, options.places or {}).record, name)
     try:
         _stored(ledger, name)
         return Lease(ledger.engine, name).request_stop()
@@ -265,7 +231,7 @@ def request_stop(name: str, options: Options = Options()) -> bool:
         ledger.close()
 
 
-def sync(name: str, options: Options = Options()) -> int:
+def sync(name: str, options: Options = HERE) -> int:
     """Publishes to MLflow what a study's record has and MLflow lacks; twice is the same as once.
 
     Returns:
@@ -293,22 +259,6 @@ def _run(spec: Spec, conductor: Conductor, address: str | None, stop: Stop) -> N
             engine.run(conductor, spec.resources, spec.settings.accelerated)
 
 
-def check_prepared(spec: Spec, places: Places) -> None:
-    """Refuses a study whose data or weights somebody has to fetch first.
-
-    On a cluster this looks at the driver's node; a trial on a node without them says the same.
-
-    Raises:
-        UserError: Something is not there; the sentence says what and how to get it.
-    """
-    missing = [s.text for s in spec.settings.preparation(places.cache) if not s.automatic]
-    if missing:
-        raise UserError(
-            f"the study {spec.name} needs what is not here yet: {'; '.join(missing)}. "
-            "Run `ttur prepare` with the same recipe or spec file first"
-        )
-
-
 def _nothing_to_do(spec: Spec, ledger: Ledger, counts: Mapping[str, Counts]) -> bool:
     """Whether every budget is used up and everything published, told without reading the trials."""
     return ledger.shown(spec.name) == _budgets(spec) and all(
@@ -330,19 +280,23 @@ def _close(publishing: Publishing, conductor: Conductor, ledger: Ledger, seconds
     return unpublished
 
 
-def _store(ledger: Ledger, spec: Spec, places: Places, counts: Mapping[str, Counts]) -> bool:
-    """Stores the spec if it is not the one that is stored; returns whether it was not."""
+def _store(
+    ledger: Ledger, spec: Spec, places: Places, counts: Mapping[str, Counts]
+) -> tuple[Spec, bool]:
+    """Stores the spec with which the study goes on, and returns it with whether it is a new one."""
     data = ledger.stored_spec(spec.name)
     if data is None:
         _check_unused(spec.name, places)
     else:
-        old = parse_spec(data)
-        check_continues(old, spec, {name: count.asked for name, count in counts.items()})
+        asked = {name: count.asked for name, count in counts.items()}
+        spec, raised = continued(parse_spec(data), spec, asked)
+        if raised:
+            logger.warning("%s", raised)
     new = spec.model_dump(mode="json")
     if new == data:
-        return False
+        return spec, False
     ledger.store_spec(spec.name, new)
-    return True
+    return spec, True
 
 
 def _check_unused(study: str, places: Places) -> None:

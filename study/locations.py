@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path, PurePath
 
+from study.credentials import hidden
 from study.errors import UserError
 
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]*)(.*)", re.DOTALL)
@@ -33,7 +34,7 @@ def check(name: str, value: str) -> None:
     """
     pattern, forms = _FORMS.get(name, (None, ""))
     if pattern is not None and not pattern.match(value):
-        raise UserError(f"{name} is {value!r}, which is no such place; write {forms}")
+        raise UserError(f"{name} is {hidden(value)!r}, which is no such place; write {forms}")
 
 
 def check_sqlite(url: str) -> None:

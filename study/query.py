@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from study import mlflow_store as words
 from study.mlflow_store import without_credentials
+from study.run_content import POSITION
 from study.trial_record import Outcome
-from study.trial_row import TrialRow, ranked
+from study.trial_row import TrialRow, by_convention, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +48,31 @@ def trials(study: str, *, tracking_uri: str) -> list[TrialRow]:
     return _unique(found)
 
 
+def arms(study: str, *, tracking_uri: str) -> list[str]:
+    """The names of a study's arms in the order of its spec, those without a trial included.
+
+    A study that was published before arms had their place as a tag has them by convention.
+
+    Args:
+        study: Name of the study.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        StudyNotFound: The store has no study of this name.
+        TrackingError: The store could not be read.
+    """
+    store = open_store(tracking_uri, study)
+    try:
+        condition = f"tags.{words.KIND} = '{words.KIND_ARM}'"
+        found = [r.data.tags for r in words.runs(store, _experiment_id(store, study), condition)]
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
+    places = {tags[words.ARM]: tags.get(POSITION) for tags in found}
+    if None in places.values():
+        return by_convention(places)
+    return sorted(places, key=lambda arm: (int(places[arm] or 0), arm))
+
+
 def best(
     study: str, *, arm: str | None = None, top: int | None = None, tracking_uri: str
 ) -> list[TrialRow]:
@@ -72,11 +98,10 @@ def best(
         return first
     rows = trials(study, tracking_uri=tracking_uri)
     if arm is not None:
-        arms = sorted({row.arm for row in rows})
-        if arm not in arms:
-            known = ", ".join(arms) or "none yet"
-            raise ValueError(f"arm is {arm!r}, but study {study!r} has the arms: {known}")
         rows = [row for row in rows if row.arm == arm]
+        if not rows and arm not in (there := arms(study, tracking_uri=tracking_uri)):
+            known = ", ".join(there) or "none yet"
+            raise ValueError(f"arm is {arm!r}, but study {study!r} has the arms: {known}")
     return ranked(rows)[:top]
 
 
@@ -118,7 +143,9 @@ def histories(rows: list[TrialRow], *, tracking_uri: str) -> dict[str, list[tupl
     Raises:
         TrackingError: The store could not be read.
     """
-    store = words.client(tracking_uri)
+    if not rows:
+        return {}
+    store = open_store(tracking_uri, rows[0].study)
     curves = {}
     try:
         for row in rows:
@@ -135,11 +162,11 @@ def open_store(tracking_uri: str, study: str) -> MlflowClient:
     """Opens the store for reading; a missing SQLite file is not made.
 
     Raises:
-        StudyNotFound: There is no such SQLite file.
+        StudyNotFound: There is no such SQLite file, or an empty one.
         TrackingError: The store could not be opened.
     """
     path = words.sqlite_path(tracking_uri)
-    if path is not None and not path.exists():
+    if path is not None and not (path.exists() and path.stat().st_size):
         raise StudyNotFound(f"there is no study {study!r}: no MLflow store at {path}")
     try:
         return words.client(tracking_uri)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from study import mlflow_store as words
+from study.query import StudyNotFound, open_store
 from study.trial_row import TrialRow
 
 
@@ -15,7 +16,10 @@ def spec_text(study: str, *, tracking_uri: str) -> str | None:
     Raises:
         TrackingError: The store could not be read.
     """
-    store = words.client(tracking_uri)
+    try:
+        store = open_store(tracking_uri, study)
+    except StudyNotFound:
+        return None
     try:
         experiment = store.get_experiment_by_name(study)
         if experiment is None:
@@ -34,7 +38,7 @@ def samples(row: TrialRow, *, tracking_uri: str) -> dict[str, bytes]:
     Raises:
         TrackingError: The store could not be read.
     """
-    store = words.client(tracking_uri)
+    store = open_store(tracking_uri, row.study)
     try:
         paths = [file.path for file in store.list_artifacts(row.mlflow_run_id, "samples")]
         by_suffix: dict[str, str] = {}

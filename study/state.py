@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from study.errors import UserError
 from study.home import Home
-from study.launching import Options
 from study.lease import Lease
 from study.ledger import Ledger
+from study.options import HERE, Options
 from study.records import existing, not_found, require
 from study.trial_record import Outcome
 
@@ -48,7 +48,7 @@ class StudyStatus:
         return asdict(self)
 
 
-def status(name: str | None = None, options: Options = Options()) -> list[StudyStatus]:  # noqa: B008
+def status(name: str | None = None, options: Options = HERE) -> list[StudyStatus]:
     """Reads the state of one study, or of all.
 
     Args:

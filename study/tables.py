@@ -43,20 +43,22 @@ def comparison_table(comparison: Comparison) -> str:
     """The arms side by side, the answer in one sentence, and what its error bars mean."""
     if not comparison.arms:
         return "no trial has been published yet"
-    header = ["arm", "trials", "diverged", "failed", f"best {comparison.score_name}", "at step"]
+    score = comparison.score_name or "score"
+    header = ["arm", "trials", "diverged", "failed", f"best {score}", "at step"]
     header += ["b", "a", "a/b", "d_steps"]
     lines = [_arm_line(arm, summary) for arm, summary in comparison.arms.items()]
-    parts = [aligned([header, *lines], left=1), answer(comparison)]
-    if comparison.difference is not None and comparison.difference.absolute is not None:
-        parts.append(f"Interval: {comparison.difference.method}.")
+    parts = [aligned([header, *lines], left=1), answer(comparison), *_methods(comparison)]
     return "\n\n".join(parts)
 
 
 def answer(comparison: Comparison) -> str:
-    """The answer to the study's question in one or two sentences."""
-    difference = comparison.difference
-    if difference is None:
+    """The answer to the study's question: a line of one or two sentences for each arm but the first."""
+    if not comparison.differences:
         return "The study has one arm, so there is nothing to compare it with."
+    return "\n".join(dict.fromkeys(_answer(comparison, d) for d in comparison.differences))
+
+
+def _answer(comparison: Comparison, difference: ArmDifference) -> str:
     first, second = difference.arms
     one, two = comparison.arms[first].best, comparison.arms[second].best
     if difference.absolute is None or one is None or two is None:
@@ -100,6 +102,17 @@ def aligned(lines: Sequence[Sequence[str]], left: int) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def _methods(comparison: Comparison) -> list[str]:
+    """What the intervals mean, said once; which pair has none, if others have one."""
+    told = [difference for difference in comparison.differences if difference.absolute is not None]
+    methods: dict[str, list[str]] = {}
+    for difference in told:
+        methods.setdefault(difference.method, []).append(" against ".join(difference.arms[::-1]))
+    if len(methods) < 2:
+        return [f"Interval: {method}." for method in methods]
+    return [f"Interval of {', '.join(pairs)}: {method}." for method, pairs in methods.items()]
 
 
 def _arm_line(arm: str, summary: ArmSummary) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from study.trial_record import Outcome
@@ -12,6 +12,9 @@ from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ONE, TWO = "one_timescale", "two_timescale"
+"""The arms of the paper's question, the second being compared with the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +98,34 @@ def ranked(rows: Sequence[TrialRow]) -> list[TrialRow]:
     return sorted(scored, key=lambda row: (row.objective, row.number, row.arm))
 
 
+def by_convention(arms: Iterable[str]) -> list[str]:
+    """Arms whose order in the spec is not known: one_timescale, two_timescale, the others by name."""
+    return sorted(arms, key=lambda arm: (arm != ONE, arm != TWO, arm))
+
+
+def compared_order(arms: Iterable[str]) -> list[str]:
+    """The order in which arms are compared: the paper's two first if both are there, else as given."""
+    known = list(dict.fromkeys(arms))
+    if ONE in known and TWO in known:
+        known.sort(key=lambda arm: (arm != ONE, arm != TWO))
+    return known
+
+
 def to_frame(rows: Sequence[TrialRow]) -> pd.DataFrame:
-    """The rows as a table, further parameters as columns of their own (by dotted path)."""
+    """The rows as a table: a column for each attribute of :class:`TrialRow`, whether there are rows or not.
+
+    Further parameters are columns of their own, called by their dotted paths; ``further.`` is put before
+    one that is called like an attribute (``noise``, ``score``, …).
+    """
     import pandas as pd
 
+    columns = [attribute.name for attribute in fields(TrialRow) if attribute.name != "further"]
     records = []
     for row in rows:
         record = row.to_json()
         further = record.pop("further")
-        records.append(record | further)
-    return pd.DataFrame(records)
+        records.append(
+            record | {f"further.{k}" if k in record else k: v for k, v in further.items()}
+        )
+    others = dict.fromkeys(name for record in records for name in record if name not in columns)
+    return pd.DataFrame(records, columns=[*columns, *others])

@@ -168,7 +168,7 @@ def _launch_and_restart(postgres: Postgres, place: Place, study: str, spec: str)
             lambda: "The record cannot be reached" in log.read_text(),
             process,
         )
-        away = place.ttur("status", study, expect=2)
+        away = place.ttur("status", study, expect=1)
         assert "cannot be opened" in away
         postgres.start()
         place.let_go()

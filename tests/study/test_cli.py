@@ -16,7 +16,7 @@ from support_study import empty_record, saddle_spec
 
 from study import cli, launching, state
 from study.api import read_spec
-from study.errors import Interrupted, StudyBusy, UserError
+from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.hints import typed
 from study.ledger import Ledger
 from study.mlflow_store import TrackingError
@@ -260,6 +260,7 @@ def test_recipes_and_schema_are_json(ttur: Line) -> None:
         ),
         (ZeroDivisionError("one\ntwo"), 1, "ZeroDivisionError: one (--debug"),
         (UserError("b is 0"), 2, "b is 0"),
+        (Unreachable("the record is away"), 1, "the record is away"),
         (StudyBusy("already being run"), 1, "already being run"),
         (TrackingError("MLflow is away"), 1, "MLflow is away"),
         (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError: division by zero (--debug"),

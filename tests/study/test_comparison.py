@@ -188,8 +188,33 @@ def test_one_arm_three_arms_and_none() -> None:
     assert three.difference is not None
     assert three.difference.arms == (ONE, TWO)
     empty = compare("study", [])
-    assert empty.to_json() == {"study": "study", "score_name": None, "arms": {}, "difference": None}
+    assert empty.to_json() == {
+        "study": "study",
+        "score_name": None,
+        "arms": {},
+        "difference": None,
+        "differences": [],
+    }
     assert comparison_table(empty) == "no trial has been published yet"
+
+
+def test_each_later_arm_is_compared_with_the_first_of_the_spec() -> None:
+    rows = rows_of("zz_base", [1.0]) + rows_of("new", [2.0]) + rows_of("alt", [3.0])
+    found = compare("study", rows, ["zz_base", "new", "alt", "to_come"])
+    assert list(found.arms) == ["zz_base", "new", "alt", "to_come"]
+    assert [d.arms for d in found.differences] == [
+        ("zz_base", "new"),
+        ("zz_base", "alt"),
+        ("zz_base", "to_come"),
+    ]
+    assert [d.absolute for d in found.differences] == [1.0, 2.0, None]
+    assert found.arms["to_come"].trials == 0
+    said = answer(found)
+    assert "new's best" in said
+    assert "alt's best" in said
+    assert "no trial of to_come has ended with a score" in said
+    paper_first = compare("study", rows, ["zz_base", TWO, ONE])
+    assert list(paper_first.arms)[:2] == [ONE, TWO]
 
 
 def test_the_noise_of_the_two_bests_adds_up() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from study.arm_ledger import Entry
 from study.confirmation import confirmation, confirmation_table
 from study.confirming import best, confirmation_spec
 from study.errors import UserError
-from study.ledger import Entry
 from study.spec import Spec
 from study.spec_file import parse_spec
 from study.trial_record import Outcome
@@ -79,8 +79,8 @@ def test_the_interval_of_the_difference_is_welchs() -> None:
     freedom = (one + two) ** 2 / (one**2 / 3 + two**2 / 3)  # Welch-Satterthwaite
     half = stats.t.ppf(0.975, freedom) * math.sqrt(one + two)
     difference = np.mean(TWO) - np.mean(ONE)
-    assert found.absolute == pytest.approx(difference)
-    assert found.interval == pytest.approx((difference - half, difference + half))
+    assert found.difference.absolute == pytest.approx(difference)
+    assert found.difference.interval == pytest.approx((difference - half, difference + half))
     assert "the two differ" in confirmation_table(found)
 
 
@@ -97,9 +97,25 @@ def test_runs_without_a_score_are_counted_and_left_out() -> None:
 def test_one_arm_has_nothing_to_be_compared_with() -> None:
     found = confirmation("s", rows()[:1])
     assert found is not None
-    assert found.absolute is None
+    assert found.difference.absolute is None
     assert found.finalists[0].interval is None
     assert found.to_json()["difference"]["arms"] is None
+
+
+def test_each_later_arm_is_compared_with_the_first_of_the_spec() -> None:
+    several = [
+        row(f"{arm}-0", number, score, Outcome.COMPLETE)
+        for arm, scores in {"new": (1.0, 1.2), "alt": (3.0, 3.4), "zz_base": (2.0, 2.1)}.items()
+        for number, score in enumerate(scores)
+    ]
+    found = confirmation("s", several, ["zz_base", "new", "alt", "none_of_it"])
+    assert found is not None
+    assert [difference.arms for difference in found.differences] == [
+        ("zz_base", "new"),
+        ("zz_base", "alt"),
+    ]
+    assert found.difference.absolute == pytest.approx(1.1 - 2.05)
+    assert confirmation_table(found).count("minus zz_base") == 2
 
 
 def test_finalists_are_the_lowest_scores_of_trials_that_count() -> None:

@@ -8,7 +8,7 @@ import pytest
 from support_study import Place, empty_record, saddle_spec
 
 from study.doctor import Finding, examine
-from study.launching import Options
+from study.options import Options
 from study.spec_file import parse_spec
 
 ELSEWHERE = "http://head:8265"

@@ -9,7 +9,7 @@ from support_secrets import WITH_SECRETS
 
 from study import jobs
 from study.errors import UserError
-from study.launching import Options
+from study.options import Options
 from study.spec import Spec
 
 UNUSED = "http://127.0.0.1:9"

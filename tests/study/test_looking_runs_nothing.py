@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from study.launching import Options, request_stop, stored_spec
+from study.launching import request_stop, stored_spec
 from study.ledger import Ledger
+from study.options import Options
 from study.state import status
 
 PLANTED = """

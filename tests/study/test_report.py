@@ -17,7 +17,7 @@ from study import figures
 from study.comparison import compare
 from study.errors import UserError
 from study.query import StudyNotFound
-from study.report import CAPTIONS, Contents, render, report
+from study.reporting import CAPTIONS, Contents, render, report
 from study.run_content import ArmRecord
 from study.run_files import samples, spec_text
 from study.trial_record import Outcome, TrialRecord

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from study import figures, query, run_files
 from study.comparison import Comparison, compare
-from study.confirmation import SUFFIX, confirmation, confirmation_table
+from study.conclusions import confirmed
+from study.confirmation import confirmation_table
 from study.mlflow_store import TrackingError
 from study.query import StudyNotFound
 from study.spec_file import mapping, parse_yaml
@@ -93,13 +94,16 @@ def gather(study: str, *, tracking_uri: str) -> Contents:
     rows = query.trials(study, tracking_uri=tracking_uri)
     if not rows:
         raise StudyNotFound(f"study {study!r} has no trial yet; there is nothing to report")
-    comparison = compare(study, rows)
+    comparison = compare(study, rows, query.arms(study, tracking_uri=tracking_uri))
+    # An arm has the same colour in every figure: they take arms as they come.
+    rows = [row for arm in comparison.arms for row in rows if row.arm == arm]
+    finalists = confirmed(study, tracking_uri=tracking_uri)
     spec = run_files.spec_text(study, tracking_uri=tracking_uri)
     samples, notes = _samples(comparison, tracking_uri)
     return Contents(
         comparison=comparison,
         rows=rows,
-        confirmed=_confirmed(study, tracking_uri),
+        confirmed=None if finalists is None else confirmation_table(finalists),
         spec=spec,
         images=_images(comparison, rows, tracking_uri) | _game(spec),
         samples=samples,
@@ -161,15 +165,6 @@ def _samples(
         if files:
             found[arm] = files
     return found, notes
-
-
-def _confirmed(study: str, uri: str) -> str | None:
-    try:
-        rows = query.trials(f"{study}{SUFFIX}", tracking_uri=uri)
-    except StudyNotFound:
-        return None
-    found = confirmation(study, rows)
-    return None if found is None else confirmation_table(found)
 
 
 def _game(spec: str | None) -> dict[str, bytes]:
