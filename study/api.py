@@ -127,8 +127,8 @@ def extend(
         places: Locations by name.
         address: A running Ray cluster.
     """
-    from study.launching import extended, stored_spec
     from study.launching import launch as run
+    from study.stored import extended, stored_spec
 
     options = _options(home, places, address)
     return run(extended(stored_spec(name, options), str(trials), arm), options)
@@ -189,7 +189,7 @@ def sync(name: str, *, home: str | None = None, places: Places | None = None) ->
 
 def stop(name: str, *, home: str | None = None, places: Places | None = None) -> bool:
     """Asks the driver of a study to checkpoint its trials and end; False if none runs."""
-    from study.launching import request_stop
+    from study.stored import request_stop
 
     return request_stop(name, _options(home, places))
 

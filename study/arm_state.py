@@ -11,6 +11,7 @@ from search_spaces.space import SearchSpace
 from study.arm_ledger import ArmLedger, Entry
 from study.spec import Arm
 from study.trial_record import Outcome
+from trainables.protocol import Measurement
 
 
 @dataclass
@@ -78,3 +79,12 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: Sequence[Entry]) 
         for score in entry.counted.values():
             state.note(score, entry.number)
     return state
+
+
+def bare(entry: Entry) -> tuple[Measurement, ...]:
+    """The scores that the record has, for a trial whose folder is gone."""
+    time_taken = entry.ended or entry.started
+    return tuple(
+        Measurement(step=step, score=score, time=time_taken)
+        for step, score in sorted(entry.scores.items())
+    )

@@ -81,7 +81,7 @@ def prepare(what: str, assignments: tuple[str, ...], options: Options) -> None:
 @places
 def resume(name: str, options: Options) -> None:
     """Continue the study NAME with its stored spec."""
-    from study.launching import stored_spec
+    from study.stored import stored_spec
 
     require(name, options)
     run_study(stored_spec(name, options), options)
@@ -95,7 +95,7 @@ def resume(name: str, options: Options) -> None:
 @places
 def extend(name: str, trials: str, arm: str | None, options: Options) -> None:
     """Give the study NAME a larger budget and run it."""
-    from study.launching import extended, stored_spec
+    from study.stored import extended, stored_spec
 
     require(name, options)
     run_study(extended(stored_spec(name, options), trials, arm), options)
@@ -143,7 +143,7 @@ def sync(name: str, options: Options) -> None:
 @places
 def stop(name: str, options: Options) -> None:
     """Ask the driver of the study NAME to checkpoint its trials and end."""
-    from study.launching import request_stop
+    from study.stored import request_stop
 
     require(name, options)
     if request_stop(name, options):

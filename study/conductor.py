@@ -12,13 +12,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from study.arm_ledger import Entry
-from study.arm_state import ArmState, arm_state
+from study.arm_state import ArmState, arm_state, bare
 from study.faults import point
 from study.home import Places
 from study.ledger import Ledger
+from study.observer import Observer
 from study.samplers import derived_seed, make_pruner, make_sampler
 from study.spec import Spec, further
 from study.stopping import reason_to_stop
@@ -30,19 +31,6 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED = 200
 """Ended trials whose records are kept in memory for whoever publishes them."""
-
-
-class Observer(Protocol):
-    """Who is told of what happens: progress, and the publisher of runs."""
-
-    def began(self, record: TrialRecord, fresh: bool) -> None:
-        """A trial was handed out; ``fresh`` if it was asked for just now."""
-
-    def turned(self, record: TrialRecord, turn: Turn) -> None:
-        """A turn came back."""
-
-    def ended(self, record: TrialRecord) -> None:
-        """A trial ended."""
 
 
 @dataclass
@@ -214,7 +202,7 @@ class Conductor:
             for m in read_measurements(record.folder)
             if entry.end_step is None or m.step <= entry.end_step
         )
-        return replace(record, measurements=kept or _bare(entry))
+        return replace(record, measurements=kept or bare(entry))
 
     def keep_run(self, record: TrialRecord, run_id: str) -> None:
         """Stores in the record what was published of a trial.
@@ -313,12 +301,3 @@ class Conductor:
             cache=self._places.cache,
             checkpoint_seconds=self.spec.resources.checkpoint_seconds,
         )
-
-
-def _bare(entry: Entry) -> tuple[Measurement, ...]:
-    """The scores that the record has, for a trial whose folder is gone."""
-    time_taken = entry.ended or entry.started
-    return tuple(
-        Measurement(step=step, score=score, time=time_taken)
-        for step, score in sorted(entry.scores.items())
-    )

@@ -14,12 +14,13 @@ from study.arm_ledger import Entry
 from study.confirmation import SUFFIX
 from study.errors import UserError
 from study.home import Home
-from study.launching import LaunchResult, Observe, launch, stored_spec
+from study.launching import LaunchResult, Observe, launch
 from study.ledger import Ledger
 from study.options import HERE, Options
 from study.samplers import derived_seed
 from study.spec import Arm, Search, Spec, further
 from study.spec_file import parse_spec
+from study.stored import stored_spec
 from study.trial_record import Outcome
 
 

@@ -15,12 +15,15 @@ import yaml
 from support_study import empty_record, saddle_spec
 
 from study import cli, launching, state
+from study import stored as stored_studies
 from study.api import read_spec
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.hints import typed
 from study.ledger import Ledger
 from study.mlflow_store import TrackingError
+from study.options import Options
 from study.recipe_book import load_recipe
+from study.stored import extended
 
 
 class Line:
@@ -136,7 +139,7 @@ def test_a_budget_only_grows(ttur: Line, words: list[str], sentence: str) -> Non
 def test_extended_budgets() -> None:
     spec = launching.parse_spec(saddle_spec(trials=4))
     budgets = [
-        {name: arm.trials for name, arm in launching.extended(spec, *words).arms.items()}
+        {name: arm.trials for name, arm in extended(spec, *words).arms.items()}
         for words in (("7",), ("+3",), ("+1", "two_timescale"))
     ]
     both = {"one_timescale": 7, "two_timescale": 7}
@@ -287,7 +290,7 @@ def test_looking_verbs_say_nothing_of_resuming(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(state, "status", end)
-    monkeypatch.setattr(launching, "request_stop", end)
+    monkeypatch.setattr(stored_studies, "request_stop", end)
     code, _, err = ttur(verb, "little")
     assert (code, err.strip()) == (130, "ttur: interrupted")
 
@@ -317,16 +320,14 @@ def test_the_next_commands_have_the_flags_of_this_one(
     ttur: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = {"tracking": "sqlite:///m.db", "record": "postgresql://me:pw@host/db", "cache": "c"}
-    options = launching.Options(home="a home", places=places, address="auto")
+    options = Options(home="a home", places=places, address="auto")
     where = "'--home=a home' '--record=postgresql://me:***@host/db' --tracking=sqlite:///m.db"
     assert typed(options, "best", "x") == f"ttur best x {where}"
     assert typed(options, "resume", "x") == f"ttur resume x {where} --address=auto"
-    assert (
-        typed(launching.Options(), "extend", "x", "--trials", "+8") == "ttur extend x --trials +8"
-    )
+    assert typed(Options(), "extend", "x", "--trials", "+8") == "ttur extend x --trials +8"
     ttur("status")
     stored(ttur)
-    monkeypatch.setattr(launching, "request_stop", lambda *_: True)
+    monkeypatch.setattr(stored_studies, "request_stop", lambda *_: True)
     assert (
         "Go on with: ttur resume little --home=home\n"
         in ttur("stop", "little", "--home", "home")[1]

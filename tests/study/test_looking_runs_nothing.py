@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from study.launching import request_stop, stored_spec
 from study.ledger import Ledger
 from study.options import Options
 from study.state import status
+from study.stored import request_stop, stored_spec
 
 PLANTED = """
 import pathlib
