@@ -45,7 +45,8 @@ start)
         --allowed-hosts "$address,$address:*" --artifacts-destination "$artifacts" \
         </dev/null >>"$folder/server.log" 2>&1 &
     echo $! >"$folder/pid"
-    for _ in $(seq 120); do
+    # On a busy host it may take minutes.
+    for _ in $(seq 300); do
         if curl --silent --fail --noproxy '*' "http://$address:$port/health" >/dev/null; then
             echo "MLflow listens on $address:$port"
             exit 0

@@ -14,7 +14,8 @@ from support_postgres import missing_postgres
 
 @pytest.fixture
 def cluster(brought_up: Cluster) -> Cluster:
-    """The cluster, with every host switched on, whatever an earlier test left."""
+    """The cluster, with every host switched on and no trial held, whatever an earlier test left."""
+    brought_up.let_go()
     for host in brought_up.network.hosts.values():
         if host.process is None:
             brought_up.network.switch_on(host)
@@ -34,7 +35,7 @@ def brought_up() -> Iterator[Cluster]:
             made = Cluster(network)
             made.prepare()
             made.up()
-            wait_until("the worker joins", lambda: len(made.alive()) == 2, seconds=300)
+            wait_until("the worker joins", lambda: len(made.alive()) == 2, seconds=600)
             yield made
         finally:
             network.close()

@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from support_hosts import Host, Network
+from support_hosts import Host, Network, NoAnswer
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SIZE = "--num-cpus=1 --object-store-memory=80000000"
+WORKER_SIZE = f"{SIZE} --num-gpus=1"
+"""No worker has a GPU; Ray believes it, and no trial of these tests uses one."""
+HOLD = "/srv/ttur/hold"
+"""The file that holds the trials of every host (TTUR_HOLD, trainables/faults.py)."""
 HEAD, FIRST_WORKER = 10, 11
 
 
@@ -94,8 +98,12 @@ class Cluster:
         config["setup_commands"] = [
             link if "install.sh" in command else command for command in config["setup_commands"]
         ]
-        for kind in ("head_start_ray_commands", "worker_start_ray_commands"):
-            config[kind] = [re.sub("ray start", f"ray start {SIZE}", each) for each in config[kind]]
+        for kind, size in (("head", SIZE), ("worker", WORKER_SIZE)):
+            commands = config[f"{kind}_start_ray_commands"]
+            start = f"TTUR_HOLD={HOLD} ray start {size}"
+            config[f"{kind}_start_ray_commands"] = [
+                re.sub("ray start", start, command) for command in commands
+            ]
         return config
 
     def up(self, *options: str) -> str:
@@ -109,7 +117,7 @@ class Cluster:
         """Calls Ray's command line as the operator would."""
         return self.call([str(BIN / "ray"), *arguments])
 
-    def call(self, command: Sequence[str], *, timeout: float = 400) -> str:
+    def call(self, command: Sequence[str], *, timeout: float = 1500) -> str:
         """Runs a command as the operator, from the top of the repository."""
         done = subprocess.run(
             command,
@@ -124,14 +132,31 @@ class Cluster:
         return done.stdout + done.stderr
 
     def alive(self) -> set[str]:
-        """Addresses of the hosts that Ray counts as alive, asked on the head."""
+        """Addresses of the hosts that Ray counts as alive, asked on the head.
+
+        Raises:
+            NoAnswer: The head or its Ray did not answer, as when it is just coming up.
+        """
         ask = (
             "import ray; ray.init(address='auto', logging_level='error');"
             "print('ALIVE', *(n['NodeManagerAddress'] for n in ray.nodes() if n['Alive']))"
         )
-        said = self.network.run(self.head, f'bash -ic "python -c \\"{ask}\\""')
+        try:
+            said = self.network.run(self.head, f'bash -ic "python -c \\"{ask}\\""')
+        except AssertionError as error:
+            raise NoAnswer(str(error)) from error
         [line] = [line for line in said.splitlines() if line.startswith("ALIVE")]
         return set(line.split()[1:])
+
+    def hold(self, step: int) -> None:
+        """Lets no trial go beyond an evaluation at this step until :meth:`let_go`."""
+        new = self.network.shared / "hold.new"
+        new.write_text(str(step))
+        new.replace(self.network.shared / "hold")
+
+    def let_go(self) -> None:
+        """Lets all trials go on."""
+        (self.network.shared / "hold").unlink(missing_ok=True)
 
     def write_config(self) -> Path:
         """Writes :meth:`config` for Ray's command line."""
@@ -141,8 +166,17 @@ class Cluster:
 
 
 def wait_until(what: str, condition: Callable[[], bool], *, seconds: float) -> None:
-    """Polls until a condition of the cluster holds; fails with its description after a time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+    """Polls until a condition of the cluster holds; fails with its description after a time.
+
+    Nobody may be able to tell for a while (:class:`NoAnswer`): the failure shows the last such error.
+    """
+    deadline, unknown = time.monotonic() + seconds, ""
+    while True:
+        try:
+            if condition():
+                return
+            unknown = ""
+        except NoAnswer as error:
+            unknown = f"; it could not be told: {error}"
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}{unknown}"
         time.sleep(1)

@@ -55,26 +55,42 @@ PrintMotd no
 """
 
 
+# Whatever ends the tests ends the hosts too.
+BOOT = [
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("sh", "-c"),
+]
+
+
+class NoAnswer(Exception):
+    """A host could not be asked just now; it may answer later."""
+
+
 def missing_for_hosts() -> str | None:
     """Why hosts cannot be made here, or None if they can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
-    for tool in ("ip", "unshare", "setpriv", "ssh", "ssh-keygen", "rsync"):
+    for tool in ("ip", "ss", "unshare", "setpriv", "ssh", "ssh-keygen", "rsync", "pgrep"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     if SSHD is None:
         return "sshd is not installed"
-    name = f"ttur-probe-{os.getpid()}"
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
-    if made.returncode != 0:
-        return f"network namespaces cannot be made: {made.stderr.strip()}"
-    _ip("netns", "delete", name)
-    bridge = subprocess.run(
-        ["ip", "link", "add", "ttur-probe", "type", "bridge"], capture_output=True
+    name = f"ttur-p{os.getpid()}"
+    boot = ["ip", "netns", "exec", name, *BOOT, "mount -t tmpfs tmpfs /run"]
+    probes = (
+        ("network namespaces cannot be made", ["ip", "netns", "add", name]),
+        ("bridges cannot be made", ["ip", "link", "add", name, "type", "bridge"]),
+        ("process spaces with mounts of their own cannot be made", boot),
     )
-    if bridge.returncode != 0:
-        return f"bridges cannot be made: {bridge.stderr.decode().strip()}"
-    _ip("link", "delete", "ttur-probe")
+    try:
+        for what, command in probes:
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode != 0:
+                return f"{what}: {done.stderr.strip()}"
+    finally:
+        for command in (["ip", "link", "delete", name], ["ip", "netns", "delete", name]):
+            subprocess.run(command, capture_output=True)
     return None
 
 
@@ -150,13 +166,10 @@ class Network:
 
     def switch_on(self, host: Host) -> None:
         """Boots a host and waits until its sshd answers."""
-        # Whatever ends the tests ends the hosts too.
-        own = ["setpriv", "--pdeathsig", "KILL"]
-        own += ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        boot = ["sh", "-c", INIT, "init", str(self.folder), host.folder.name, str(SSHD)]
+        boot = [*BOOT, INIT, "init", str(self.folder), host.folder.name, str(SSHD)]
         with (host.folder / "sshd.log").open("ab") as log:
             host.process = subprocess.Popen(
-                ["ip", "netns", "exec", host.name, *own, *boot],
+                ["ip", "netns", "exec", host.name, *boot],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -171,9 +184,21 @@ class Network:
             host.process = None
 
     def run(self, host: Host, command: str) -> str:
-        """Runs a command on a host by ssh and returns what it printed."""
+        """Runs a command on a host by ssh and returns what it printed.
+
+        Raises:
+            NoAnswer: The host was not reached, or did not answer in time.
+        """
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-        return _run("ssh", "-q", "-i", str(self.key), *options, f"root@{host.address}", command)
+        ssh = ["ssh", "-q", "-i", str(self.key), *options, f"root@{host.address}", command]
+        try:
+            done = subprocess.run(ssh, capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired as error:
+            raise NoAnswer(str(error)) from error
+        if done.returncode == 255:  # ssh's own failure
+            raise NoAnswer(f"{host.name}: {command}: {done.stderr}")
+        assert done.returncode == 0, f"{host.name}: {command}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     def close(self) -> None:
         """Kills all hosts and removes the bridge with its ports."""
