@@ -13,7 +13,8 @@ from trainables.gan.batches import ImageBatches, to_network, to_uint8
 from trainables.gan.game import GanGame
 from trainables.gan.streams import Streams, evaluation_stream, seed_of
 from trainables.kinds import parse_settings
-from trainables.networks.build import Latent, Networks, build
+from trainables.networks.build import build
+from trainables.networks.pair import Latent, Networks
 from trainables.protocol import Parameters
 from trainables.settings.gan import GanSettings
 
@@ -75,8 +76,7 @@ def test_shared_latents_give_the_generator_the_gradient_of_those_samples(rule: s
         generator_latents="same",
         update_rule=rule,
         optimiser="sgd",
-        loss="wasserstein",
-        regulariser={"weight_decay": 1e-30},
+        loss="hinge",  # of which G's part is minus the mean score
     )
     heard = Eavesdropper(playing.generator)
     before = [weight.detach().clone() for weight in playing.generator.parameters()]
@@ -93,6 +93,38 @@ def test_shared_latents_give_the_generator_the_gradient_of_those_samples(rule: s
     gradients = torch.autograd.grad(loss, list(playing.generator.parameters()))
     for old, new, gradient in zip(before, after, gradients, strict=True):
         torch.testing.assert_close(new, old - 1e-3 * gradient)
+
+
+def test_only_the_samples_that_g_learns_from_are_made_with_a_graph() -> None:
+    playing = game(d_steps=3, generator_latents="same")
+    with_graph: list[bool] = []
+    playing.generator.register_forward_hook(lambda *a: with_graph.append(a[2].requires_grad))
+    playing.step(1)
+    assert with_graph == [False, False, True]
+
+
+def test_an_averaged_generator_keeps_its_spectral_norms() -> None:
+    playing = game(
+        ema=0.9, networks={"name": "dcgan", "width": 2, "latent": 4, "g_spectral_norm": True}
+    )
+    for n in range(1, 41):
+        playing.step(n)
+    norms = {}
+    for name, network in (("live", playing.generator), ("averaged", playing.sampled)):
+        network.eval()
+        norms[name] = [
+            torch.linalg.matrix_norm(_as_matrix(module), 2).item()
+            for module in network.modules()
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+        ]
+    assert len(norms["averaged"]) >= 3
+    assert norms["averaged"] == pytest.approx([1.0] * len(norms["averaged"]), abs=0.02)
+    assert norms["live"] == pytest.approx([1.0] * len(norms["live"]), abs=0.1)
+
+
+def _as_matrix(module: nn.Module) -> torch.Tensor:
+    weight = module.weight.detach()
+    return (weight.transpose(0, 1) if isinstance(module, nn.ConvTranspose2d) else weight).flatten(1)
 
 
 def test_d_alone_moves_before_the_last_of_its_updates() -> None:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from trainables.gan.sampling import ImageSampler, png_grid, sampling_mode
 from trainables.gan.updates import NonFiniteError
-from trainables.networks.build import Latent, build
+from trainables.networks.build import build
+from trainables.networks.pair import Latent
 from trainables.settings.gan import SamplingSettings
 from trainables.settings.networks import NetworkSettings
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from trainables.kinds import build_trial
 from trainables.networks.build import build
+from trainables.protocol import Context, Measurement, Parameters, Trial
 from trainables.settings.networks import NetworkSettings
 
 
@@ -70,10 +74,76 @@ def tupled(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Mod
     return Tupled(latent, channels, side), judge(channels, side)
 
 
+def viewing(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
+    class Critic(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(channels, 4, 3, padding=1)
+            self.score = nn.Linear(4 * side * side, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            maps = self.conv(images)
+            return self.score(maps.view(maps.size(0), -1))
+
+    return Maker(latent, channels, side), Critic()
+
+
+def frozen(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(channels * side**2, 3), nn.Linear(3, 1))
+    critic[1].requires_grad_(False)
+    return Maker(latent, channels, side), critic
+
+
+def unused(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
+    critic = judge(channels, side)
+    critic.register_parameter("spare", nn.Parameter(torch.zeros(1)))
+    return Maker(latent, channels, side), critic
+
+
+def with_sigmoid(
+    *, channels: int, side: int, latent: int, width: int
+) -> tuple[nn.Module, nn.Module]:
+    return Maker(latent, channels, side), nn.Sequential(judge(channels, side), nn.Sigmoid())
+
+
+def nearly_bounded(
+    *, channels: int, side: int, latent: int, width: int
+) -> tuple[nn.Module, nn.Module]:
+    """Within [-1, 1] at its start, and only there."""
+    linear = nn.Linear(latent, channels * side**2)
+    nn.init.normal_(linear.weight, std=1e-3)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(linear, nn.Unflatten(1, (channels, side, side))), judge(channels, side)
+
+
+def no_arguments() -> None: ...
+
+
+def raising(*, channels: int, side: int, latent: int, width: int) -> None:
+    raise KeyError("width")
+
+
+def comparing(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
+    class Comparing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.judge = judge(channels, side)
+
+        def forward(self, images: Tensor) -> Tensor:
+            scores: Tensor = self.judge(images)
+            return scores - scores.mean()
+
+    return Maker(latent, channels, side), Comparing()
+
+
+USERS = [good, too_small, unbounded, merging, wrong_latent, no_pair, tupled, viewing, frozen]
+USERS += [unused, with_sigmoid, nearly_bounded, no_arguments, raising, comparing]
+
+
 @pytest.fixture(autouse=True)
 def module() -> Iterator[None]:
     own = types.ModuleType("a_users_networks")
-    for function in (good, too_small, unbounded, merging, wrong_latent, no_pair, tupled):
+    for function in USERS:
         setattr(own, function.__name__, function)
     sys.modules[own.__name__] = own
     yield
@@ -94,11 +164,16 @@ def test_a_good_pair_is_built() -> None:
     ("function", "message"),
     [
         ("too_small", r"generator made shape \(4, 1, 7, 7\).*must be \(4, 1, 8, 8\)"),
-        ("unbounded", r"values reach \d\..*must be in \[-1, 1\]"),
+        ("unbounded", r"values reach \d+; they must be in \[-1, 1\] for every z"),
         ("merging", r"discriminator made shape \(1, 1\).*one score per image"),
         ("wrong_latent", r"generator does not take inputs of shape \(4, 128\)"),
         ("no_pair", r"returned Maker; it must return a tuple of two torch modules"),
         ("tupled", r"generator returned tuple; it must return a tensor"),
+        ("unused", r"the discriminator's parameter spare has no part in the scores"),
+        ("with_sigmoid", r"the discriminator ends with a sigmoid"),
+        ("nearly_bounded", r"must be in \[-1, 1\] for every z"),
+        ("no_arguments", r"called with \(channels=1, side=8, latent=128, .*raised TypeError"),
+        ("raising", r"called with .* it raised KeyError: 'width'"),
         ("absent", r"a_users_networks:absent.*cannot be imported"),
     ],
 )
@@ -117,3 +192,58 @@ def test_spectral_norm_reaches_a_users_pair() -> None:
     networks.discriminator.eval()
     weight = networks.discriminator[1].weight
     assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=1e-3)
+
+
+def trial(folder: Path, function: str, **further: object) -> Trial:
+    """A trial of two steps on images of 8 x 8 pixels."""
+    channels = further.pop("channels", 1)
+    noise = np.random.default_rng(0).integers(0, 256, (16, 8, 8, channels), dtype=np.uint8)
+    np.save(folder / "images.npy", noise)
+    config = {
+        "kind": "gan",
+        "data": str(folder / "images.npy"),
+        "networks": f"a_users_networks:{function}",
+        "batch_size": 4,
+        "steps": 2,
+        "evaluate_every": 2,
+        "score": {"extractor": "digits", "samples": 8},
+        **further,
+    }
+    context = Context(seed=0, cache=str(folder / "cache"))
+    return build_trial(config, Parameters(b=1e-3, a=1e-3, d_steps=1), context)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("function", ["viewing", "frozen"])
+def test_what_passes_the_check_can_be_trained(tmp_path: Path, function: str, channels: int) -> None:
+    made = trial(tmp_path, function, channels=channels)
+    assert isinstance(made.advance(), Measurement)
+
+
+def test_a_penalty_at_single_images_needs_scores_of_single_images(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="each score depends on the whole batch"):
+        trial(tmp_path, "comparing", regulariser="r1")
+    trial(tmp_path, "comparing")
+    trial(tmp_path, "good", regulariser="gradient_penalty")
+
+
+def test_the_check_changes_nothing() -> None:
+    torch.manual_seed(3)
+    first = torch.rand(1)
+    torch.manual_seed(3)
+    networks = build(settings("good", d_spectral_norm=True), 1, 8, seed=0)
+    assert torch.equal(torch.rand(1), first)
+    again = build(settings("good", d_spectral_norm=True), 1, 8, seed=0)
+    for name, value in networks.discriminator.state_dict().items():
+        assert torch.equal(value, again.discriminator.state_dict()[name])
+    assert all(p.grad is None for p in networks.generator.parameters())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_example_of_the_readme_is_a_pair(tmp_path: Path, channels: int) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = text.partition("### Networks of your own")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    exec(code, sys.modules["a_users_networks"].__dict__)
+    made = trial(tmp_path, "pair", channels=channels, regulariser="r1")
+    assert isinstance(made.advance(), Measurement)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 from trainables.gan.losses import LOSSES
 from trainables.gan.optimisers import PlayerOptimiser
@@ -15,7 +16,8 @@ from trainables.gan.regularisers import gradient_penalty, r1
 from trainables.gan.schedules import discriminator_rate, generator_rate
 from trainables.gan.streams import Streams
 from trainables.gan.updates import UPDATE_RULES, Gradient, Player, gradient_of, require_finite
-from trainables.networks.build import Networks
+from trainables.networks.layers import follow_weights
+from trainables.networks.pair import Networks
 from trainables.protocol import Parameters
 from trainables.settings.adversarial import AdversarialSettings
 
@@ -59,32 +61,32 @@ class GanGame:
         self._settings = settings
         self._d_steps = parameters.d_steps
         self._latent = networks.latent
+        self._layout = networks.layout
         self._batches = batches
         self._streams = streams
         self._device = device
         self._loss = LOSSES[settings.loss]
         self._rule = UPDATE_RULES[settings.update_rule]
-        self.generator = _on_device(networks.generator, device)
-        self.discriminator = _on_device(networks.discriminator, device)
+        self.generator = _on_device(networks.generator, networks.layout, device)
+        self.discriminator = _on_device(networks.discriminator, networks.layout, device)
         _require_own_scores(self.discriminator, settings)
         self.sampled = self.generator
         if settings.ema:
             self.sampled = copy.deepcopy(self.generator).requires_grad_(False)
-        decay = settings.regulariser.weight_decay
         self.d_optimiser = PlayerOptimiser(
-            list(self.discriminator.parameters()),
+            _trained(self.discriminator),
             settings.optimiser,
             discriminator_rate(parameters.b, settings.schedule, settings.steps),
-            decay,
         )
         self.g_optimiser = PlayerOptimiser(
-            list(self.generator.parameters()),
+            _trained(self.generator),
             settings.optimiser,
             generator_rate(parameters.a, settings.schedule, settings.steps),
-            decay,
         )
         self._d = Player("discriminator", self.d_optimiser, self._d_gradient)
         self._g = Player("generator", self.g_optimiser, self._g_gradient)
+        self._shares = settings.generator_latents == "same"
+        self._g_is_next = False
         self._shared: Tensor | None = None
         self.begin_means()
 
@@ -99,8 +101,10 @@ class GanGame:
         """
         self.d_optimiser.schedule(n)
         self.g_optimiser.schedule(n)
+        self._g_is_next = False
         for _ in range(self._d_steps - 1):
             self._rule([self._d])
+        self._g_is_next = True
         self._rule([self._d, self._g])
         if self._settings.ema:
             self._follow()
@@ -116,7 +120,7 @@ class GanGame:
         self._loss_counts = [0, 0]
 
     def mean_losses(self) -> tuple[float, float]:
-        """Mean of D's and of G's loss, regularisers included, since :meth:`begin_means`."""
+        """Mean of D's and of G's loss, penalties included and weight decay not, since :meth:`begin_means`."""
         d_sum, g_sum = self._loss_sums.tolist()
         return d_sum / max(1, self._loss_counts[0]), g_sum / max(1, self._loss_counts[1])
 
@@ -151,7 +155,7 @@ class GanGame:
 
     def _d_gradient(self) -> Gradient:
         """D's loss and gradient on fresh real samples and fresh z."""
-        real = self._batches.next()
+        real = _laid_out(self._batches.next(), self._layout)
         fake = self._generated_for_d()
         loss = self._loss.discriminator(self._scores(real), self._scores(fake))
         weights = self._settings.regulariser
@@ -160,18 +164,21 @@ class GanGame:
             loss = loss + weights.gradient_penalty * penalty
         if weights.r1:
             loss = loss + weights.r1 * r1(self._scores, real)
-        return self._recorded(0, gradient_of(loss, self.d_optimiser.parameters))
+        return self._recorded(
+            0, gradient_of(loss, self.d_optimiser.parameters, weights.weight_decay)
+        )
 
     def _g_gradient(self) -> Gradient:
         """G's loss and gradient, on fresh z or on those of the last D update."""
         fake = self.generator(self._draw()) if self._shared is None else self._shared
         self._shared = None
         loss = self._loss.generator(self._scores(fake))
-        return self._recorded(1, gradient_of(loss, self.g_optimiser.parameters))
+        decay = self._settings.regulariser.weight_decay
+        return self._recorded(1, gradient_of(loss, self.g_optimiser.parameters, decay))
 
     def _generated_for_d(self) -> Tensor:
         z = self._draw()
-        if self._settings.generator_latents == "same":
+        if self._shares and self._g_is_next:
             # Under every update rule G's gradient is the next to be taken, before G has moved: with
             # the same z its samples are these, so they are made once, with the graph to G.
             self._shared = self.generator(z)
@@ -197,15 +204,24 @@ class GanGame:
         """Moves the average towards G: its weights, and batch norm's running statistics with them.
 
         Statistics of the present G under weights that lag behind it would not be those of any network.
+        Spectral norm's singular vectors are the averaged weights' own (:func:`follow_weights`).
         """
         weight = 1 - self._settings.ema
         averages = list[Tensor](self.sampled.parameters())
         torch._foreach_lerp_(averages, list[Tensor](self.generator.parameters()), weight)
-        for average, buffer in zip(self.sampled.buffers(), self.generator.buffers(), strict=True):
-            if average.is_floating_point():
-                average.lerp_(buffer, weight)
-            else:
-                average.copy_(buffer)
+        for mine, its in zip(self.sampled.modules(), self.generator.modules(), strict=True):
+            for name, average in mine.named_buffers(recurse=False):
+                buffer = its.get_buffer(name)
+                if isinstance(mine, _BatchNorm) and average.is_floating_point():
+                    average.lerp_(buffer, weight)
+                elif not isinstance(mine, _SpectralNorm):
+                    average.copy_(buffer)
+        follow_weights(self.sampled)
+
+
+def _trained(network: nn.Module) -> list[Tensor]:
+    """The parameters that are trained; a user's network may hold some that are frozen."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def _require_own_scores(discriminator: nn.Module, settings: AdversarialSettings) -> None:
@@ -218,6 +234,12 @@ def _require_own_scores(discriminator: nn.Module, settings: AdversarialSettings)
         )
 
 
-def _on_device(network: nn.Module, device: str) -> nn.Module:
-    # Channels last is the layout of the images and the fastest one for convolutions.
-    return network.to(device).to(memory_format=torch.channels_last).train()
+def _laid_out(real: Tensor, layout: torch.memory_format) -> Tensor:
+    # Images of one channel count as contiguous in either layout, but only a copy has the usual strides.
+    if layout is torch.channels_last or real.dim() != 4:
+        return real
+    return real.clone(memory_format=layout)
+
+
+def _on_device(network: nn.Module, layout: torch.memory_format, device: str) -> nn.Module:
+    return network.to(device).to(memory_format=layout).train()

@@ -23,10 +23,8 @@ class HeavyBallAdam(torch.optim.Optimizer):
     moment is the ball's velocity and starts at rest (m = 0), so it is not corrected for its start.
     """
 
-    def __init__(
-        self, params: Sequence[Tensor], lr: float, eps: float, weight_decay: float
-    ) -> None:
-        defaults = {"lr": lr, "betas": (0.0, 0.0), "eps": eps, "weight_decay": weight_decay}
+    def __init__(self, params: Sequence[Tensor], lr: float, eps: float) -> None:
+        defaults = {"lr": lr, "betas": (0.0, 0.0), "eps": eps}
         super().__init__(params, {**defaults, "beta2_product": 1.0})
 
     @torch.no_grad()
@@ -41,7 +39,7 @@ class HeavyBallAdam(torch.optim.Optimizer):
             group["beta2_product"] *= beta2
             corrected = 1 - group["beta2_product"]
             for parameter in group["params"]:
-                gradient = parameter.grad + group["weight_decay"] * parameter
+                gradient = parameter.grad
                 state = self.state[parameter]
                 if not state:
                     state["m"] = torch.zeros_like(parameter)
@@ -64,12 +62,11 @@ class PlayerOptimiser:
         parameters: Sequence[Tensor],
         settings: OptimiserSettings,
         rate: Rate,
-        weight_decay: float = 0.0,
     ) -> None:
         self.parameters = list(parameters)
         self._rate = rate
         self._memory = _memory(settings, rate) if settings.name == "heavy_ball" else None
-        self._inner = _inner_optimiser(self.parameters, settings, rate.at(1), weight_decay)
+        self._inner = _inner_optimiser(self.parameters, settings, rate.at(1))
         self._origin: list[Tensor] | None = None
 
     @property
@@ -125,19 +122,15 @@ def _memory(settings: OptimiserSettings, rate: Rate) -> HeavyBallMemory:
 
 
 def _inner_optimiser(
-    parameters: list[Tensor], settings: OptimiserSettings, lr: float, weight_decay: float
+    parameters: list[Tensor], settings: OptimiserSettings, lr: float
 ) -> torch.optim.Optimizer:
     beta1 = settings.beta1
     if settings.name == "sgd":
-        return torch.optim.SGD(
-            parameters, lr, momentum=beta1 or 0.0, weight_decay=weight_decay, fused=True
-        )
+        return torch.optim.SGD(parameters, lr, momentum=beta1 or 0.0, fused=True)
     if settings.name == "heavy_ball":
-        return HeavyBallAdam(parameters, lr, settings.eps, weight_decay)
+        return HeavyBallAdam(parameters, lr, settings.eps)
     betas = (
         0.5 if beta1 is None else beta1,
         0.999 if settings.beta2 is None else settings.beta2,
     )
-    return torch.optim.Adam(
-        parameters, lr, betas=betas, eps=settings.eps, weight_decay=weight_decay, fused=True
-    )
+    return torch.optim.Adam(parameters, lr, betas=betas, eps=settings.eps, fused=True)

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from trainables.gan.batches import to_uint8
 from trainables.gan.streams import evaluation_stream
 from trainables.gan.updates import require_finite
-from trainables.networks.build import Latent
+from trainables.networks.pair import Latent
 from trainables.settings.gan import SamplingSettings
 
 _GRID = 8

@@ -14,6 +14,8 @@ from trainables.gan.batches import ImageBatches
 from trainables.gan.sampling import ImageSampler, png_grid
 from trainables.gan.streams import Streams
 from trainables.networks.build import build
+from trainables.networks.contract import scores_alone
+from trainables.networks.pair import Networks
 from trainables.protocol import Context, Parameters
 from trainables.scores.scorer import Score, build_scorer
 from trainables.settings.gan import GanSettings
@@ -30,6 +32,8 @@ class GanTrial(AdversarialTrial):
             raise ValueError(f"the images are {height}x{side}; a GAN needs square ones")
         streams = Streams(context.seed)
         networks = build(settings.networks, channels, side, streams.weights_seed)
+        if not settings.networks.built_in and settings.regulariser.at_samples:
+            _require_own_scores(settings.networks.name, networks, (channels, side, side))
         batches = ImageBatches(
             data.images, settings.batch_size, settings.data.flip, streams, context.device
         )
@@ -62,3 +66,11 @@ class GanTrial(AdversarialTrial):
 
     def _score(self) -> Score:
         return self._scorer.evaluate(self._sampler)
+
+
+def _require_own_scores(name: str, networks: Networks, image: tuple[int, int, int]) -> None:
+    if not scores_alone(networks.discriminator, image):
+        raise ValueError(
+            f"networks {name}: the regulariser penalises the discriminator's gradient at one image, but "
+            "each score depends on the whole batch; let it depend on its own image only"
+        )

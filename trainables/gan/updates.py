@@ -39,9 +39,21 @@ class Player:
     gradient: Callable[[], Gradient]
 
 
-def gradient_of(loss: Tensor, parameters: Sequence[Tensor]) -> Gradient:
-    """Returns a loss, detached, with its gradient; no other tensor's gradient is computed."""
-    return loss.detach(), torch.autograd.grad(loss, list(parameters))
+def gradient_of(loss: Tensor, parameters: Sequence[Tensor], weight_decay: float = 0.0) -> Gradient:
+    """Returns a loss, detached, with its gradient; no other tensor's gradient is computed.
+
+    Args:
+        loss: A scalar with a graph to the parameters.
+        parameters: What the gradient is taken with respect to.
+        weight_decay: Weight of 1/2 ||parameters||^2, whose gradient is added and which ``loss`` lacks. It
+            belongs here and not into an optimiser: extragradient takes it at the point it looks at.
+    """
+    gradient = torch.autograd.grad(loss, list(parameters))
+    if weight_decay:
+        gradient = torch._foreach_add(
+            gradient, [parameter.detach() for parameter in parameters], alpha=weight_decay
+        )
+    return loss.detach(), gradient
 
 
 def alternating(players: Sequence[Player]) -> None:

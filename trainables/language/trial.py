@@ -18,7 +18,7 @@ from trainables.language.networks import Discriminator, Generator, one_hot
 from trainables.language.ngrams import Tokens
 from trainables.language.scorer import NgramScorer
 from trainables.language.text import TextData, load_text
-from trainables.networks.build import Latent, Networks
+from trainables.networks.pair import Latent, Networks
 from trainables.protocol import Context, Parameters
 from trainables.scores.scorer import Score
 from trainables.settings.language import CharacterNetworkSettings, LanguageSettings

@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trainables.kinds import load
 from trainables.networks import dcgan, wgan_gp
+from trainables.networks.contract import check_contract
 from trainables.networks.layers import apply_spectral_norm
-from trainables.settings.networks import Distribution, NetworkSettings
-
-_PROBE = 4
-"""Images in the batch that checks the contract."""
-
-
-@dataclass(frozen=True)
-class Latent:
-    """Where z comes from."""
-
-    length: int
-    distribution: Distribution
-
-    def draw(self, count: int, stream: torch.Generator) -> Tensor:
-        """Returns z of shape (count, length), on the CPU: U(-1, 1) or N(0, 1)."""
-        if self.distribution == "uniform":
-            return torch.rand((count, self.length), generator=stream).mul_(2).sub_(1)
-        return torch.randn((count, self.length), generator=stream)
-
-
-@dataclass(frozen=True)
-class Networks:
-    """A generator and a discriminator that fit each other.
-
-    Attributes:
-        generator: (B, latent.length) to (B, C, S, S) in [-1, 1].
-        discriminator: (B, C, S, S) to one score per image, (B,) or (B, 1), without a sigmoid.
-        latent: Where z comes from.
-    """
-
-    generator: nn.Module
-    discriminator: nn.Module
-    latent: Latent
+from trainables.networks.pair import Latent, Networks
+from trainables.settings.networks import NetworkSettings
 
 
 def build(settings: NetworkSettings, channels: int, side: int, seed: int) -> Networks:
@@ -72,9 +40,10 @@ def build(settings: NetworkSettings, channels: int, side: int, seed: int) -> Net
         ):
             if wanted:
                 apply_spectral_norm(network)
-        networks = Networks(*pair, latent)
+        layout = torch.channels_last if settings.built_in else torch.contiguous_format
+        networks = Networks(*pair, latent, layout)
         if not settings.built_in:
-            _check_contract(settings.name, networks, (channels, side, side))
+            check_contract(settings.name, networks, (channels, side, side))
     return networks
 
 
@@ -93,12 +62,19 @@ def _built_in(settings: NetworkSettings, channels: int, side: int) -> tuple[nn.M
 
 def _user(settings: NetworkSettings, channels: int, side: int) -> tuple[nn.Module, nn.Module]:
     function: Callable[..., object] = load(settings.name)
-    pair = function(
-        channels=channels,
-        side=side,
-        latent=settings.latent_used(),
-        width=settings.width_used(side),
-    )
+    arguments = {
+        "channels": channels,
+        "side": side,
+        "latent": settings.latent_used(),
+        "width": settings.width_used(side),
+    }
+    try:
+        pair = function(**arguments)
+    except Exception as error:  # whatever the user's code raises
+        said = ", ".join(f"{name}={value}" for name, value in arguments.items())
+        raise ValueError(
+            f"networks {settings.name}: called with ({said}) it raised {type(error).__name__}: {error}"
+        ) from error
     if not (
         isinstance(pair, tuple)
         and len(pair) == 2
@@ -109,41 +85,3 @@ def _user(settings: NetworkSettings, channels: int, side: int) -> tuple[nn.Modul
             "torch modules, (generator, discriminator)"
         )
     return pair
-
-
-def _check_contract(name: str, networks: Networks, image: tuple[int, int, int]) -> None:
-    """Runs copies of both networks once, in evaluation mode, and looks at what comes out."""
-    z = networks.latent.draw(_PROBE, torch.Generator().manual_seed(0))
-    images = _run(name, "generator", networks.generator, z)
-    expected = (_PROBE, *image)
-    if tuple(images.shape) != expected:
-        raise ValueError(
-            f"networks {name}: the generator made shape {tuple(images.shape)} of latents "
-            f"{tuple(z.shape)}; it must be {expected}"
-        )
-    if not bool((images.abs() <= 1).all()):
-        raise ValueError(
-            f"networks {name}: the generator's values reach {images.abs().max().item():.3g}; they "
-            "must be in [-1, 1] (end it with tanh)"
-        )
-    scores = _run(name, "discriminator", networks.discriminator, images)
-    if tuple(scores.shape) not in ((_PROBE,), (_PROBE, 1)):
-        raise ValueError(
-            f"networks {name}: the discriminator made shape {tuple(scores.shape)} of images "
-            f"{expected}; it must be one score per image, ({_PROBE},) or ({_PROBE}, 1)"
-        )
-
-
-def _run(name: str, role: str, network: nn.Module, inputs: Tensor) -> Tensor:
-    try:
-        with torch.no_grad():
-            output = copy.deepcopy(network).eval()(inputs)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"networks {name}: the {role} does not take inputs of shape {tuple(inputs.shape)}: {error}"
-        ) from error
-    if not isinstance(output, Tensor):
-        raise ValueError(
-            f"networks {name}: the {role} returned {type(output).__name__}; it must return a tensor"
-        )
-    return output

@@ -50,13 +50,16 @@ def discriminator(settings: NetworkSettings, channels: int, side: int) -> nn.Mod
 
 
 def _initialised(network: nn.Sequential) -> nn.Sequential:
-    """Weights N(0, 0.02^2), those of convolutions cut off at two deviations; biases 0."""
+    """Weights N(0, 0.02^2), those of convolutions cut off at two deviations; biases 0.
+
+    As in the published code: transposed convolutions are not cut off.
+    """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d):
             nn.init.trunc_normal_(
                 module.weight, std=_DEVIATION, a=-2 * _DEVIATION, b=2 * _DEVIATION
             )
-        elif isinstance(module, nn.Linear):
+        elif isinstance(module, nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, std=_DEVIATION)
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             assert module.bias is not None

@@ -6,7 +6,9 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from trainables.settings.networks import Activation, Norm
 
@@ -38,8 +40,23 @@ def apply_spectral_norm(network: nn.Module) -> None:
     Miyato et al. 2018: one power iteration per forward pass in training mode.
     """
     for module in list(network.modules()):
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(module, _ConvNd | nn.Linear):
             spectral_norm(module)
+
+
+@torch.no_grad()
+def follow_weights(network: nn.Module) -> None:
+    """Brings spectral norm's singular vectors nearer to the present weights, by one power iteration.
+
+    That is what a forward pass in training mode does; a network that is only averaged makes none.
+    """
+    for module in network.modules():
+        if is_parametrized(module, "weight"):
+            steps = module.parametrizations.weight  # type: ignore[union-attr]
+            was = steps.training  # type: ignore[union-attr]
+            steps.train()  # type: ignore[union-attr]
+            _ = module.weight
+            steps.train(was)  # type: ignore[union-attr]
 
 
 def stages(side: int) -> int:

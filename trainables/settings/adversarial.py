@@ -64,5 +64,25 @@ class AdversarialSettings(TrialSettings):
         return self
 
     def warnings(self) -> list[str]:
-        """What is legal but outside the theory: rates that violate assumption A2, one sentence each."""
-        return self.schedule.warnings()
+        """What is legal but doubtful: rates outside assumption A2, or that never come down."""
+        found = self.schedule.warnings()
+        if self.minutes is not None and self.schedule.name == "cosine":
+            found.append(
+                f"minutes is {self.minutes:g} and schedule is cosine, which comes down over the {self.steps} "
+                "steps: a trial that ends by the clock before them keeps a high rate; set steps to what "
+                "the minutes allow"
+            )
+        return found
+
+    def require_bounded_critic(self, bounded: bool, remedy: str) -> None:
+        """Refuses a Wasserstein loss without anything that bounds D's slope.
+
+        Args:
+            bounded: Whether something other than a penalty on D's gradient bounds it.
+            remedy: What to set, for the message.
+        """
+        if self.loss == "wasserstein" and not (bounded or self.regulariser.at_samples):
+            raise ValueError(
+                "loss is wasserstein, but nothing bounds D's slope, so its loss has no minimum; set "
+                f"{remedy}"
+            )

@@ -31,6 +31,7 @@ class KnownData:
         channels: 1 for grey, 3 for RGB.
         splits: The parts it is published in; empty if it has none.
         crop: Side of the centre crop taken before resizing; None is the largest centred square.
+        count: How many images there are; None where it depends on the part or the files.
     """
 
     side: int | None
@@ -38,10 +39,11 @@ class KnownData:
     channels: int
     splits: tuple[str, ...]
     crop: int | None = None
+    count: int | None = None
 
 
 KNOWN: dict[str, KnownData] = {
-    "digits": KnownData(side=8, size=8, channels=1, splits=()),
+    "digits": KnownData(side=8, size=8, channels=1, splits=(), count=1797),
     "mnist": KnownData(side=28, size=32, channels=1, splits=("train", "test")),
     "cifar10": KnownData(side=32, size=32, channels=3, splits=("train", "test")),
     "svhn": KnownData(side=32, size=32, channels=3, splits=("train", "test", "extra")),
@@ -155,6 +157,13 @@ class DataSettings(Settings):
         if self.split is not None or known is None or not known.splits:
             return self.split
         return known.splits[0]
+
+    @property
+    def most_images(self) -> int | None:
+        """How many images there are at most; None if only the files can tell."""
+        known = KNOWN.get(self.name)
+        counts = (known.count if known else None, self.limit)
+        return min((count for count in counts if count is not None), default=None)
 
     @property
     def image_size(self) -> int | None:

@@ -75,17 +75,29 @@ class GanSettings(AdversarialSettings):
 
     @model_validator(mode="after")
     def _critic_is_bounded(self) -> GanSettings:
-        bounded = (
-            self.regulariser.gradient_penalty
-            or self.regulariser.r1
-            or self.regulariser.weight_decay
-            or self.networks.d_spectral_norm
-            or not self.networks.built_in
-        )
-        if self.loss == "wasserstein" and not bounded:
+        # Behind a normalisation the score is linear in the last layer's weights, so their decay bounds it.
+        decayed = bool(self.regulariser.weight_decay) and self.networks.d_norm_used() != "none"
+        bounded = decayed or self.networks.d_spectral_norm or not self.networks.built_in
+        remedy = "regulariser.gradient_penalty (10) or networks.d_spectral_norm (true)"
+        self.require_bounded_critic(bounded, remedy)
+        return self
+
+    @model_validator(mode="after")
+    def _batch_norm_to_sample_with(self) -> GanSettings:
+        none = self.networks.built_in and self.networks.g_norm in ("layer", "none")
+        if self.sampling.batch_norm == "training" and none:
             raise ValueError(
-                "loss is wasserstein, but nothing bounds D's slope, so its loss has no minimum; set "
-                "regulariser.gradient_penalty (10) or networks.d_spectral_norm (true)"
+                f"sampling.batch_norm is training, but networks.g_norm is {self.networks.g_norm}, so G has "
+                "no batch norm; remove one of the two"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_batch_is_no_larger_than_the_data(self) -> GanSettings:
+        most = self.data.most_images
+        if most is not None and self.batch_size > most:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, but the data are {most} images; lower it"
             )
         return self
 

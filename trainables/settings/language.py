@@ -108,10 +108,5 @@ class LanguageSettings(AdversarialSettings):
 
     @model_validator(mode="after")
     def _critic_is_bounded(self) -> Self:
-        bounded = self.regulariser.gradient_penalty or self.regulariser.r1
-        if self.loss == "wasserstein" and not bounded:
-            raise ValueError(
-                "loss is wasserstein, but nothing bounds D's slope, so its loss has no minimum; set "
-                "regulariser.gradient_penalty (10)"
-            )
+        self.require_bounded_critic(False, "regulariser.gradient_penalty (10)")
         return self

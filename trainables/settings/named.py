@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import GetJsonSchemaHandler, model_validator
@@ -27,3 +28,23 @@ class NamedSettings(Settings):
         model = handler.resolve_ref_schema(handler(core_schema))
         name = model["properties"]["name"]
         return {"anyOf": [name, dict(model)], "description": model["description"]}
+
+
+def refuse_idle(settings: NamedSettings, place: str, fields: Mapping[str, Sequence[str]]) -> None:
+    """Refuses a field that was set although the chosen name has no use for it.
+
+    Args:
+        settings: The settings; their ``name`` is what was chosen.
+        place: Where they are in a trial, for the message.
+        fields: For each field, the names that use it.
+
+    Raises:
+        ValueError: A field has another value than its default and the name does not use it.
+    """
+    for field, users in fields.items():
+        value, name = getattr(settings, field), getattr(settings, "name", None)
+        if name not in users and value != type(settings).model_fields[field].default:
+            raise ValueError(
+                f"{place}.{field} is {value}, but {name} has no use for it (only {', '.join(users)}); "
+                "remove it"
+            )

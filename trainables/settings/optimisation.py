@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from trainables.settings.base import Settings
-from trainables.settings.named import NamedSettings
+from trainables.settings.named import NamedSettings, refuse_idle
 
 OptimiserName = Literal["adam", "sgd", "heavy_ball"]
 ScheduleName = Literal["constant", "cosine", "power"]
@@ -18,6 +18,21 @@ UpdateRuleName = Literal["alternating", "simultaneous", "extragradient"]
 
 REGULARISER_DEFAULTS = {"gradient_penalty": 10.0, "r1": 10.0, "weight_decay": 1e-4}
 """Weights that a regulariser has when a spec gives its name alone."""
+
+
+_FIELDS_OF_OPTIMISERS = {
+    "eps": ("adam", "heavy_ball"),
+    "memory": ("heavy_ball",),
+    "r": ("heavy_ball",),
+    "alpha": ("heavy_ball",),
+}
+_FIELDS_OF_SCHEDULES = {
+    "final": ("cosine",),
+    "tau_b": ("power",),
+    "tau_a": ("power",),
+    "stretch": ("power",),
+}
+"""Fields that only some of the names have a use for."""
 
 
 class OptimiserSettings(NamedSettings):
@@ -64,6 +79,7 @@ class OptimiserSettings(NamedSettings):
             raise ValueError(
                 f"optimiser.beta2 is {self.beta2}, but sgd averages no squared gradient; remove it"
             )
+        refuse_idle(self, "optimiser", _FIELDS_OF_OPTIMISERS)
         if self.name == "heavy_ball" and (self.beta1, self.beta2) != (None, None):
             raise ValueError(
                 "optimiser.beta1 and beta2 of heavy_ball follow from the rate (Theorem 2); "
@@ -97,6 +113,11 @@ class ScheduleSettings(NamedSettings):
     stretch: int = Field(
         default=1, ge=1, description="power: generator updates for which n stays the same."
     )
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> ScheduleSettings:
+        refuse_idle(self, "schedule", _FIELDS_OF_SCHEDULES)
+        return self
 
     def warnings(self) -> list[str]:
         """Says where a pair of decaying rates leaves the paper's assumption A2; one sentence each.
@@ -147,6 +168,11 @@ class RegulariserSettings(Settings):
         ge=0,
         description="Weight of 1/2 ||w||^2 in the loss of both players (assumptions A4, A5).",
     )
+
+    @property
+    def at_samples(self) -> bool:
+        """Whether D's gradient at single samples is penalised."""
+        return bool(self.gradient_penalty or self.r1)
 
     @model_validator(mode="before")
     @classmethod
