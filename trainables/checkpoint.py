@@ -66,8 +66,8 @@ def names(folder: Folder) -> list[str]:
     return sorted((name for name in folder.names() if _NAME.fullmatch(name)), reverse=True)
 
 
-def load(folder: Folder, name: str, device: str = "cpu") -> State:
-    """Reads one checkpoint.
+def load(folder: Folder, name: str) -> State:
+    """Reads one checkpoint, to the CPU: whoever takes it in puts it where it belongs.
 
     Raises:
         CheckpointError: It is gone, its bytes are not the ones that were written, or they hold something else
@@ -82,17 +82,17 @@ def load(folder: Folder, name: str, device: str = "cpu") -> State:
         raise CheckpointError(f"{name} is gone") from None
     if hashlib.sha256(content).hexdigest()[:16] != match[2]:
         raise CheckpointError(f"{name} is torn: its bytes do not match its digest")
-    state = _unpacked(name, content, device)
+    state = _unpacked(name, content)
     if not isinstance(state, dict) or not state.keys() >= KEYS:
         raise CheckpointError(f"{name} is refused: it is not the state of a run")
     return state
 
 
-def _unpacked(name: str, content: bytes, device: str) -> object:
+def _unpacked(name: str, content: bytes) -> object:
     import torch
 
     try:
-        return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{name} is refused: it holds more than plain data") from error
     except Exception as error:  # of bytes that somebody made up it raises almost anything
@@ -100,10 +100,10 @@ def _unpacked(name: str, content: bytes, device: str) -> object:
         raise CheckpointError(f"{name} cannot be read: {said}") from error
 
 
-def newest_first(folder: Folder, device: str = "cpu") -> Iterator[State | CheckpointError]:
+def newest_first(folder: Folder) -> Iterator[State | CheckpointError]:
     """Yields each checkpoint, newest first: its state, or why it cannot be used."""
     for name in names(folder):
         try:
-            yield load(folder, name, device)
+            yield load(folder, name)
         except CheckpointError as error:
             yield error

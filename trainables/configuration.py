@@ -23,20 +23,24 @@ def configuration_of(settings: TrialSettings, parameters: Parameters, seed: int)
     }
 
 
+class AnotherTrialError(ValueError):
+    """A state was made by a trial with other settings, parameters or another seed."""
+
+
 def require_same(expected: Any, found: Any, path: str = "") -> None:
     """Compares two configurations of nested plain values.
 
     Raises:
-        ValueError: They differ; the message names the first field that does.
+        AnotherTrialError: They differ; the message names the first field that does.
     """
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         for key in sorted(expected.keys() | found.keys(), key=str):
             where = f"{path}.{key}" if path else str(key)
             if key not in expected or key not in found:
                 owner = "the state" if key in found else "this trial"
-                raise ValueError(f"the state is of another trial: only {owner} has {where}")
+                raise AnotherTrialError(f"the state is of another trial: only {owner} has {where}")
             require_same(expected[key], found[key], where)
     elif expected != found:
-        raise ValueError(
+        raise AnotherTrialError(
             f"the state is of another trial: its {path} is {found!r}, not {expected!r}"
         )

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, Self
 
 from trainables import checkpoint
+from trainables.configuration import AnotherTrialError
 from trainables.faults import held
 from trainables.folder import Folder
 from trainables.kinds import build_trial
@@ -233,8 +234,17 @@ class TrialRun:
     def _fresh(self) -> Trial:
         return self._build(self.assignment.trial, self.assignment.parameters, self._context)
 
+    def _continued(self, state: State) -> Trial:
+        """A trial in the state of a checkpoint; nothing of this run is changed unless all of it is usable."""
+        trial = self._fresh()
+        trial.load(state["trial"])
+        history = [Measurement.from_json(m) for m in state["history"]]
+        diverged = Diverged(**state["diverged"]) if state["diverged"] else None
+        self.history, self._diverged, self._seconds = history, diverged, float(state["seconds"])
+        return trial
+
     def _restored(self) -> Trial | None:
-        for state in checkpoint.newest_first(self._folder, self._context.device):
+        for state in checkpoint.newest_first(self._folder):
             if isinstance(state, checkpoint.CheckpointError):
                 self._notes.append(f"{state}; the one before it is used, or the trial starts anew")
                 continue
@@ -243,12 +253,18 @@ class TrialRun:
                     f"the checkpoints in {self.assignment.folder} are of {state['identity']}, not of "
                     f"{self.assignment.identity}; give this study another checkpoint location"
                 )
-            trial = self._fresh()
-            trial.load(state["trial"])
-            self.history = [Measurement.from_json(m) for m in state["history"]]
-            self._diverged = Diverged(**state["diverged"]) if state["diverged"] else None
-            self._seconds = state["seconds"]
-            return trial
+            try:
+                return self._continued(state)
+            except AnotherTrialError:
+                raise
+            except (
+                Exception
+            ) as error:  # its digest is right: somebody made it, or another version did
+                said = f"{type(error).__name__}: {error}".splitlines()[0]
+                self._notes.append(
+                    f"a checkpoint cannot be continued ({said}); the one before it is used, or the trial "
+                    "starts anew"
+                )
         if not self._notes and read_measurements(self.assignment.folder):
             self._notes.append("it has no checkpoint any more and starts anew")
         return None

@@ -31,13 +31,6 @@ def test_sgd_moves_by_rate_times_gradient() -> None:
     assert place.tolist() == pytest.approx([0.7, -2.5])
 
 
-def test_weight_decay_adds_the_gradient_of_half_the_squared_norm() -> None:
-    place = vector(1.0, -2.0)
-    optimiser = PlayerOptimiser([place], OptimiserSettings(name="sgd"), constant(0.1), 0.5)
-    optimiser.step([vector(0.0, 0.0)])
-    assert place.tolist() == pytest.approx([1 - 0.1 * 0.5 * 1, -2 + 0.1 * 0.5 * 2])
-
-
 @pytest.mark.parametrize(("beta1", "beta2"), [(0.5, 0.999), (0.0, 0.9)])
 def test_adam_has_the_betas_of_the_settings(beta1: float, beta2: float) -> None:
     settings = OptimiserSettings(name="adam", beta1=beta1, beta2=beta2)
@@ -88,7 +81,7 @@ def test_retracting_returns_to_the_origin_and_stepping_starts_there(name: str) -
 
 def test_heavy_ball_adam_takes_no_closure() -> None:
     with pytest.raises(ValueError, match="closure"):
-        HeavyBallAdam([vector(0.0)], 0.1, 1e-8, 0.0).step(lambda: 0.0)
+        HeavyBallAdam([vector(0.0)], 0.1, 1e-8).step(lambda: 0.0)
 
 
 @pytest.mark.parametrize("memory", ["exponential", "polynomial"])
@@ -96,16 +89,15 @@ def test_heavy_ball_is_theorem_2(memory: str) -> None:
     settings = OptimiserSettings(name="heavy_ball", memory=memory, r=2.0, alpha=0.3, eps=1e-3)
     rate = generator_rate(0.1, ScheduleSettings(name="power", tau_a=0.8), 10)
     place = vector(0.5)
-    optimiser = PlayerOptimiser([place], settings, rate, weight_decay=0.1)
+    optimiser = PlayerOptimiser([place], settings, rate)
     theta, m, v, product = 0.5, 0.0, 0.0, 1.0
     for n, gradient in enumerate([1.0, -2.0, 0.5, 0.1]):
         a_next = 0.1 * (n + 1) ** -0.8
         total = sum(0.1 * k**-0.8 for k in range(1, n + 1))
         r = 2.0 if memory == "exponential" else (2.0 / total if total else math.inf)
         beta1, beta2 = max(0.0, 1 - a_next * r), max(0.0, 1 - 0.3 * a_next * r)
-        g = gradient + 0.1 * theta
-        m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * g**2
+        m = beta1 * m + (1 - beta1) * gradient
+        v = beta2 * v + (1 - beta2) * gradient**2
         product *= beta2
         theta -= a_next * m / (math.sqrt(v / (1 - product)) + 1e-3)
         optimiser.schedule(n + 1)

@@ -32,6 +32,25 @@ def test_penalties_of_a_linear_critic() -> None:
     assert r1(critic, batch(0)).item() == pytest.approx(norm**2 / 2)
 
 
+def test_a_gradient_of_zero_is_penalised_without_making_anything_infinite() -> None:
+    """Where every unit of the critic is dead the root of a sum of squares would have no derivative."""
+    weight = torch.full((6,), -1.0, dtype=torch.float64, requires_grad=True)
+
+    def dead(images: Tensor) -> Tensor:
+        return torch.relu(images.flatten(1) * 0 + weight).sum(1)
+
+    penalty = gradient_penalty(dead, batch(0), batch(1), stream())
+    assert penalty.item() == 1.0
+    assert torch.autograd.grad(penalty, weight, allow_unused=True)[0] in (None, pytest.approx(0))
+
+    def scaled(images: Tensor) -> Tensor:
+        return (images.flatten(1) * weight).sum(1) * 0
+
+    penalty = gradient_penalty(scaled, batch(0), batch(1), stream())
+    (gradient,) = torch.autograd.grad(penalty, weight)
+    assert gradient.tolist() == [0.0] * 6
+
+
 def test_penalties_of_a_quadratic_critic() -> None:
     """D(x) = ||x||^2 / 2 has the gradient x, so the penalty is E (||x|| - 1)^2 between the batches."""
 

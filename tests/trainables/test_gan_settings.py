@@ -84,6 +84,19 @@ def test_any_setting_can_be_searched_by_its_path(path: str, value: Any) -> None:
         ({"regulariser": "dropout"}, r"'dropout' is not known; it must be one of"),
         ({"loss": "wasserstein"}, r"loss is wasserstein.*regulariser\.gradient_penalty"),
         ({"optimiser": {"name": "sgd", "beta2": 0.9}}, r"optimiser\.beta2 is 0\.9"),
+        ({"optimiser": {"name": "sgd", "eps": 0.1}}, r"optimiser\.eps is 0\.1, but sgd has no use"),
+        ({"optimiser": {"memory": "polynomial"}}, r"optimiser\.memory is polynomial, but adam has"),
+        ({"optimiser": {"alpha": 2.0}}, r"optimiser\.alpha is 2\.0, but adam has no use for it"),
+        ({"schedule": {"tau_b": 0.7}}, r"schedule\.tau_b is 0\.7, but constant has no use for it"),
+        ({"schedule": {"name": "power", "final": 0.1}}, r"schedule\.final is 0\.1, but power has"),
+        (
+            {"networks": {"g_norm": "none"}, "sampling": {"batch_norm": "training"}},
+            r"sampling\.batch_norm is training, but networks\.g_norm is none",
+        ),
+        (
+            {"networks": NO_NORM, "loss": "wasserstein", "regulariser": "weight_decay"},
+            r"loss is wasserstein, but nothing bounds D's slope",
+        ),
         ({"optimiser": "heavy_ball"}, r"schedule\.name is constant.*set schedule\.name to power"),
         (
             {"optimiser": {"name": "heavy_ball", "beta1": 0.5}, "schedule": "power"},
@@ -141,3 +154,12 @@ def test_the_json_schema_knows_the_shorthands() -> None:
     name, names, whole = schema["$defs"]["RegulariserSettings"]["anyOf"]
     assert names["items"] == name
     assert set(name["enum"]) == set(whole["properties"])
+
+
+@pytest.mark.parametrize(
+    ("data", "batch_size"), [("digits", 1798), ({"name": "cifar10", "limit": 40}, 41)]
+)
+def test_a_batch_larger_than_the_data_is_refused(data: object, batch_size: int) -> None:
+    assert parse(data=data, batch_size=batch_size - 1).batch_size == batch_size - 1
+    with pytest.raises(ValidationError, match=f"data are {batch_size - 1} images; lower it"):
+        parse(data=data, batch_size=batch_size)

@@ -28,14 +28,22 @@ MATRICES = {
 }
 
 
-def bilinear(optimiser: str = "sgd") -> list[Player]:
-    """min over x, max over y of x y, from (1, 1)."""
+def bilinear(optimiser: str = "sgd", decay: float = 0.0) -> list[Player]:
+    """min over x, max over y of x y, from (1, 1); with decay each player's loss has half its square."""
     x = torch.ones(1, dtype=torch.float64, requires_grad=True)
     y = torch.ones(1, dtype=torch.float64, requires_grad=True)
     settings, rate = OptimiserSettings(name=optimiser), generator_rate(RATE, ScheduleSettings(), 1)
     return [
-        Player("x", PlayerOptimiser([x], settings, rate), lambda: gradient_of((x * y).sum(), [x])),
-        Player("y", PlayerOptimiser([y], settings, rate), lambda: gradient_of(-(x * y).sum(), [y])),
+        Player(
+            "x",
+            PlayerOptimiser([x], settings, rate),
+            lambda: gradient_of((x * y).sum(), [x], decay),
+        ),
+        Player(
+            "y",
+            PlayerOptimiser([y], settings, rate),
+            lambda: gradient_of(-(x * y).sum(), [y], decay),
+        ),
     ]
 
 
@@ -50,6 +58,27 @@ def test_a_rule_is_its_step_matrix(rule: str) -> None:
         UPDATE_RULES[rule](players)
         expected = np.linalg.matrix_power(MATRICES[rule], n) @ [1.0, 1.0]
         np.testing.assert_allclose(point(players), expected, rtol=1e-10)
+
+
+def test_extragradient_takes_weight_decay_where_it_looks() -> None:
+    """Against the definition: w <- w - lr F(w - lr F(w)), F the gradients of both losses, decay included."""
+    players, decay = bilinear(decay=0.5), 0.5
+    field = np.array([[decay, 1.0], [-1.0, decay]])
+    place = np.array([1.0, 1.0])
+    for _ in range(5):
+        UPDATE_RULES["extragradient"](players)
+        place = place - RATE * field @ (place - RATE * field @ place)
+        np.testing.assert_allclose(point(players), place, rtol=1e-10)
+
+
+def test_weight_decay_is_the_gradient_of_half_the_squared_norm() -> None:
+    weights = [
+        torch.tensor([1.0, -2.0], requires_grad=True),
+        torch.tensor([3.0], requires_grad=True),
+    ]
+    loss, gradients = gradient_of(sum((w * 0).sum() for w in weights), weights, 0.5)  # type: ignore[arg-type]
+    assert loss.item() == 0
+    assert [g.tolist() for g in gradients] == [[0.5, -1.0], [1.5]]
 
 
 def test_every_rule_is_tested_here() -> None:

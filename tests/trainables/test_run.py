@@ -210,6 +210,34 @@ def test_if_no_checkpoint_can_be_used_the_trial_starts_anew_and_says_so(
     assert len(again.turn().notes) == 2
 
 
+def test_a_trial_whose_checkpoints_are_gone_says_that_it_starts_anew(
+    assignment: Assignment, runs: Callable[[Assignment], TrialRun]
+) -> None:
+    assert runs(assignment).turn().notes == ()
+    for name in checkpoint.names(Folder(assignment.folder)):
+        Path(assignment.folder, name).unlink()
+    again = runs(assignment)
+    assert again.trial.step == 0
+    assert again.turn().notes == ("it has no checkpoint any more and starts anew",)
+
+
+@pytest.mark.parametrize("broken", ["trial", "history", "diverged", "seconds"])
+def test_a_state_that_cannot_be_continued_is_passed_over(
+    assignment: Assignment, runs: Callable[[Assignment], TrialRun], broken: str
+) -> None:
+    """Its digest is right and every key is there, but a part of it is not what it should be."""
+    run = runs(assignment)
+    expected = scores([run.turn(), run.turn()])
+    folder = Folder(assignment.folder)
+    state = checkpoint.load(folder, checkpoint.names(folder)[0])
+    checkpoint.save(folder, run.trial.step + 1, {**state, broken: {"x": ["y"]}})
+    again = runs(assignment)
+    assert again.trial.step == run.trial.step
+    turn = again.turn()
+    assert "a checkpoint cannot be continued (" in turn.notes[0]
+    assert scores([turn]) == expected
+
+
 def test_checkpoints_of_another_trial_are_not_touched(
     assignment: Assignment, runs: Callable[[Assignment], TrialRun]
 ) -> None:

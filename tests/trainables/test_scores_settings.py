@@ -84,6 +84,9 @@ def test_what_is_known_before_the_files_are_there() -> None:
     assert (mnist.image_size, mnist.image_channels, mnist.image_fit) == (32, 1, "pad")
     assert DataSettings(name="mnist", size=64).image_fit == "resize"
     assert DataSettings(name="celeba").image_crop == 108
+    assert DataSettings(name="digits").most_images == 1797
+    assert DataSettings(name="digits", limit=40).most_images == 40
+    assert (mnist.most_images, DataSettings(name="mnist", limit=40).most_images) == (None, 40)
     faces = DataSettings.model_validate("./faces")
     assert (faces.image_size, faces.image_channels, faces.stated_split) == (None, None, None)
 

@@ -30,17 +30,20 @@ def gradient_penalty(
     shape = (real.shape[0],) + (1,) * (real.dim() - 1)
     alpha = torch.rand(shape, generator=generator).to(real.device, real.dtype)
     between = torch.lerp(real, fake, alpha).requires_grad_()
-    return (_gradient_norms_squared(discriminator, between).sqrt() - 1).square().mean()
+    # Of this norm 0 is the gradient at 0; the root of a sum of squares has none there, and gives NaN.
+    norms = torch.linalg.vector_norm(_gradients(discriminator, between), dim=1)
+    penalty: Tensor = (norms - 1).square().mean()
+    return penalty
 
 
 def r1(discriminator: Scorer, real: Tensor) -> Tensor:
     """Returns 1/2 E ||grad D(x)||^2 at real x (Mescheder et al. 2018, Eq. 9), without gamma."""
     at = real.detach().requires_grad_()
-    return 0.5 * _gradient_norms_squared(discriminator, at).mean()
+    return 0.5 * _gradients(discriminator, at).square().sum(1).mean()
 
 
-def _gradient_norms_squared(discriminator: Scorer, at: Tensor) -> Tensor:
-    """Squared norm of the gradient of each sample's score at that sample, shape (B,)."""
+def _gradients(discriminator: Scorer, at: Tensor) -> Tensor:
+    """The gradient of each sample's score at that sample, flattened, shape (B, ...)."""
     # Scores do not depend on other samples, so the gradient of their sum holds each one's own.
     (gradient,) = torch.autograd.grad(discriminator(at).sum(), at, create_graph=True)
-    return gradient.flatten(1).square().sum(1)
+    return gradient.flatten(1)
