@@ -25,7 +25,8 @@ from study.spec import Spec, further
 from study.stopping import reason_to_stop
 from study.trial_record import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
-from trainables.run import Assignment, Turn, read_measurements
+from trainables.run import Assignment, Turn
+from trainables.trial_files import read_measurements
 
 logger = logging.getLogger(__name__)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from study.conductor import Conductor
 from study.errors import StudyBusy
+
+if TYPE_CHECKING:
+    from study.conductor import Conductor
 
 
 class Stop:
@@ -61,6 +64,13 @@ def signals(stop: Stop) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         stop("interrupted" if number == signal.SIGINT else "terminated")
 
+    with handled(handle):
+        yield
+
+
+@contextmanager
+def handled(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handles SIGINT and SIGTERM, and puts back what handled them before."""
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -7,14 +7,14 @@ it finds, starting it again is all it takes.
 from __future__ import annotations
 
 import logging
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from study.interruption import handled
 
 FINAL = frozenset({0, 2, 130})
 """Exit codes of ``ttur`` that another try would not change: done, bad input, asked to stop.
@@ -62,23 +62,13 @@ def _pause(first: float, deaths: int) -> float:
     return min(first * 2.0 ** (deaths - 1), max(first, LONGEST_PAUSE_SECONDS))
 
 
-@contextmanager
-def _noticed(notice: Callable[[], None]) -> Iterator[None]:
+def _noticed(notice: Callable[[], None]) -> AbstractContextManager[None]:
     """Notices SIGINT and SIGTERM instead of dying of them.
 
     Ray sends its stop signal to this process and to the driver alike: passing it on would be a second
     one, which ends a launch at once.
     """
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        notice()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled(lambda _number, _frame: notice())
 
 
 def main() -> None:

@@ -38,14 +38,7 @@ def trials(study: str, *, tracking_uri: str) -> list[TrialRow]:
         StudyNotFound: The store has no study of this name.
         TrackingError: The store could not be read.
     """
-    store = open_store(tracking_uri, study)
-    try:
-        condition = f"tags.{words.KIND} = '{words.KIND_TRIAL}'"
-        with words.collector_paused():
-            found = list(words.runs(store, _experiment_id(store, study), condition))
-    except words.failures() as error:
-        raise words.unreadable(tracking_uri, error) from None
-    return _unique(found)
+    return _unique(_runs(study, words.KIND_TRIAL, tracking_uri))
 
 
 def arms(study: str, *, tracking_uri: str) -> list[str]:
@@ -61,13 +54,8 @@ def arms(study: str, *, tracking_uri: str) -> list[str]:
         StudyNotFound: The store has no study of this name.
         TrackingError: The store could not be read.
     """
-    store = open_store(tracking_uri, study)
-    try:
-        condition = f"tags.{words.KIND} = '{words.KIND_ARM}'"
-        found = [r.data.tags for r in words.runs(store, _experiment_id(store, study), condition)]
-    except words.failures() as error:
-        raise words.unreadable(tracking_uri, error) from None
-    places = {tags[words.ARM]: tags.get(POSITION) for tags in found}
+    found = _runs(study, words.KIND_ARM, tracking_uri)
+    places = {run.data.tags[words.ARM]: run.data.tags.get(POSITION) for run in found}
     if None in places.values():
         return by_convention(places)
     return sorted(places, key=lambda arm: (int(places[arm] or 0), arm))
@@ -185,6 +173,17 @@ def _unique(runs: Iterable[Run]) -> list[TrialRow]:
         if key not in unique or _completeness(row) > _completeness(unique[key]):
             unique[key] = row
     return [unique[key] for key in sorted(unique)]
+
+
+def _runs(study: str, kind: str, tracking_uri: str) -> list[Run]:
+    """All runs of a study that are of a kind: its trials, or its arms."""
+    store = open_store(tracking_uri, study)
+    try:
+        condition = f"tags.{words.KIND} = '{kind}'"
+        with words.collector_paused():
+            return list(words.runs(store, _experiment_id(store, study), condition))
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
 
 
 def _experiment_id(store: MlflowClient, study: str) -> str:

@@ -5,11 +5,9 @@ This is all that a worker does for a trial, without the framework that called it
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Self
 
 from trainables import checkpoint
@@ -18,8 +16,8 @@ from trainables.faults import held
 from trainables.folder import Folder
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State, Trial
+from trainables.trial_files import MEASUREMENTS, line_of, read_measurements, sample_name
 
-MEASUREMENTS = "measurements.jsonl"
 CHECKPOINT_SHARE = 0.05
 """Largest share of a trial's time that may go into writing checkpoints."""
 HELD_SECONDS = 0.1
@@ -208,10 +206,10 @@ class TrialRun:
     def _write_measurements(self) -> None:
         """Adds the newest evaluation to the file; after a failure all of them, as a line may be torn."""
         if self._measurements_whole:
-            line = _line(self.history[-1])
+            line = line_of(self.history[-1])
             self._measurements_whole = self._write(MEASUREMENTS, line, append=True)
         else:
-            content = b"".join(_line(measurement) for measurement in self.history)
+            content = b"".join(line_of(measurement) for measurement in self.history)
             self._measurements_whole = self._write(MEASUREMENTS, content)
 
     def _write(self, name: str, content: bytes, append: bool = False) -> bool:
@@ -268,35 +266,3 @@ class TrialRun:
         if not self._notes and read_measurements(self.assignment.folder):
             self._notes.append("it has no checkpoint any more and starts anew")
         return None
-
-
-def sample_name(name: str, step: int) -> str:
-    """Where an artifact of a trial lies in its folder.
-
-    A sample (``samples.png``) is kept for every evaluation, with its step in the name; facts
-    (``score.json``) are the same at each and kept once.
-    """
-    path = PurePosixPath(name)
-    stem = path.stem if path.suffix == ".json" else f"{path.stem}-{step:08d}"
-    return f"samples/{stem}{path.suffix}"
-
-
-def read_measurements(folder: str) -> list[Measurement]:
-    """Reads the evaluations that a trial left in its folder; a torn last line is left out.
-
-    Of two at one step (a worker that was being cut off may have added one) the first counts.
-    """
-    try:
-        content = Folder(folder).read(MEASUREMENTS)
-    except FileNotFoundError:
-        return []
-    whole = content[: content.rfind(b"\n") + 1]
-    read = [Measurement.from_json(json.loads(line)) for line in whole.splitlines()]
-    by_step: dict[int, Measurement] = {}
-    for measurement in read:
-        by_step.setdefault(measurement.step, measurement)
-    return [by_step[step] for step in sorted(by_step)]
-
-
-def _line(measurement: Measurement) -> bytes:
-    return json.dumps(measurement.to_json(), separators=(",", ":")).encode() + b"\n"

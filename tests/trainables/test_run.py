@@ -19,7 +19,8 @@ from trainables import checkpoint
 from trainables.folder import Folder
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State, Trial
-from trainables.run import MEASUREMENTS, Assignment, TrialRun, Turn, read_measurements
+from trainables.run import Assignment, TrialRun, Turn
+from trainables.trial_files import MEASUREMENTS, read_measurements
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""What a trial leaves in its folder besides checkpoints: its evaluations and its samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+
+from trainables.folder import Folder
+from trainables.protocol import Measurement
+
+MEASUREMENTS = "measurements.jsonl"
+"""The evaluations, a line each, in the order in which they were taken."""
+
+
+def sample_name(name: str, step: int) -> str:
+    """Where an artifact of a trial lies in its folder.
+
+    A sample (``samples.png``) is kept for every evaluation, with its step in the name; facts
+    (``score.json``) are the same at each and kept once.
+    """
+    path = PurePosixPath(name)
+    stem = path.stem if path.suffix == ".json" else f"{path.stem}-{step:08d}"
+    return f"samples/{stem}{path.suffix}"
+
+
+def read_measurements(folder: str) -> list[Measurement]:
+    """Reads the evaluations that a trial left in its folder; a torn last line is left out.
+
+    Of two at one step (a worker that was being cut off may have added one) the first counts.
+    """
+    try:
+        content = Folder(folder).read(MEASUREMENTS)
+    except FileNotFoundError:
+        return []
+    whole = content[: content.rfind(b"\n") + 1]
+    read = [Measurement.from_json(json.loads(line)) for line in whole.splitlines()]
+    by_step: dict[int, Measurement] = {}
+    for measurement in read:
+        by_step.setdefault(measurement.step, measurement)
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def line_of(measurement: Measurement) -> bytes:
+    """An evaluation as a line of that file."""
+    return json.dumps(measurement.to_json(), separators=(",", ":")).encode() + b"\n"
