@@ -95,7 +95,8 @@ def settings_plane(rows: Sequence[TrialRow], score_name: str) -> bytes:
         xlabel="b, learning rate of the discriminator", ylabel="a, learning rate of the generator"
     )
     axes.set_box_aspect(1)
-    axes.legend(fontsize="small", loc="upper left", framealpha=0.9)
+    # Above the points: within them it would lie on one.
+    axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
     return _png(figure)
 
 
