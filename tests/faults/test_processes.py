@@ -33,14 +33,25 @@ def test_the_driver_dies_at_every_point_in_turn(tmp_path: Path) -> None:
     assert_whole(place, "little", budget)
 
 
-@pytest.mark.parametrize("point", WORKER_POINTS)
-def test_workers_die_at_their_checkpoints_again_and_again(tmp_path: Path, point: str) -> None:
-    """Each process gets one checkpoint further than the one before it, so that the study ends."""
+# After the second checkpoint a process has got two evaluations further, before it one.
+@pytest.mark.parametrize(("point", "evaluations"), zip(WORKER_POINTS, (4, 8), strict=True))
+def test_workers_die_at_their_checkpoints_again_and_again(
+    tmp_path: Path, point: str, evaluations: int
+) -> None:
+    """Each process gets one checkpoint further than the one before it, so that the study ends.
+
+    One failure is allowed and there are more: what got further is allowed as many as a new trial.
+    """
     place = Place(tmp_path)
-    spec = saddle_spec(trials=1, trial=slow_saddle(1.6), resources={"cpus": 2, "max_failures": 10})
+    spec = saddle_spec(
+        trials=1,
+        trial=slow_saddle(0.4 * evaluations, evaluations),
+        resources={"cpus": 2, "max_failures": 1},
+    )
     said = place.ttur("launch", str(place.write(spec)), TTUR_FAULT=f"{point}:2")
-    assert "is tried again from its last checkpoint" in said
+    assert said.count("one_timescale/0 is tried again from its last checkpoint") > 1
     assert_whole(place, "little", 1)
+    assert place.states("little", "one_timescale") == {"COMPLETE": 1}
 
 
 def test_a_worker_is_killed_in_the_middle(tmp_path: Path) -> None:
