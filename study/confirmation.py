@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from study.comparison import LEVEL
+from study.spec import CONFIRMING
 from study.tables import aligned
 from study.trial_row import TrialRow, by_convention, compared_order
 
-SUFFIX = ".confirm"
+SUFFIX = CONFIRMING
 """What the name of a confirming study ends with."""
 
 

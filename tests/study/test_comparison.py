@@ -287,6 +287,17 @@ def test_the_comparison_table_shows_both_arms_and_the_method() -> None:
     assert without.splitlines()[1].split() == [ONE, "1", "1", "0", *["-"] * 6]
 
 
+def test_what_an_interval_means_is_said_once_or_of_which_pair() -> None:
+    enough, few = [3.0, 4.0, 5.0], [2.0]
+    rows = rows_of("base", enough) + rows_of("x", enough) + rows_of("y", enough)
+    alike = comparison_table(compare("study", rows, ["base", "x", "y"]))
+    assert alike.count("Interval: bootstrap over trials") == 1
+    rows = rows_of("base", enough) + rows_of("x", enough) + rows_of("y", few)
+    apart = comparison_table(compare("study", rows, ["base", "x", "y"]))
+    assert "Interval of x against base: bootstrap over trials" in apart
+    assert "Interval of y against base: none: an arm has fewer than 3 trials." in apart
+
+
 def test_the_status_table_adds_up() -> None:
     arm = ArmStatus(budget=5, complete=2, diverged=1, failed=1, running=1)
     text = status_table([StudyStatus(study="s", state="running", arms={ONE: arm})])

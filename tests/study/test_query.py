@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support_mlflow import new_store, record, row, tracking
+from support_mlflow import BEGAN, new_store, record, row, tracking
 
 from study import mlflow_store, query
+from study.conclusions import compared
 from study.mlflow_store import TrackingError, parameter_text, parameter_value, safe_name
 from study.query import StudyNotFound
+from study.run_content import ArmRecord
+from study.tables import comparison_table
 from study.trial_record import Outcome, TrialRecord
 from study.trial_row import ranked, to_frame
 from trainables.protocol import ParameterValue
@@ -95,6 +98,54 @@ def test_the_best_few_are_those_of_the_whole_list(
                 assert query.best("study", arm=arm, top=top, tracking_uri=uri) == whole[:top]
 
 
+def published_arms(uri: str, folder: Path, *arms: str) -> None:
+    """The arms of a spec, as a launch shows them before any trial."""
+    writer = tracking(uri, folder)
+    for position, arm in enumerate(arms):
+        writer.publish_arm(
+            ArmRecord(
+                study="study",
+                arm=arm,
+                position=position,
+                spec="name: study",
+                spec_fingerprint="f",
+                score_name="fd_digits_1k",
+                started=BEGAN,
+            )
+        )
+
+
+def test_arms_have_the_order_of_the_spec_and_need_no_trial(uri: str, tmp_path: Path) -> None:
+    arms = [f"arm_{chance}" for chance in (3, 11, 2, 7, 1, 5, 9, 8, 4, 10, 6)]
+    published_arms(uri, tmp_path, *arms)
+    assert query.arms("study", tracking_uri=uri) == arms
+    found = compared("study", tracking_uri=uri)
+    assert list(found.arms) == arms
+    assert {summary.trials for summary in found.arms.values()} == {0}
+    assert "The study has one arm" not in comparison_table(found)
+    assert query.best("study", arm="arm_3", tracking_uri=uri) == []
+
+
+def test_arms_without_a_place_have_the_order_of_old(uri: str, tmp_path: Path) -> None:
+    publish(uri, tmp_path, *(record(arm) for arm in ("new", "two_timescale", "alt")))
+    assert query.arms("study", tracking_uri=uri) == ["two_timescale", "alt", "new"]
+    published_arms(uri, tmp_path, "new", "two_timescale", "alt")  # launched again
+    assert query.arms("study", tracking_uri=uri) == ["new", "two_timescale", "alt"]
+
+
+def test_a_comparison_has_the_arms_of_the_spec(uri: str, tmp_path: Path) -> None:
+    published_arms(uri, tmp_path, "zz_base", "new", "alt")
+    scores = {"new": 3.0, "alt": 2.0, "zz_base": 1.0}
+    publish(
+        uri,
+        tmp_path,
+        *(record(arm, scores=[s], outcome=Outcome.COMPLETE) for arm, s in scores.items()),
+    )
+    found = compared("study", tracking_uri=uri)
+    pairs = [(d.arms, d.absolute) for d in found.differences]
+    assert pairs == [(("zz_base", "new"), 2.0), (("zz_base", "alt"), 1.0)]
+
+
 def test_bad_questions_are_refused_in_one_sentence(uri: str, tmp_path: Path) -> None:
     publish(uri, tmp_path, record(scores=[1.0], outcome=Outcome.COMPLETE))
     with pytest.raises(StudyNotFound, match="there is no study 'other'"):
@@ -102,6 +153,10 @@ def test_bad_questions_are_refused_in_one_sentence(uri: str, tmp_path: Path) -> 
     with pytest.raises(StudyNotFound, match="no MLflow store at"):
         query.trials("study", tracking_uri=f"sqlite:///{tmp_path}/none.db")
     assert not (tmp_path / "none.db").exists()
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(StudyNotFound, match="no MLflow store at"):
+        query.trials("study", tracking_uri=f"sqlite:///{tmp_path}/empty.db")
+    assert (tmp_path / "empty.db").stat().st_size == 0
     with pytest.raises(ValueError, match=r"arm is 'three', but study 'study' has .* two_timescale"):
         query.best("study", arm="three", tracking_uri=uri)
     with pytest.raises(ValueError, match='arm is "two\'_timescale"'):

@@ -234,6 +234,20 @@ def test_thousands_of_trials_can_be_drawn() -> None:
     assert figures.settings_plane(rows, "fd")
 
 
+def test_an_arm_has_one_colour_in_all_figures(drawn: list[matplotlib.figure.Figure]) -> None:
+    rows = [row("zz_base", n, 2.0 + n) for n in range(2)] + [
+        row("new", n, 1.0 + n) for n in range(2)
+    ]
+    curves = {each.mlflow_run_id: [(10, each.objective)] for each in rows}
+    figures.search_curves(compare("study", rows, ["to_come", "zz_base", "new"]), rows)
+    figures.score_curves(rows, curves, "fd")
+    search, scores = drawn
+    by_trial = {line.get_label(): line.get_color() for line in search.axes[0].lines}
+    by_step = {panel.get_title(): panel.lines[-1].get_color() for panel in scores.axes}
+    assert list(by_step) == ["zz_base", "new"]
+    assert by_trial == by_step
+
+
 def test_an_unfinished_study_can_be_reported(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
     unfinished: TrialRecord = replace(
