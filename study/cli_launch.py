@@ -128,3 +128,5 @@ def _conclude(result: LaunchResult, options: Options) -> None:
     asked = [typed(options, verb, name) for verb in ("best", "compare")]
     more = [typed(options, "extend", name, "--trials", "+8"), typed(options, "ui")]
     click.echo(f"Next: {'    '.join(asked)}\n      {'    '.join(more)}")
+    if result.ran and all(set(counts) <= {"failed"} for counts in result.counts.values()):
+        raise RuntimeError(f"every trial of {name} failed; the lines above say why")

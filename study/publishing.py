@@ -72,11 +72,20 @@ class Publishing:
         """Publishes what is left; trials that have not ended are shown as cut off.
 
         Args:
-            seconds: Gives up when MLflow has taken nothing for so long; 0 publishes nothing more.
+            seconds: Gives up when MLflow has taken nothing for so long; 0 publishes nothing more, for a
+                study that another driver runs now.
 
         Returns:
             Trials and arms whose runs are not up to date.
         """
+        if seconds > 0:
+            self._publish_ends()
+        return self._publisher.close(
+            seconds, at_most=math.inf if seconds >= CLOSE_SECONDS else HURRIED_SECONDS
+        )
+
+    def _publish_ends(self) -> None:
+        """Asks for the end of every arm, and of every trial that was cut off."""
         now = time.time()
         self._publish_arms(ended=now)
         self._cut_off = dict.fromkeys(self._running, now)
@@ -87,9 +96,6 @@ class Publishing:
         for name, state in self._conductor.arms.items():
             for number in state.interrupted:
                 self._publisher.submit(f"{self._spec.name}/{name}/{number}")
-        return self._publisher.close(
-            seconds, at_most=math.inf if seconds >= CLOSE_SECONDS else HURRIED_SECONDS
-        )
 
     def _shown(self, identity: str) -> TrialRecord:
         """The record of a trial; one that neither runs nor has an outcome ended by being cut off."""

@@ -19,11 +19,13 @@ from study import stored as stored_studies
 from study.api import read_spec
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.hints import typed
+from study.home import Home
 from study.ledger import Ledger
 from study.mlflow_store import TrackingError
 from study.options import Options
 from study.recipe_book import load_recipe
 from study.stored import extended
+from study.trial_record import Outcome
 
 
 class Line:
@@ -280,6 +282,25 @@ def test_how_a_launch_ends_is_the_exit_code(
     assert (found, err.strip().startswith("ttur: ")) == (code, True)
     assert sentence in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "code"),
+    [({Outcome.FAILED: 3}, 1), ({Outcome.FAILED: 2, Outcome.DIVERGED: 1}, 0), ({}, 1)],
+)
+def test_a_launch_of_which_every_trial_failed_is_no_success(
+    ttur: Line, monkeypatch: pytest.MonkeyPatch, counts: dict[Outcome, int], code: int
+) -> None:
+    def ended(*_: Any) -> launching.LaunchResult:
+        arms = {"one_timescale": {Outcome.FAILED: 3}, "two_timescale": counts}
+        return launching.LaunchResult(
+            study="little", counts=arms, ran=6, unpublished=0, places=Home().places("little", {})
+        )
+
+    monkeypatch.setattr(launching, "launch", ended)
+    found, _, err = ttur("launch", "little.yaml")
+    assert found == code
+    assert ("every trial of little failed" in err) == bool(code)
 
 
 @pytest.mark.parametrize("verb", ["status", "stop"])

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from support_mlflow import everything, history, new_store, runs
-from support_study import empty_record, saddle_spec
+from support_study import empty_record, saddle_spec, wait_until
 
 from study.conductor import Conductor
 from study.home import Places
@@ -123,6 +123,18 @@ def test_a_trial_that_a_kill_left_running_is_cut_off_when_the_next_launch_is_sto
     conductor.interrupt("interrupted")
     assert publishing.close(WAIT) == 0
     assert study.trial("one_timescale").info.status == "KILLED"
+
+
+def test_a_driver_that_lost_its_study_ends_no_run(study: Launches) -> None:
+    conductor, publishing = study.launch()
+    begun(conductor)
+    wait_until("everything is published", lambda: publishing._publisher.unpublished == 0)
+    conductor.interrupt("another driver took the study over")
+    shown = everything(study.store)
+    publishing.close(0)
+    publishing._publisher._thread.join(WAIT)
+    assert everything(study.store) == shown
+    assert study.trial("one_timescale").info.status == "RUNNING"
 
 
 def test_arms_have_their_place_in_the_spec_and_one_without_a_budget_is_finished(
