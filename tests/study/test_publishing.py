@@ -9,7 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from support_mlflow import everything, history, new_store, runs
-from support_study import empty_record, saddle_spec, wait_until
+from support_processes import wait_until
+from support_study import empty_record, saddle_spec
 
 from study.conductor import Conductor
 from study.home import Places
