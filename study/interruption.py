@@ -39,6 +39,11 @@ class Stop:
         self._lost = True
         self("another driver took the study over")
 
+    @property
+    def robbed(self) -> bool:
+        """Whether another driver has the study now."""
+        return self._lost
+
     def attach(self, conductor: Conductor) -> None:
         """Passes the wish on to a conductor, now and later."""
         self._conductor = conductor

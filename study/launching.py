@@ -76,6 +76,11 @@ def launch(
         StudyBusy: Another driver runs the study.
         Interrupted: It was asked to stop (Ctrl-C, SIGTERM, ``ttur stop``) and has.
     """
+    if options.submits:
+        raise UserError(
+            f"address is {options.address}: a driver is submitted as a job by `ttur launch`; here, give "
+            "host:port of the cluster's head"
+        )
     places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
     stop = Stop()
     with _held(spec.name, places, stop) as ledger:
@@ -143,6 +148,8 @@ def _drive(
         # A SIGTERM to the whole process group takes the embedded engine along.
         logger.warning("the engine ended before the trials were checkpointed: %s", error)
     seconds = STOPPING_SECONDS if conductor.stopping else CLOSE_SECONDS
+    if stop.robbed:
+        seconds = 0.0  # its trials are the other driver's, and run
     return _close(publishing, conductor, ledger, seconds)
 
 

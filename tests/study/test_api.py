@@ -63,6 +63,11 @@ def test_a_study_is_found_where_the_places_say(places: dict[str, str | None]) ->
         study.status("little")
 
 
+def test_a_job_server_is_not_launched_on_from_a_program() -> None:
+    with pytest.raises(UserError, match="submitted as a job by `ttur launch`"):
+        study.launch(saddle_spec(), address="http://head:8265")
+
+
 def test_a_study_is_prepared_where_the_places_say(tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     assert study.prepare(saddle_spec(), places={"cache": cache}) == cache
