@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from study.errors import UserError
 from study.home import Places
+from study.interruption import handled
 from study.ledger import Ledger
 from study.mlflow_store import is_http, without_credentials
 
@@ -20,7 +22,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def show(places: Places, *, dashboard: bool, port: int, say: Callable[[str], None]) -> None:
-    """Serves a page until it is interrupted (Ctrl-C).
+    """Serves a page until it is interrupted (Ctrl-C, SIGTERM).
 
     Args:
         places: Where record and tracking are. An MLflow server that runs elsewhere is only named.
@@ -37,9 +39,15 @@ def show(places: Places, *, dashboard: bool, port: int, say: Callable[[str], Non
         return
     serve = _dashboard if dashboard else _mlflow
     try:
-        serve(places, port, lambda: say(f"http://{LOOPBACK}:{port} (Ctrl-C ends it)"))
+        # Also where a shell started this with SIGINT ignored, and for SIGTERM: the server must not stay.
+        with handled(_interrupt):
+            serve(places, port, lambda: say(f"http://{LOOPBACK}:{port} (Ctrl-C ends it)"))
     except KeyboardInterrupt:
         return
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _mlflow(places: Places, port: int, starting: Callable[[], None]) -> None:

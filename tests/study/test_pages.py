@@ -52,12 +52,15 @@ def test_a_server_that_ends_by_itself_is_an_error(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
 @pytest.mark.parametrize(
     ("options", "path"),
     [([], "/health"), (["--dashboard"], "/api/studies")],
     ids=["mlflow", "optuna"],
 )
-def test_a_page_is_served_until_ctrl_c(tmp_path: Path, options: list[str], path: str) -> None:
+def test_a_page_is_served_until_a_signal_ends_it(
+    tmp_path: Path, options: list[str], path: str, number: int
+) -> None:
     if options:
         pytest.importorskip("optuna_dashboard", reason="needs the extra dashboard")
     place, port = Place(tmp_path), free_port()
@@ -66,7 +69,7 @@ def test_a_page_is_served_until_ctrl_c(tmp_path: Path, options: list[str], path:
     process: subprocess.Popen[str] = place.start("ui", *options, "--port", str(port))
     try:
         wait_until("the page answers", lambda: answers(port, path), process)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, out + err
         assert f"http://127.0.0.1:{port} (Ctrl-C ends it)" in out
