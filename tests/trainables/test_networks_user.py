@@ -123,6 +123,10 @@ def raising(*, channels: int, side: int, latent: int, width: int) -> None:
     raise KeyError("width")
 
 
+def out_of_memory(*, channels: int, side: int, latent: int, width: int) -> None:
+    raise MemoryError("for now")
+
+
 def comparing(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
     class Comparing(nn.Module):
         def __init__(self) -> None:
@@ -137,7 +141,7 @@ def comparing(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.
 
 
 USERS = [good, too_small, unbounded, merging, wrong_latent, no_pair, tupled, viewing, frozen]
-USERS += [unused, with_sigmoid, nearly_bounded, no_arguments, raising, comparing]
+USERS += [unused, with_sigmoid, nearly_bounded, no_arguments, raising, comparing, out_of_memory]
 
 
 @pytest.fixture(autouse=True)
@@ -180,6 +184,11 @@ def test_a_good_pair_is_built() -> None:
 def test_a_broken_contract_is_one_clear_message(function: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(settings(function), 1, 8, seed=0)
+
+
+def test_memory_that_is_short_is_no_broken_contract() -> None:
+    with pytest.raises(MemoryError, match="for now"):
+        build(settings("out_of_memory"), 1, 8, seed=0)
 
 
 def test_settings_that_a_users_pair_would_ignore_are_refused() -> None:

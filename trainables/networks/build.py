@@ -70,6 +70,8 @@ def _user(settings: NetworkSettings, channels: int, side: int) -> tuple[nn.Modul
     }
     try:
         pair = function(**arguments)
+    except (MemoryError, OSError, torch.OutOfMemoryError):
+        raise  # of the moment, not of the settings: another try may do better
     except Exception as error:  # whatever the user's code raises
         said = ", ".join(f"{name}={value}" for name, value in arguments.items())
         raise ValueError(
