@@ -69,7 +69,7 @@ class GanTrial(AdversarialTrial):
 
 
 def _require_own_scores(name: str, networks: Networks, image: tuple[int, int, int]) -> None:
-    if not scores_alone(networks.discriminator, image):
+    if not scores_alone(networks, image):
         raise ValueError(
             f"networks {name}: the regulariser penalises the discriminator's gradient at one image, but "
             "each score depends on the whole batch; let it depend on its own image only"

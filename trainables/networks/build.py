@@ -9,7 +9,7 @@ from torch import nn
 
 from trainables.kinds import load
 from trainables.networks import dcgan, wgan_gp
-from trainables.networks.contract import check_contract
+from trainables.networks.contract import OF_THE_MOMENT, check_contract
 from trainables.networks.layers import apply_spectral_norm
 from trainables.networks.pair import Latent, Networks
 from trainables.settings.networks import NetworkSettings
@@ -70,8 +70,8 @@ def _user(settings: NetworkSettings, channels: int, side: int) -> tuple[nn.Modul
     }
     try:
         pair = function(**arguments)
-    except (MemoryError, OSError, torch.OutOfMemoryError):
-        raise  # of the moment, not of the settings: another try may do better
+    except OF_THE_MOMENT:
+        raise
     except Exception as error:  # whatever the user's code raises
         said = ", ".join(f"{name}={value}" for name, value in arguments.items())
         raise ValueError(

@@ -19,6 +19,21 @@ _PROBE = 4
 _FAR = 100.0
 """Factor on the latents that shows whether the generator's range is bounded."""
 
+_RESHAPING = (
+    "View",
+    "UnsafeView",
+    "ReshapeAlias",
+    "Alias",
+    "Squeeze",
+    "Unsqueeze",
+    "Select",
+    "Slice",
+)
+"""Nodes of autograd's graph that only look at their input in another shape, by how their names begin."""
+
+OF_THE_MOMENT = (MemoryError, OSError, torch.OutOfMemoryError)
+"""Errors that are no fault of the networks: another try may do better."""
+
 
 def check_contract(name: str, networks: Networks, image: tuple[int, int, int]) -> None:
     """Checks a user's pair.
@@ -30,58 +45,60 @@ def check_contract(name: str, networks: Networks, image: tuple[int, int, int]) -
 
     Raises:
         ValueError: Something is not as it must be; the message says what is and what must be.
+        OSError, MemoryError, torch.OutOfMemoryError: As the networks raised it.
     """
     generator, discriminator = (
-        copy.deepcopy(network).to(memory_format=networks.layout).train()
-        for network in (networks.generator, networks.discriminator)
+        _copy(network, networks.layout) for network in (networks.generator, networks.discriminator)
     )
     z = networks.latent.draw(_PROBE, torch.Generator().manual_seed(0))
-    images = _output(name, "generator", generator, z)
-    _check_images(name, images, z, (_PROBE, *image))
-    far = _output(name, "generator", generator, _FAR * z)
-    if not bool((torch.cat([images, far]).abs() <= 1).all()):
-        reached = torch.cat([images, far]).abs().max().item()
-        raise ValueError(
-            f"networks {name}: the generator's values reach {reached:.3g}; they must be in [-1, 1] for "
-            "every z (end it with tanh)"
-        )
-    scores = _output(name, "discriminator", discriminator, images)
-    if tuple(scores.shape) not in ((_PROBE,), (_PROBE, 1)):
-        raise ValueError(
-            f"networks {name}: the discriminator made shape {tuple(scores.shape)} of images "
-            f"{tuple(images.shape)}; it must be one score per image, ({_PROBE},) or ({_PROBE}, 1)"
-        )
-    if isinstance(_last(discriminator), nn.Sigmoid):
-        raise ValueError(
-            f"networks {name}: the discriminator ends with a sigmoid; it must give the score before it "
-            "(the losses have their own)"
-        )
-    _check_trained(name, "generator", generator, scores)
-    _check_trained(name, "discriminator", discriminator, scores)
+    with torch.random.fork_rng(devices=[]):
+        images = _output(name, "generator", generator, z)
+        _check_images(name, images, z, (_PROBE, *image))
+        _check_range(name, images, _output(name, "generator", generator, _FAR * z))
+        scores = _output(name, "discriminator", discriminator, images)
+        _check_scores(name, scores, images)
+        _check_trained(name, "generator", generator, scores)
+        _check_trained(name, "discriminator", discriminator, scores)
 
 
-def scores_alone(discriminator: nn.Module, image: tuple[int, int, int]) -> bool:
+def scores_alone(networks: Networks, image: tuple[int, int, int]) -> bool:
     """Whether each image's score depends on that image alone, told by changing one of them.
 
+    The discriminator is looked at as it is trained, and both times under the same randomness: dropout or
+    noise of its own does not count as the other images' doing.
+
     Args:
-        discriminator: Is left as it is; looked at in evaluation mode.
+        networks: The pair; is left as it is.
         image: Channels, height and width of an image.
     """
-    judge = copy.deepcopy(discriminator).eval()
-    images = torch.rand((_PROBE, *image), generator=torch.Generator().manual_seed(0)) * 2 - 1
-    changed = images.clone()
-    changed[0] = -changed[0]
-    with torch.no_grad():
-        before, after = judge(images).flatten(), judge(changed).flatten()
+    drawn = torch.rand((_PROBE + 1, *image), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    rest, replaced, replacing = drawn[2:], drawn[:1], drawn[1:2]
+    before, after = (_judged(networks, torch.cat([first, rest])) for first in (replaced, replacing))
     return torch.allclose(before[1:], after[1:], rtol=1e-4, atol=1e-5)
+
+
+def _judged(networks: Networks, images: Tensor) -> Tensor:
+    judge = _copy(networks.discriminator, networks.layout)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        scores: Tensor = judge(images).flatten()
+    return scores
+
+
+def _copy(network: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """A copy as the trial trains it."""
+    return copy.deepcopy(network).to(memory_format=layout).train()
 
 
 def _output(name: str, role: str, network: nn.Module, inputs: Tensor) -> Tensor:
     try:
         output = network(inputs)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except OF_THE_MOMENT:
+        raise
+    except Exception as error:  # whatever the user's code raises
         raise ValueError(
-            f"networks {name}: the {role} does not take inputs of shape {tuple(inputs.shape)}: {error}"
+            f"networks {name}: the {role} does not take inputs of shape {tuple(inputs.shape)}; it raised "
+            f"{type(error).__name__}: {error}"
         ) from error
     if not isinstance(output, Tensor):
         raise ValueError(
@@ -96,6 +113,33 @@ def _check_images(name: str, images: Tensor, z: Tensor, expected: tuple[int, ...
             f"networks {name}: the generator made shape {tuple(images.shape)} of latents "
             f"{tuple(z.shape)}; it must be {expected}"
         )
+    if images.dtype != torch.float32:
+        raise ValueError(
+            f"networks {name}: the generator made values of type {images.dtype}; they must be "
+            "torch.float32, as the real images are"
+        )
+
+
+def _check_range(name: str, *batches: Tensor) -> None:
+    images = torch.cat(batches).detach()
+    if not bool((images.abs() <= 1).all()):
+        raise ValueError(
+            f"networks {name}: the generator's values reach {images.abs().max().item():.3g}; they must "
+            "be in [-1, 1] for every z (end it with tanh)"
+        )
+
+
+def _check_scores(name: str, scores: Tensor, images: Tensor) -> None:
+    if tuple(scores.shape) not in ((_PROBE,), (_PROBE, 1)):
+        raise ValueError(
+            f"networks {name}: the discriminator made shape {tuple(scores.shape)} of images "
+            f"{tuple(images.shape)}; it must be one score per image, ({_PROBE},) or ({_PROBE}, 1)"
+        )
+    if _ends_with_sigmoid(scores):
+        raise ValueError(
+            f"networks {name}: the discriminator ends with a sigmoid; it must give the score before it "
+            "(the losses have their own)"
+        )
 
 
 def _check_trained(name: str, role: str, network: nn.Module, scores: Tensor) -> None:
@@ -106,9 +150,7 @@ def _check_trained(name: str, role: str, network: nn.Module, scores: Tensor) -> 
             f"networks {name}: the {role} has no parameter that is trained; at least one must require "
             "its gradient"
         )
-    found = torch.autograd.grad(
-        scores.sum(), list(trained.values()), retain_graph=True, allow_unused=True
-    )
+    found = _gradients(name, role, list(trained.values()), scores)
     unused = [n for n, gradient in zip(trained, found, strict=True) if gradient is None]
     if unused:
         raise ValueError(
@@ -117,8 +159,24 @@ def _check_trained(name: str, role: str, network: nn.Module, scores: Tensor) -> 
         )
 
 
-def _last(network: nn.Module) -> nn.Module:
-    """The module that a chain of modules ends with."""
-    while isinstance(network, nn.Sequential) and len(network):
-        network = network[-1]
-    return network
+def _gradients(
+    name: str, role: str, parameters: list[Tensor], scores: Tensor
+) -> tuple[Tensor | None, ...]:
+    """The gradient of the scores, None for a parameter that they do not depend on."""
+    try:
+        return torch.autograd.grad(scores.sum(), parameters, retain_graph=True, allow_unused=True)
+    except OF_THE_MOMENT:
+        raise
+    except Exception as error:  # as in _output
+        raise ValueError(
+            f"networks {name}: the scores have no gradient with respect to the {role}'s parameters; "
+            f"taking it raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _ends_with_sigmoid(scores: Tensor) -> bool:
+    """Whether the last thing computed was a sigmoid, told by the graph: wherever it is in the module."""
+    node = scores.grad_fn
+    while node is not None and node.name().startswith(_RESHAPING):
+        node = node.next_functions[0][0]
+    return node is not None and node.name().startswith("Sigmoid")
