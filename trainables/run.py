@@ -232,14 +232,12 @@ class TrialRun:
     def _fresh(self) -> Trial:
         return self._build(self.assignment.trial, self.assignment.parameters, self._context)
 
-    def _continued(self, state: State) -> Trial:
-        """A trial in the state of a checkpoint; nothing of this run is changed unless all of it is usable."""
-        trial = self._fresh()
+    def _take_in(self, state: State, trial: Trial) -> None:
+        """Brings a fresh trial and this run to a checkpoint; the run, only if all of it is usable."""
         trial.load(state["trial"])
         history = [Measurement.from_json(m) for m in state["history"]]
         diverged = Diverged(**state["diverged"]) if state["diverged"] else None
         self.history, self._diverged, self._seconds = history, diverged, float(state["seconds"])
-        return trial
 
     def _restored(self) -> Trial | None:
         for state in checkpoint.newest_first(self._folder):
@@ -251,13 +249,16 @@ class TrialRun:
                     f"the checkpoints in {self.assignment.folder} are of {state['identity']}, not of "
                     f"{self.assignment.identity}; give this study another checkpoint location"
                 )
+            trial = self._fresh()  # if this fails, the checkpoint is not what is wrong
             try:
-                return self._continued(state)
+                self._take_in(state, trial)
+                return trial
             except AnotherTrialError:
                 raise
-            except (
-                Exception
-            ) as error:  # its digest is right: somebody made it, or another version did
+            except Exception as error:
+                if _of_the_moment(error):
+                    raise
+                # Its digest is right: somebody made it, or another version did.
                 said = f"{type(error).__name__}: {error}".splitlines()[0]
                 self._notes.append(
                     f"a checkpoint cannot be continued ({said}); the one before it is used, or the trial "
@@ -266,3 +267,8 @@ class TrialRun:
         if not self._notes and read_measurements(self.assignment.folder):
             self._notes.append("it has no checkpoint any more and starts anew")
         return None
+
+
+def _of_the_moment(error: Exception) -> bool:
+    """Whether memory or a disk was short: another try may do better, and the checkpoint must not be lost."""
+    return isinstance(error, MemoryError | OSError) or type(error).__name__ == "OutOfMemoryError"

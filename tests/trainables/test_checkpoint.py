@@ -58,6 +58,20 @@ def test_what_was_saved_is_loaded(folder: Folder) -> None:
     assert loaded["nested"] == {"list": [1, "two", None]}
 
 
+def test_what_a_gpu_saved_comes_back_on_the_cpu(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A generator's state can be set from the CPU only; networks and optimisers move the rest."""
+    stream = torch.Generator().manual_seed(3)
+    with monkeypatch.context() as at_saving:
+        at_saving.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        name = checkpoint.save(folder, 7, {**state(7), "trial": stream.get_state()})
+    loaded = checkpoint.load(folder, name)["trial"]
+    assert loaded.device.type == "cpu"
+    torch.Generator().set_state(loaded)
+    assert torch.equal(loaded, stream.get_state())
+
+
 def test_the_two_newest_are_kept_in_order_of_their_steps(folder: Folder) -> None:
     for step in (5, 10, 100, 99):
         checkpoint.save(folder, step, state(step))

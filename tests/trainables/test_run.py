@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support_trials import small_config, without_clocks
 
 from trainables import checkpoint
@@ -236,6 +237,43 @@ def test_a_state_that_cannot_be_continued_is_passed_over(
     assert again.trial.step == run.trial.step
     turn = again.turn()
     assert "a checkpoint cannot be continued (" in turn.notes[0]
+    assert scores([turn]) == expected
+
+
+class ShortOnce:
+    """Builds trials, of which the first cannot be built, or cannot take in a checkpoint."""
+
+    def __init__(self, when: str, error: Exception) -> None:
+        self.when = when
+        self.errors = [error]
+
+    def __call__(self, trial: Mapping[str, Any], parameters: Parameters, context: Context) -> Trial:
+        if self.when == "building":
+            self._fail()
+        made = build_trial(trial, parameters, context)
+        if self.errors:
+            made.load = self._fail  # type: ignore[method-assign]
+        return made
+
+    def _fail(self, state: State | None = None) -> None:
+        if self.errors:
+            raise self.errors.pop()
+
+
+@pytest.mark.parametrize("when", ["building", "loading"])
+@pytest.mark.parametrize("error", [MemoryError(), OSError("stale"), torch.OutOfMemoryError()])
+def test_a_shortage_while_a_trial_is_restored_costs_no_checkpoint(
+    assignment: Assignment, runs: Callable[[Assignment], TrialRun], when: str, error: Exception
+) -> None:
+    """It fails, so that it is tried again, and then it goes on from where it was."""
+    run = runs(assignment)
+    expected = scores([run.turn(), run.turn()])
+    with pytest.raises(type(error)):
+        TrialRun(assignment, build=ShortOnce(when, error))
+    again = runs(assignment)
+    assert again.trial.step == run.trial.step
+    turn = again.turn()
+    assert turn.notes == ()
     assert scores([turn]) == expected
 
 
