@@ -103,23 +103,46 @@ def test_only_the_samples_that_g_learns_from_are_made_with_a_graph() -> None:
     assert with_graph == [False, False, True]
 
 
-def test_an_averaged_generator_keeps_its_spectral_norms() -> None:
+@pytest.mark.parametrize(("ema", "a"), [(0.9, 1e-3), (0.9, 2e-2), (0.99, 2e-2)])
+def test_an_averaged_generator_is_as_well_normalised_as_the_live_one(ema: float, a: float) -> None:
+    """By singular vectors of its own: at a decay of 0.99 the live ones would be off by a third."""
     playing = game(
-        ema=0.9, networks={"name": "dcgan", "width": 2, "latent": 4, "g_spectral_norm": True}
+        ema=ema,
+        a=a,
+        b=a,
+        networks={"name": "dcgan", "width": 2, "latent": 4, "g_spectral_norm": True},
     )
-    for n in range(1, 41):
+    errors = {"live": 0.0, "averaged": 0.0}
+    for n in range(1, 61):
         playing.step(n)
-    norms = {}
-    for name, network in (("live", playing.generator), ("averaged", playing.sampled)):
-        network.eval()
-        norms[name] = [
-            torch.linalg.matrix_norm(_as_matrix(module), 2).item()
-            for module in network.modules()
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
-        ]
-    assert len(norms["averaged"]) >= 3
-    assert norms["averaged"] == pytest.approx([1.0] * len(norms["averaged"]), abs=0.02)
-    assert norms["live"] == pytest.approx([1.0] * len(norms["live"]), abs=0.1)
+        if n > 40:
+            for name, network in (("live", playing.generator), ("averaged", playing.sampled)):
+                errors[name] = max(errors[name], *(abs(norm - 1) for norm in _norms(network)))
+    assert errors["averaged"] <= max(errors["live"], 0.02)
+    assert errors["live"] < 0.1
+
+
+def _norms(network: nn.Module) -> list[float]:
+    """Largest singular values of the weights in effect."""
+    network.eval()
+    layers = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+    matrices = [_as_matrix(module) for module in network.modules() if isinstance(module, layers)]
+    network.train()
+    assert len(matrices) >= 3
+    return [torch.linalg.matrix_norm(matrix, 2).item() for matrix in matrices]
+
+
+def test_of_buffers_only_batch_norms_statistics_are_averaged() -> None:
+    """What else a user's generator keeps is what it is, not a mean of what it was."""
+    settings, streams = settings_of(ema=0.9), Streams(5)
+    networks = build(settings.networks, 1, 8, streams.weights_seed)
+    networks.generator.register_buffer("scale", torch.zeros(2))
+    batches = ImageBatches(IMAGES, 4, False, streams, "cpu")
+    rates = Parameters(b=1e-3, a=1e-3, d_steps=1)
+    playing = GanGame(settings, rates, networks, batches, streams, "cpu")
+    playing.generator.get_buffer("scale").fill_(8.0)
+    playing.step(1)
+    assert playing.sampled.get_buffer("scale").tolist() == [8.0, 8.0]
 
 
 def _as_matrix(module: nn.Module) -> torch.Tensor:

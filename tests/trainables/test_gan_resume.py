@@ -55,6 +55,7 @@ OPTIONS: list[dict[str, Any]] = [
         "schedule": {"name": "power", "stretch": 2},
     },
     {"ema": 0.9, "generator_latents": "same"},
+    {"ema": 0.9, "networks": {"name": "dcgan", **TINY, "g_spectral_norm": True}},
     {"networks": {"name": "dcgan", "width": 2}, "data": {"name": "digits", "flip": True}},
     {"generator_latents": "same", "update_rule": "simultaneous"},
     {"generator_latents": "same", "update_rule": "extragradient"},

@@ -94,6 +94,10 @@ def test_any_setting_can_be_searched_by_its_path(path: str, value: Any) -> None:
             r"sampling\.batch_norm is training, but networks\.g_norm is none",
         ),
         (
+            {"networks": {"g_norm": "layer"}, "sampling": {"batch_norm": "training"}},
+            r"sampling\.batch_norm is training, but networks\.g_norm is layer",
+        ),
+        (
             {"networks": NO_NORM, "loss": "wasserstein", "regulariser": "weight_decay"},
             r"loss is wasserstein, but nothing bounds D's slope",
         ),
@@ -139,6 +143,13 @@ def test_combinations_that_make_sense_pass(further: dict[str, Any]) -> None:
 def test_rates_outside_assumption_a2_are_a_warning_only() -> None:
     (warning,) = parse(schedule={"name": "power", "tau_b": 0.9, "tau_a": 0.6}).warnings()
     assert "not o(b(n))" in warning
+
+
+def test_a_cosine_that_the_clock_may_cut_off_is_a_warning() -> None:
+    (warning,) = parse(schedule="cosine", minutes=2).warnings()
+    assert "minutes is 2 and schedule is cosine" in warning
+    assert parse(schedule="cosine").warnings() == []
+    assert parse(minutes=2).warnings() == []
 
 
 def test_the_score_is_named_without_the_data() -> None:

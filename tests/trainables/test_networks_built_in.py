@@ -7,9 +7,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from trainables.networks.build import build
-from trainables.networks.layers import norm
+from trainables.networks.layers import apply_spectral_norm, follow_weights, norm
 from trainables.networks.wgan_gp import upsample
 from trainables.settings.networks import NetworkSettings
 
@@ -133,6 +135,32 @@ def test_spectral_norm_brings_every_weight_to_a_largest_singular_value_of_1(name
                 assert largest == pytest.approx(1, abs=5e-3)
                 seen += 1
     assert seen > 6
+
+
+def test_spectral_norm_reaches_layers_of_every_dimension() -> None:
+    layers = [nn.Conv1d(2, 3, 1), nn.Conv2d(2, 3, 1), nn.Conv3d(2, 3, 1), nn.Linear(2, 3)]
+    layers += [nn.ConvTranspose1d(2, 3, 1), nn.ConvTranspose2d(2, 3, 1)]
+    network = nn.Sequential(*layers, nn.BatchNorm1d(3))
+    apply_spectral_norm(network)
+    assert [is_parametrized(layer, "weight") for layer in network] == [True] * 6 + [False]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_singular_vectors_follow_weights_that_no_forward_pass_sees(training: bool) -> None:
+    """Also those of a user's network, which may normalise something else than a weight."""
+    layer = spectral_norm(nn.Bilinear(3, 4, 5), "weight")
+    layer.register_parameter("further", nn.Parameter(torch.randn(6, 7)))
+    network = nn.Sequential(spectral_norm(layer, "further")).train(training)
+    with torch.no_grad():
+        for steps in layer.parametrizations.values():
+            steps.original.normal_()
+    for _ in range(60):
+        follow_weights(network)
+    assert all(module.training is training for module in network.modules())
+    network.eval()
+    for weight in (layer.weight, layer.further):
+        norm_2 = torch.linalg.matrix_norm(weight.detach().flatten(1), 2)
+        assert norm_2.item() == pytest.approx(1, abs=1e-3)
 
 
 def test_spectral_norm_takes_the_place_of_batch_norm_in_d() -> None:

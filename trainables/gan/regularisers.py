@@ -1,6 +1,7 @@
 """Penalties on the gradient of the discriminator with respect to its input.
 
-Weight decay, the third regulariser, is part of the optimisers: its gradient is the weight itself.
+Weight decay, the third regulariser, needs no graph: its gradient is the weight itself, added where the
+loss's is taken (:func:`trainables.gan.updates.gradient_of`).
 """
 
 from __future__ import annotations

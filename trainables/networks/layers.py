@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import _SpectralNorm, spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from trainables.settings.networks import Activation, Norm
 
 LEAKY_SLOPE = 0.2
 """Slope of leaky ReLU below 0 (Radford et al. 2016, and the paper's code)."""
+
+_FOLLOWING = 3
+"""Power iterations for weights that have moved by one step."""
 
 
 def activation(name: Activation) -> nn.Module:
@@ -46,17 +50,21 @@ def apply_spectral_norm(network: nn.Module) -> None:
 
 @torch.no_grad()
 def follow_weights(network: nn.Module) -> None:
-    """Brings spectral norm's singular vectors nearer to the present weights, by one power iteration.
+    """Brings spectral norm's singular vectors nearer to the present weights, by a few power iterations.
 
-    That is what a forward pass in training mode does; a network that is only averaged makes none.
+    A forward pass in training mode makes one; a network that is only averaged makes no such pass, where the
+    one that it follows makes two or more in each step.
     """
-    for module in network.modules():
-        if is_parametrized(module, "weight"):
-            steps = module.parametrizations.weight  # type: ignore[union-attr]
-            was = steps.training  # type: ignore[union-attr]
-            steps.train()  # type: ignore[union-attr]
-            _ = module.weight
-            steps.train(was)  # type: ignore[union-attr]
+    for module in list(network.modules()):
+        if not is_parametrized(module):
+            continue
+        for name, steps in cast(nn.ModuleDict, module.parametrizations).items():
+            if any(isinstance(step, _SpectralNorm) for step in steps.children()):
+                was = steps.training
+                steps.train()
+                for _ in range(_FOLLOWING):
+                    getattr(module, name)
+                steps.train(was)
 
 
 def stages(side: int) -> int:
