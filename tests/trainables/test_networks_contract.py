@@ -114,6 +114,14 @@ def test_what_breaks_it_is_one_sentence(networks: Networks, message: str) -> Non
         check_contract("own", networks, IMAGE)
 
 
+@pytest.mark.parametrize("kept", [nn.LazyLinear(1), torch.ones(1, requires_grad=True) * 2])
+def test_what_cannot_be_copied_is_one_sentence(kept: object) -> None:
+    networks = pair()
+    networks.discriminator.kept = kept  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="networks own: the discriminator must be a module that"):
+        check_contract("own", networks, IMAGE)
+
+
 @pytest.mark.parametrize("role", ["generator", "discriminator"])
 def test_a_parameter_without_a_part_in_the_scores_is_named(role: str) -> None:
     networks = pair()

@@ -47,9 +47,8 @@ def check_contract(name: str, networks: Networks, image: tuple[int, int, int]) -
         ValueError: Something is not as it must be; the message says what is and what must be.
         OSError, MemoryError, torch.OutOfMemoryError: As the networks raised it.
     """
-    generator, discriminator = (
-        _copy(network, networks.layout) for network in (networks.generator, networks.discriminator)
-    )
+    generator = _copy_of_users(name, "generator", networks.generator, networks.layout)
+    discriminator = _copy_of_users(name, "discriminator", networks.discriminator, networks.layout)
     z = networks.latent.draw(_PROBE, torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
         images = _output(name, "generator", generator, z)
@@ -88,6 +87,20 @@ def _judged(networks: Networks, images: Tensor) -> Tensor:
 def _copy(network: nn.Module, layout: torch.memory_format) -> nn.Module:
     """A copy as the trial trains it."""
     return copy.deepcopy(network).to(memory_format=layout).train()
+
+
+def _copy_of_users(
+    name: str, role: str, network: nn.Module, layout: torch.memory_format
+) -> nn.Module:
+    try:
+        return _copy(network, layout)
+    except OF_THE_MOMENT:
+        raise
+    except Exception as error:  # of lazy modules, or of what a user keeps in a module
+        raise ValueError(
+            f"networks {name}: the {role} must be a module that can be copied, with weights that are there "
+            f"from its start; copying it raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def _output(name: str, role: str, network: nn.Module, inputs: Tensor) -> Tensor:
