@@ -18,19 +18,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study import query
 from study.errors import UserError
-from study.home import Home
-from study.spec import Spec
-from study.spec_file import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
+from study.places.home import Home
+from study.spec.model import Spec
+from study.spec.reader import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
+from study.tracking import query
 from study.trial_row import TrialRow, to_frame
 
 if TYPE_CHECKING:
-    from study.comparison import Comparison
-    from study.launching import LaunchResult
-    from study.options import Options
-    from study.recipe_book import Recipe
-    from study.state import StudyStatus
+    from study.driver.launch import LaunchResult
+    from study.places.options import Options
+    from study.record.status import StudyStatus
+    from study.results.comparison import Comparison
+    from study.spec.recipes import Recipe
 
 __all__ = [
     "best",
@@ -68,7 +68,7 @@ def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ())
     # os.path: a name that no file can have is no error there.
     if text.endswith((".yaml", ".yml")) or "/" in text or os.path.isfile(text):  # noqa: PTH113
         return parse_spec(set_fields(read_spec_file(Path(text)), changes))
-    from study.recipe_book import recipe_text
+    from study.spec.recipes import recipe_text
 
     source = f"recipe {text}"
     return parse_spec(set_fields(mapping(parse_yaml(recipe_text(text), source), source), changes))
@@ -81,7 +81,7 @@ def launch(
     places: Places | None = None,
     address: str | None = None,
 ) -> LaunchResult:
-    """Brings a study to its spec; see :func:`study.launching.launch`.
+    """Brings a study to its spec; see :func:`study.driver.launch.launch`.
 
     Args:
         spec: The study, or what :func:`read_spec` takes.
@@ -89,7 +89,7 @@ def launch(
         places: Locations by name.
         address: A running Ray cluster.
     """
-    from study.launching import launch as run
+    from study.driver.launch import launch as run
 
     known = spec if isinstance(spec, Spec) else read_spec(spec)
     return run(known, _options(home, places, address))
@@ -103,7 +103,7 @@ def resume(
     address: str | None = None,
 ) -> LaunchResult:
     """Launches a study with its stored spec."""
-    from study.launching import resume as run
+    from study.driver.launch import resume as run
 
     return run(name, _options(home, places, address))
 
@@ -127,8 +127,8 @@ def extend(
         places: Locations by name.
         address: A running Ray cluster.
     """
-    from study.launching import launch as run
-    from study.stored import extended, stored_spec
+    from study.driver.launch import launch as run
+    from study.record.stored import extended, stored_spec
 
     options = _options(home, places, address)
     return run(extended(stored_spec(name, options), str(trials), arm), options)
@@ -142,7 +142,7 @@ def confirm(
     address: str | None = None,
 ) -> LaunchResult:
     """Trains the finalists of a study again from new seeds; its ``confirm`` part says how many."""
-    from study.confirming import confirm as run
+    from study.driver.confirm import confirm as run
 
     return run(name, _options(home, places, address))
 
@@ -175,21 +175,21 @@ def status(
     name: str | None = None, *, home: str | None = None, places: Places | None = None
 ) -> list[StudyStatus]:
     """Reads the state of one study, or of all in the record."""
-    from study.state import status as read
+    from study.record.status import status as read
 
     return read(name, _options(home, places))
 
 
 def sync(name: str, *, home: str | None = None, places: Places | None = None) -> int:
     """Publishes to MLflow what it lacks; returns how many runs could not be published."""
-    from study.launching import sync as publish
+    from study.driver.launch import sync as publish
 
     return publish(name, _options(home, places))
 
 
 def stop(name: str, *, home: str | None = None, places: Places | None = None) -> bool:
     """Asks the driver of a study to checkpoint its trials and end; False if none runs."""
-    from study.stored import request_stop
+    from study.record.stored import request_stop
 
     return request_stop(name, _options(home, places))
 
@@ -221,7 +221,7 @@ def best(
 
 def compare(name: str, *, home: str | None = None, tracking: str | None = None) -> Comparison:
     """Compares the arms of a study, from MLflow: each later one with the first."""
-    from study.conclusions import compared
+    from study.results.answers import compared
 
     return compared(name, tracking_uri=_uri(name, home, tracking))
 
@@ -241,7 +241,7 @@ def report(
         home: Folder of local state.
         tracking: MLflow tracking URI.
     """
-    from study.reporting import report as write
+    from study.results.report import report as write
 
     where = Path(folder) if folder is not None else Path(f"{name}-report")
     return write(name, tracking_uri=_uri(name, home, tracking), folder=where)
@@ -249,14 +249,14 @@ def report(
 
 def recipes() -> list[Recipe]:
     """Lists the recipes: studies that come with the product."""
-    from study.recipe_book import recipes as read
+    from study.spec.recipes import recipes as read
 
     return read()
 
 
 def schema() -> dict[str, Any]:
     """Returns the JSON Schema of specs."""
-    from study.spec_schema import schema as make
+    from study.spec.schema import schema as make
 
     return make()
 
@@ -271,6 +271,6 @@ def _uri(name: str, home: str | None, tracking: str | None) -> str:
 
 
 def _options(home: str | None, places: Places | None, address: str | None = None) -> Options:
-    from study.options import Options
+    from study.places.options import Options
 
     return Options(home=home, places=places, address=address)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from study.trial_record import Outcome
+from study.trial import Outcome
 from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:

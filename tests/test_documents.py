@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from study.cli import cli
-from study.recipe_book import recipe_names, recipe_text
-from study.spec import Arm, check_arm
-from study.spec_file import mapping, parse_spec, parse_yaml
+from study.cli.main import cli
+from study.spec.model import Arm, check_arm
+from study.spec.reader import mapping, parse_spec, parse_yaml
+from study.spec.recipes import recipe_names, recipe_text
 from trainables.kinds import KINDS, parse_settings
 
 ROOT = Path(__file__).parents[1]

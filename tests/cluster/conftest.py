@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support_cluster import Cluster, wait_until
-from support_hosts import Network, missing_for_hosts
-from support_postgres import missing_postgres
+from support.cluster import Cluster, wait_until
+from support.hosts import Network, missing_for_hosts
+from support.postgres import missing_postgres
 
 
 @pytest.fixture

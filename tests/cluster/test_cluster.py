@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support_cluster import HEAD, Cluster, wait_until
+from support.cluster import HEAD, Cluster, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support_cluster import FIRST_WORKER, Cluster, wait_until
-from support_jobs import Study, assert_continued, trials_on
+from support.cluster import FIRST_WORKER, Cluster, wait_until
+from support.jobs import Study, assert_continued, trials_on
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 

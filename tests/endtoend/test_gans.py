@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_processes import end_hard
-from support_study import Place, saddle_spec
-from support_trials import SMALL
+from support.processes import end_hard
+from support.study import Place, saddle_spec
+from support.trials import SMALL
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support_processes import end_hard, ended, seeded, wait_until
-from support_study import Place, assert_whole, saddle_spec, slow_saddle
+from support.processes import end_hard, ended, seeded, wait_until
+from support.study import Place, assert_whole, saddle_spec, slow_saddle
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support_study import Place, saddle_spec
-from support_trials import SMALL
+from support.study import Place, saddle_spec
+from support.trials import SMALL
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from mlflow.entities import Run
-from support_study import ARMS, Place, assert_whole, saddle_spec
+from support.study import ARMS, Place, assert_whole, saddle_spec
 
-from study.ledger import Ledger
+from study.record.database import Ledger
 
 pytestmark = pytest.mark.slow
 

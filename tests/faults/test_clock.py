@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support_processes import end_hard
-from support_study import Place, assert_whole, saddle_spec
+from support.processes import end_hard
+from support.study import Place, assert_whole, saddle_spec
 
 pytestmark = pytest.mark.faults
 

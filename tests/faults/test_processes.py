@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from support_processes import end_hard, ended, seeded, workers
-from support_study import Place, assert_whole, saddle_spec, slow_saddle
+from support.processes import end_hard, ended, seeded, workers
+from support.study import Place, assert_whole, saddle_spec, slow_saddle
 
 from study.faults import POINTS
 from trainables.faults import POINTS as WORKER_POINTS

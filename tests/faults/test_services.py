@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support_postgres import Postgres, private_postgres
-from support_processes import end_hard, ended, wait_until
-from support_server import TrackingServer
-from support_study import ARMS, Place, assert_whole, saddle_spec, slow_saddle
+from support.postgres import Postgres, private_postgres
+from support.processes import end_hard, ended, wait_until
+from support.server import TrackingServer
+from support.study import ARMS, Place, assert_whole, saddle_spec, slow_saddle
 
 pytestmark = pytest.mark.faults
 

@@ -8,14 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from support_mlflow import new_store, record, row, tracking
-from support_study import empty_record, saddle_spec
+from support.mlflow import new_store, record, row, tracking
+from support.study import empty_record, saddle_spec
 
 import study
-from study.cli import cli
+from study.cli.main import cli
 from study.errors import UserError
-from study.ledger import Ledger
-from study.trial_record import Outcome
+from study.record.database import Ledger
+from study.trial import Outcome
 from study.trial_row import TrialRow
 
 COMMANDS_ONLY = {"ui", "doctor"}

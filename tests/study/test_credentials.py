@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support_secrets import WITH_SECRETS, WITHOUT_SECRETS
+from support.secrets import WITH_SECRETS, WITHOUT_SECRETS
 
 from study.credentials import hidden, secrets_in
-from study.home import holds_secret
-from study.mlflow_store import without_credentials
+from study.places.home import holds_secret
+from study.tracking.store import without_credentials
 
 PIECES = st.sampled_from([*"@:/?#&=%;+ ", "%40", "%2F", "h", "5432", "me"])
 TEXT = st.lists(PIECES, max_size=7).map("".join)

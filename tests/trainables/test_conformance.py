@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support_trials import SMALL, played, small_config, small_trial, stored, without_clocks
+from support.trials import SMALL, played, small_config, small_trial, stored, without_clocks
 
 from trainables.kinds import KINDS, build_trial, parse_settings
 from trainables.protocol import Context, Measurement, Parameters, Trial

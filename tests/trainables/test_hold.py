@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support_trials import without_clocks
+from support.trials import without_clocks
 
 from trainables import checkpoint
 from trainables.faults import held

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from support_trials import small_config, without_clocks
+from support.trials import small_config, without_clocks
 
 from trainables import checkpoint
 from trainables.folder import Folder

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_trials import small_config
+from support.trials import small_config
 
 from trainables import tune
 from trainables.run import Turn

@@ -1,0 +1,177 @@
+"""The verbs that only look: nothing is run and nothing is changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from study.cli.options import address, places
+from study.cli.run import read
+from study.errors import UserError
+
+if TYPE_CHECKING:
+    from study.places.options import Options
+    from study.record.status import StudyStatus
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@places
+def status(name: str | None, as_json: bool, options: Options) -> None:
+    """Show how far the study NAME is, or every study of the record."""
+    from study.record.status import status as read_status
+
+    found = read_status(name, options)
+    if as_json:
+        data = [state.to_json() for state in found]
+        _echo_json(data[0] if name else data)
+    else:
+        click.echo(status_table(found) if found else "no studies in this record")
+
+
+def status_table(studies: Sequence[StudyStatus]) -> str:
+    """How far each arm of each study is."""
+    from study.results.tables import aligned
+
+    header = ["study", "state", "arm", "done", "budget", "complete", "diverged", "failed"]
+    header += ["running", "interrupted"]
+    lines = []
+    for study in studies:
+        for name, arm in study.arms.items():
+            done = arm.complete + arm.diverged + arm.failed
+            counts = [done, arm.budget, arm.complete, arm.diverged, arm.failed]
+            counts += [arm.running, arm.interrupted]
+            lines.append([study.study, study.state, name, *(str(count) for count in counts)])
+    return aligned([header, *lines], left=3)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--arm", default=None, help="Only this arm.")
+@click.option("--top", default=None, type=click.IntRange(min=1), help="Only the best so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@places
+def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Options) -> None:
+    """List the configurations of the study NAME, best first; reads MLflow only."""
+    from study.results.tables import best_table
+    from study.tracking import query
+
+    try:
+        rows = query.best(name, arm=arm, top=top, tracking_uri=_uri(name, options))
+    except ValueError as error:  # no such study, or no such arm
+        raise UserError(str(error)) from error
+    if as_json:
+        _echo_json([row.to_json() for row in rows])
+    else:
+        click.echo(best_table(rows))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@places
+def compare(name: str, as_json: bool, options: Options) -> None:
+    """Compare the arms of the study NAME; reads MLflow only."""
+    from study.results.answers import compared, confirmed
+    from study.results.confirmation import confirmation_table
+    from study.results.tables import comparison_table
+
+    uri = _uri(name, options)
+    comparison, finalists = compared(name, tracking_uri=uri), confirmed(name, tracking_uri=uri)
+    if as_json:
+        _echo_json(
+            comparison.to_json() | {"confirmation": finalists.to_json() if finalists else None}
+        )
+        return
+    click.echo(comparison_table(comparison))
+    if finalists is not None:
+        click.echo(f"\n{confirmation_table(finalists)}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--output", default=None, help="Folder of the page and its figures (NAME-report).")
+@places
+def report(name: str, output: str | None, options: Options) -> None:
+    """Write a page on the study NAME: the answer, tables, figures, samples; reads MLflow only."""
+    from study.results.report import report as write
+
+    folder = Path(output or f"{name}-report")
+    click.echo(write(name, tracking_uri=_uri(name, options), folder=folder))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def recipes(as_json: bool) -> None:
+    """List the recipes: studies that come with the product."""
+    from study.spec.recipes import recipes as all_recipes
+
+    found = all_recipes()
+    if as_json:
+        _echo_json([{"name": r.name, **r.card.model_dump()} for r in found])
+        return
+    for recipe in found:
+        card = recipe.card
+        cost = f"{card.budget}; {card.expected_time}"
+        click.echo(f"{recipe.name}\n    {card.question}\n    {cost}\n    {card.expected_result}")
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of specs."""
+    from study.spec.schema import schema as make_schema
+
+    _echo_json(make_schema())
+
+
+@click.command()
+@click.option(
+    "--dashboard", is_flag=True, help="optuna-dashboard on the record, not MLflow's page."
+)
+@click.option("--port", default=None, type=click.IntRange(1, 65535), help="Default: 5000 or 8080.")
+@places
+def ui(dashboard: bool, port: int | None, options: Options) -> None:
+    """Serve MLflow's page (or optuna-dashboard) on this machine's stores, on the loopback address."""
+    from study.cli.web import show
+    from study.places.home import Home
+
+    where = Home(options.home).places(None, options.places or {})
+    show(where, dashboard=dashboard, port=port or (8080 if dashboard else 5000), say=click.echo)
+
+
+@click.command()
+@click.argument("what", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@address
+@places
+@click.pass_context
+def doctor(context: click.Context, what: str | None, as_json: bool, options: Options) -> None:
+    """Look whether studies can run here; with WHAT (a recipe or spec file), whether that one can."""
+    from study.driver.doctor import examine
+
+    found = []
+    for finding in examine(options, read(what, (), None) if what else None):
+        found.append(finding)
+        if not as_json:
+            click.echo(
+                f"{'ok   ' if finding.good else 'WRONG'}  {finding.what}: {finding.sentence}"
+            )
+    if as_json:
+        _echo_json([asdict(finding) for finding in found])
+    context.exit(0 if all(finding.good for finding in found) else 1)
+
+
+def _echo_json(data: Any) -> None:
+    click.echo(json.dumps(data, indent=2, allow_nan=False))
+
+
+def _uri(name: str, options: Options) -> str:
+    from study.api import tracking_uri
+
+    return tracking_uri(name, home=options.home, places=options.places)

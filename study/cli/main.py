@@ -1,0 +1,230 @@
+"""The command line: ``ttur VERB``. What a verb does is a function elsewhere; here it gets its words."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from study.cli.look import best, compare, doctor, recipes, report, schema, status, ui
+from study.cli.options import address, places
+from study.cli.run import read, require, run_study, with_progress
+from study.errors import Interrupted, StudyBusy, Unreachable, UserError
+from study.places.hints import typed
+
+if TYPE_CHECKING:
+    from study.places.options import Options
+
+QUICKSTART = "quickstart"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+@click.version_option(package_name="ttur-study")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Studies of GAN learning rates: one time scale (b = a) against two, on Ray, Optuna and MLflow."""
+    context.obj = {"debug": debug}
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+
+
+@cli.command()
+@click.argument("what", default=QUICKSTART)
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Change a field.")
+@click.option("--name", default=None, help="Give the study another name.")
+@click.option("--dry-run", is_flag=True, help="Print the resolved spec and what would run.")
+@address
+@places
+def launch(
+    what: str, assignments: tuple[str, ...], name: str | None, dry_run: bool, options: Options
+) -> None:
+    """Bring a study to its spec. WHAT is a recipe or a spec file; without it, the quickstart runs.
+
+    A study that exists under the name is continued; a finished one is left as it is.
+    """
+    spec = read(what, assignments, name)
+    if dry_run:
+        from study.driver.dry_run import describe
+
+        click.echo(describe(spec, options))
+        return
+    run_study(spec, options)
+
+
+@cli.command()
+@click.argument("what", default=QUICKSTART)
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Change a field.")
+@places
+def prepare(what: str, assignments: tuple[str, ...], options: Options) -> None:
+    """Fetch and convert the data and weights that WHAT (a recipe or spec file) needs, ahead of time."""
+    from study.places.home import Home
+
+    spec = read(what, assignments, None)
+    where = Home(options.home).places(None, options.places or {}, spec.storage)
+    try:
+        spec.settings.prepare(where.cache, "cpu", click.echo)
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+    click.echo(f"{spec.name} is ready to launch: its data are in {where.cache}")
+
+
+@cli.command()
+@click.argument("name")
+@address
+@places
+def resume(name: str, options: Options) -> None:
+    """Continue the study NAME with its stored spec."""
+    from study.record.stored import stored_spec
+
+    require(name, options)
+    run_study(stored_spec(name, options), options)
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--trials", required=True, metavar="[+]N", help="New budget of an arm, or +N more.")
+@click.option("--arm", default=None, help="Only this arm.")
+@address
+@places
+def extend(name: str, trials: str, arm: str | None, options: Options) -> None:
+    """Give the study NAME a larger budget and run it."""
+    from study.record.stored import extended, stored_spec
+
+    require(name, options)
+    run_study(extended(stored_spec(name, options), trials, arm), options)
+
+
+@cli.command()
+@click.argument("name")
+@address
+@places
+def confirm(name: str, options: Options) -> None:
+    """Train the finalists of the study NAME again from new seeds; its confirm part says how many."""
+    from study.driver.confirm import confirm as run
+    from study.results.answers import confirmed
+    from study.results.confirmation import confirmation_table
+
+    require(name, options)
+    again = typed(options, "confirm", name)
+    result = with_progress(lambda observe: run(name, options, observe), again)
+    found = confirmed(name, tracking_uri=result.places.tracking)
+    if found is not None:
+        click.echo(confirmation_table(found))
+    if result.unpublished:
+        later = typed(options, "sync", result.study)
+        click.echo(f"MLflow lacks {result.unpublished} runs; later: {later}")
+
+
+@cli.command()
+@click.argument("name")
+@places
+def sync(name: str, options: Options) -> None:
+    """Publish to MLflow what the study NAME has and MLflow lacks; twice is the same as once."""
+    from study.driver.launch import sync as publish
+
+    require(name, options)
+    left = publish(name, options)
+    if left:
+        raise RuntimeError(
+            f"{left} runs of {name} could not be published; try again when MLflow is back"
+        )
+    click.echo(f"MLflow has every trial of {name}.")
+
+
+@cli.command()
+@click.argument("name")
+@places
+def stop(name: str, options: Options) -> None:
+    """Ask the driver of the study NAME to checkpoint its trials and end."""
+    from study.record.stored import request_stop
+
+    require(name, options)
+    if request_stop(name, options):
+        again = typed(options, "resume", name)
+        click.echo(f"{name} was asked to stop; its trials are checkpointed. Go on with: {again}")
+    else:
+        click.echo(f"{name} is not running.")
+
+
+for _verb in (status, best, compare, report, recipes, schema, ui, doctor):
+    cli.add_command(_verb)
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits: 0 done, 2 bad input, 130 interrupted, 1 anything else."""
+    try:
+        code = cli(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except click.exceptions.Exit as exit_:
+        code = exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        code = 130
+    except (Exception, SystemExit) as error:
+        cause = _cause(error)
+        if "--debug" in sys.argv and cause is not None and not isinstance(cause, _EXPECTED):
+            raise
+        code = 0
+        if cause is not None:
+            code = _code(cause)
+            _complain(_sentence(cause))
+    sys.exit(code)
+
+
+def _cause(error: Exception | SystemExit) -> Exception | None:
+    """What ended the command line; None if the reader of its output has enough (``| head``)."""
+    if isinstance(error, SystemExit):  # click's answer to any broken pipe, without a word
+        error = BrokenPipeError("the other end of a pipe or connection was closed")
+    if isinstance(error, BrokenPipeError):
+        output = select.poll()
+        output.register(1, 0)
+        if any(event & select.POLLERR for _, event in output.poll(0)):
+            # Python would write what is left as it ends, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return None
+    return error
+
+
+_EXPECTED = (Interrupted, UserError, StudyBusy)
+
+
+def _code(error: Exception) -> int:
+    from study.tracking.query import StudyNotFound
+
+    if isinstance(error, Interrupted):
+        return 130
+    if isinstance(
+        error, Unreachable
+    ):  # nothing is wrong with the input: a job's driver tries again
+        return 1
+    return 2 if isinstance(error, (UserError, StudyNotFound)) else 1
+
+
+def _sentence(error: Exception) -> str:
+    """One line: what we raise says what to do, of anything else the first line and its class must do."""
+    from study.tracking.query import StudyNotFound
+
+    lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, (*_EXPECTED, StudyNotFound)):
+        return " ".join(lines)
+    if isinstance(error, RuntimeError) and lines[0]:
+        return lines[0]
+    return f"{type(error).__name__}: {lines[0]} (--debug shows where)"
+
+
+def _complain(sentence: str) -> None:
+    click.echo(f"ttur: {sentence}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The options that verbs of the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+
+def places(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say where things are, and collects them."""
+
+    @wraps(function)
+    def collected(
+        *args: Any,
+        home: str | None,
+        record: str | None,
+        tracking: str | None,
+        artifacts: str | None,
+        checkpoints: str | None,
+        cache: str | None,
+        address: str | None = None,
+        modules: tuple[str, ...] = (),
+        **rest: Any,
+    ) -> Any:
+        from study.places.options import Options
+
+        places = {
+            "record": record,
+            "tracking": tracking,
+            "artifacts": artifacts,
+            "checkpoints": checkpoints,
+            "cache": cache,
+        }
+        options = Options(home=home, places=places, address=address, modules=modules)
+        return function(*args, options=options, **rest)
+
+    for name, text in {
+        "cache": "Folder of each node for prepared data, statistics and weights.",
+        "checkpoints": "Path or fsspec URI of the trials' folders.",
+        "artifacts": "MLflow artifact location for a new study.",
+        "tracking": "MLflow tracking URI.",
+        "record": "Optuna storage URL of the record.",
+        "home": "Folder of local state (TTUR_HOME; ./ttur-home).",
+    }.items():
+        collected = click.option(f"--{name}", default=None, help=text)(collected)
+    return collected
+
+
+def address(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say which cluster runs the trials."""
+    function = click.option(
+        "--module",
+        "modules",
+        multiple=True,
+        metavar="FOLDER",
+        help="With --address http://...: a package of your own that the spec names; it goes with the job.",
+    )(function)
+    return click.option(
+        "--address",
+        default=None,
+        help="A running Ray cluster: auto or host:port (the driver runs here), or http://head:8265 (the "
+        "driver is submitted as a job and this machine may go away).",
+    )(function)

@@ -1,0 +1,132 @@
+"""What the launching verbs of the command line do around a launch: read, follow, conclude."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from study.credentials import hidden
+from study.errors import Interrupted
+from study.places.hints import typed
+
+if TYPE_CHECKING:
+    from study.cli.progress import Progress
+    from study.driver.launch import LaunchResult
+    from study.places.options import Options
+    from study.search.conductor import Conductor
+    from study.spec.model import Spec
+
+
+MANY = 2000
+"""Trials whose comparison takes seconds to read: it is not shown again when nothing was run."""
+
+
+def read(what: str, assignments: tuple[str, ...], name: str | None) -> Spec:
+    """Reads the spec that a command line describes."""
+    from study.api import read_spec
+
+    changes = (*assignments, *([f"name={json.dumps(name)}"] if name is not None else []))
+    return read_spec(what, changes)
+
+
+def require(name: str, options: Options) -> None:
+    """Refuses a study whose record is not there, before anything would make it.
+
+    Raises:
+        UserError: There is no such record.
+    """
+    from study.places.home import Home
+    from study.record.opening import require as opened
+
+    opened(Home(options.home).places(name, options.places or {}).record, name).close()
+
+
+def run_study(spec: Spec, options: Options) -> None:
+    """Launches a study, here or as a job, and prints what came out."""
+    if options.submits:
+        _submit(spec, options)
+        return
+    from study.driver.launch import launch as run
+
+    again = typed(options, "resume", spec.name)
+    _conclude(with_progress(lambda observe: run(spec, options, observe), again), options)
+
+
+def with_progress(
+    run: Callable[[Callable[[Conductor], Progress]], LaunchResult], again: str
+) -> LaunchResult:
+    """Runs a launch that is followed on standard error.
+
+    Args:
+        run: The launch, given what makes its observer.
+        again: The command that goes on with it.
+
+    Raises:
+        Interrupted: A signal ended it where it stood.
+    """
+    from study.cli.progress import Progress
+
+    shown: list[Progress] = []
+
+    def observe(conductor: Conductor) -> Progress:
+        shown.append(Progress(conductor))
+        return shown[-1]
+
+    try:
+        return run(observe)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted at once; go on from the last checkpoints with: {again}"
+        ) from None
+    finally:
+        for progress in shown:
+            progress.close()
+
+
+def _submit(spec: Spec, options: Options) -> None:
+    from study.engine.jobs import submit
+
+    job, address = submit(spec, options), hidden(options.address or "")
+    said = "was submitted as" if job.started else "is running already as"
+    click.echo(
+        f"{spec.name} {said} the job {job.name} of {address}; this machine is not needed any more.\n"
+        f"Next: {typed(options, 'status', spec.name)}    {typed(options, 'stop', spec.name)}\n"
+        f"      ray job logs {job.name} --address {address} --follow"
+    )
+
+
+def _trials(result: LaunchResult) -> int:
+    return sum(sum(counts.values()) for counts in result.counts.values())
+
+
+def _conclude(result: LaunchResult, options: Options) -> None:
+    from study.results.answers import compared
+    from study.results.tables import comparison_table
+    from study.tracking.query import StudyNotFound
+    from study.tracking.store import TrackingError
+
+    name = result.study
+    if not result.ran:
+        click.echo(f"{name} is finished already: every arm has its budget; nothing was run.")
+    try:
+        if result.ran or _trials(result) <= MANY:
+            found = compared(name, tracking_uri=result.places.tracking)
+            click.echo(comparison_table(found))
+    except (TrackingError, StudyNotFound) as error:
+        click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
+    if result.unpublished:
+        click.echo(
+            f"{result.unpublished} runs are not in MLflow yet; when it is back: "
+            f"{typed(options, 'sync', name)}"
+        )
+    from study.tracking.store import without_credentials
+
+    click.echo(f"MLflow: {without_credentials(result.places.tracking)}")
+    asked = [typed(options, verb, name) for verb in ("best", "compare")]
+    more = [typed(options, "extend", name, "--trials", "+8"), typed(options, "ui")]
+    click.echo(f"Next: {'    '.join(asked)}\n      {'    '.join(more)}")
+    if result.ran and all(set(counts) <= {"failed"} for counts in result.counts.values()):
+        raise RuntimeError(f"every trial of {name} failed; the lines above say why")

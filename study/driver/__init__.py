@@ -1,0 +1,1 @@
+"""One launch from beginning to end: prepare, run, publish, confirm, stop."""

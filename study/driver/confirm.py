@@ -1,0 +1,128 @@
+"""Confirmation: the finalists of each arm, trained again from new seeds, as a study of its own.
+
+The lowest of many scores flatters the setting that has it. The study ``NAME.confirm`` has one arm for each
+finalist, called ``ARM-NUMBER`` after the trial that it was, with every parameter fixed and as many trials as
+seeds. It is launched, continued and recorded like any other study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from study.driver.launch import LaunchResult, Observe, launch
+from study.errors import UserError
+from study.places.home import Home
+from study.places.options import HERE, Options
+from study.record.database import Ledger
+from study.record.stored import stored_spec
+from study.record.trials import Entry
+from study.results.confirmation import SUFFIX
+from study.search.samplers import derived_seed
+from study.spec.model import Arm, Search, Spec, further
+from study.spec.reader import parse_spec
+from study.trial import Outcome
+
+
+def confirm(
+    name: str,
+    options: Options = HERE,
+    observe: Observe | None = None,
+) -> LaunchResult:
+    """Trains the finalists of a study again and scores them; its ``confirm`` part says how.
+
+    What was confirmed before stays; finalists that an extension brought are added.
+
+    Raises:
+        UserError: There is no such study, or no trial of it has a score.
+    """
+    spec = stored_spec(name, options)
+    return launch(
+        confirmation_spec(spec, finalists(spec, options), _before(name, options)), options, observe
+    )
+
+
+def finalists(spec: Spec, options: Options) -> dict[str, list[Entry]]:
+    """Returns the best trials of each arm, best first, from the record."""
+    places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
+    ledger = Ledger(places.record)
+    try:
+        entries = {arm: ledger.arm(spec.name, arm).entries() for arm in spec.arms}
+    finally:
+        ledger.close()
+    return {arm: best(found, spec.confirm.finalists) for arm, found in entries.items()}
+
+
+def best(entries: Sequence[Entry], count: int) -> list[Entry]:
+    """Returns the trials with the lowest scores, best first; failed and unfinished ones do not count."""
+    scored = [e for e in entries if e.counted and e.outcome not in (None, Outcome.FAILED)]
+    return sorted(scored, key=lambda e: (min(e.counted.values()), e.number))[:count]
+
+
+def confirmation_spec(
+    spec: Spec, chosen: Mapping[str, Sequence[Entry]], before: Spec | None = None
+) -> Spec:
+    """Makes the spec of the confirming study.
+
+    Args:
+        spec: The study.
+        chosen: The finalists of each arm.
+        before: The confirming study as it is already; its arms are kept.
+
+    Raises:
+        UserError: Nobody was chosen.
+    """
+    arms = dict(before.arms) if before is not None else {}
+    for arm, entries in chosen.items():
+        for entry in entries:
+            parameters = spec.arms[arm].build().derive(entry.sample)
+            arms[f"{arm}-{entry.number}"] = _fixed(parameters, spec.confirm.seeds)
+    if not arms:
+        raise UserError(f"no trial of {spec.name} has a score yet; let it run first")
+    trial = spec.trial
+    if spec.confirm.samples is not None:
+        trial = _with_samples(trial, spec.confirm.samples)
+    made = spec.model_copy(
+        update={
+            "name": f"{spec.name}{SUFFIX}",
+            "card": None,
+            "trial": trial,
+            "arms": arms,
+            # Seeds that the search has not used: its winners also won by their seeds.
+            "search": Search(sampler="random", seed=derived_seed("confirm", spec.search.seed)),
+        }
+    )
+    return parse_spec(made.model_dump(mode="json"))
+
+
+def _fixed(parameters: Mapping[str, Any], seeds: int) -> Arm:
+    fixed = {
+        "space": "two_timescale",
+        "trials": seeds,
+        "b": [parameters["b"], parameters["b"]],
+        "a": [parameters["a"], parameters["a"]],
+        "d_steps": [parameters["d_steps"]],
+    }
+    others = further(dict(parameters))
+    if others:
+        fixed["further"] = {path: {"choices": [value]} for path, value in others.items()}
+    return Arm.model_validate(fixed)
+
+
+def _with_samples(trial: Mapping[str, Any], samples: int) -> dict[str, Any]:
+    score = trial.get("score")
+    if not isinstance(score, Mapping) or "samples" not in score:
+        raise UserError(
+            f"confirm.samples is {samples}, but a trial of kind {trial['kind']} draws no samples"
+        )
+    return {**trial, "score": {**score, "samples": samples}}
+
+
+def _before(name: str, options: Options) -> Spec | None:
+    places = Home(options.home).places(name, options.places or {})
+    ledger = Ledger(places.record)
+    try:
+        data = ledger.stored_spec(f"{name}{SUFFIX}")
+    finally:
+        ledger.close()
+    return None if data is None else parse_spec(data)

@@ -1,0 +1,135 @@
+"""Looks whether a study could run here: the installation, the stores, the engine, and what a spec needs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from study.driver.preparing import check_prepared, steps
+from study.places.home import Home, Places
+from study.places.options import Options
+from study.record.database import Ledger
+from study.spec.model import Resources, Spec
+from study.tracking.store import client, without_credentials
+
+PACKAGES = ("ray", "optuna", "mlflow", "torch", "torchvision", "scipy")
+
+EXTRAS = {
+    "fid": "torch_fidelity",
+    "efficientnet": "efficientnet_lite_pytorch",
+    "postgresql": "psycopg",
+    "lsun": "lmdb",
+    "celeba": "gdown",
+    "plots": "matplotlib",
+    "dashboard": "optuna_dashboard",
+}
+"""Optional parts of the installation, and a module by which each is known."""
+
+LITTLE_DISK = 2 * 1024**3
+"""Bytes below which the disk is called nearly full: checkpoints, data and MLflow's store grow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one look found.
+
+    Attributes:
+        what: What was looked at.
+        sentence: What was seen, or what is wrong and what to do.
+        good: Whether a study can run as far as this goes.
+    """
+
+    what: str
+    sentence: str
+    good: bool = True
+
+
+def examine(options: Options, spec: Spec | None = None) -> Iterator[Finding]:
+    """Looks at one thing after the other; nothing is changed but that new stores are made.
+
+    Args:
+        options: Where the stores are, and which engine.
+        spec: A study whose data, weights and resources are looked at as well.
+    """
+    home = Home(options.home)
+    storage = spec.storage if spec else None
+    places = home.places(spec.name if spec else None, options.places or {}, storage)
+    looks: list[tuple[str, Callable[[], str]]] = [
+        ("installation", _installation),
+        ("extras", _extras),
+        ("disk", lambda: _disk(home.path)),
+        ("record", lambda: _record(places.record)),
+        ("tracking", lambda: _tracking(places.tracking)),
+        ("engine", lambda: _engine(options, spec)),
+    ]
+    if spec is not None:
+        looks.append(("trial", lambda: _trial(spec, places)))
+    for what, look in looks:
+        try:
+            yield Finding(what=what, sentence=look())
+        except Exception as error:  # whatever is wrong is the finding
+            text = without_credentials(str(error), places.tracking).strip() or type(error).__name__
+            yield Finding(what=what, sentence=text.splitlines()[0], good=False)
+
+
+def _installation() -> str:
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    return f"Python {platform.python_version()}, {versions}"
+
+
+def _extras() -> str:
+    there = [name for name, module in EXTRAS.items() if importlib.util.find_spec(module)]
+    lacking = [name for name in EXTRAS if name not in there]
+    return f"{', '.join(there) or 'none'} (not installed: {', '.join(lacking) or 'none'})"
+
+
+def _disk(home: Path) -> str:
+    # The first folder above that exists: a look makes no home.
+    folder = next(path for path in (home, *home.parents) if path.exists())
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} cannot be written to; choose another --home")
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_DISK:
+        raise OSError(f"only {free / 1024**3:.1f} GiB are free on the disk of {home}; make room")
+    return f"{free / 1024**3:.0f} GiB free for {home}"
+
+
+def _record(url: str) -> str:
+    ledger = Ledger(url)
+    try:
+        return f"{without_credentials(url)} holds {len(ledger.studies())} studies"
+    finally:
+        ledger.close()
+
+
+def _tracking(uri: str) -> str:
+    found = client(uri).search_experiments(max_results=1000)
+    return f"{without_credentials(uri)} answers, with {len(found)} experiments"
+
+
+def _engine(options: Options, spec: Spec | None) -> str:
+    if options.submits:
+        return f"{options.address} is a job server; the nodes are looked at when the job runs"
+    from study.engine import cluster as ray_cluster
+
+    resources = spec.resources if spec else Resources()
+    with ray_cluster.cluster(options.address, resources):
+        if spec is not None:
+            gpu = ray_cluster.gpus(resources, spec.settings.accelerated)
+            ray_cluster.check_fit(resources.cpu, gpu)
+        return ray_cluster.nodes()
+
+
+def _trial(spec: Spec, places: Places) -> str:
+    check_prepared(spec, places)
+    todo = [step.text for step in steps(spec, places.cache)]
+    first = (
+        f"the first trial on a node does: {'; '.join(todo)}" if todo else "all of it is prepared"
+    )
+    return f"{spec.name} can have what it needs; {first}"

@@ -1,0 +1,57 @@
+"""What a launch would do, without doing it."""
+
+from __future__ import annotations
+
+from study.driver.preparing import steps
+from study.places.home import Home
+from study.places.options import Options
+from study.places.urls import is_there
+from study.record.database import Ledger
+from study.spec.continuation import continued
+from study.spec.model import Spec
+from study.spec.reader import dump_yaml, parse_spec
+from study.tracking.store import without_credentials
+
+
+def describe(spec: Spec, options: Options) -> str:
+    """Returns the resolved spec as YAML, and as comments what would run and where.
+
+    The YAML is the whole spec: read again, it is the same one.
+
+    Raises:
+        UserError: A stored study of this name cannot be continued with this spec, or what it needs
+            cannot be used.
+    """
+    places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
+    spec, asked, raised = _continued(spec, places.record)
+    lines = [dump_yaml(spec.model_dump(mode="json"))]
+    lines += [f"# note: {raised}"] if raised else []
+    for name, arm in spec.arms.items():
+        have = asked.get(name, 0)
+        lines.append(f"# {name}: {max(0, arm.trials - have)} trials to run, {have} there already")
+        for sampled, distribution in arm.build().distributions.items():
+            lines.append(f"#   {sampled}: {distribution}")
+    lines.append(f"# score: {spec.score_name}")
+    lines.append(f"# record: {without_credentials(places.record)}")
+    lines.append(f"# tracking: {without_credentials(places.tracking)}")
+    lines.append(f"# checkpoints: {places.checkpoints}")
+    lines += [f"# warning: trial: {text}" for text in spec.settings.warnings()]
+    lines += [f"# ttur prepare would {step.text}" for step in steps(spec, places.cache)]
+    return "\n".join(lines)
+
+
+def _continued(spec: Spec, record: str) -> tuple[Spec, dict[str, int], str]:
+    """The spec that would run, the trials that each arm has, and which budgets the record raises."""
+    if not is_there(record):  # a dry run makes nothing, not even an empty SQLite file
+        return spec, {}, ""
+    ledger = Ledger(record)
+    try:
+        data = ledger.stored_spec(spec.name)
+        if data is None:
+            return spec, {}, ""
+        old = parse_spec(data)
+        asked = {name: ledger.counts(spec.name, name).asked for name in old.arms}
+        continuing, raised = continued(old, spec, asked)
+        return continuing, asked, raised
+    finally:
+        ledger.close()

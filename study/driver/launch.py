@@ -1,0 +1,256 @@
+"""Brings a study to its spec, however often it is called and however the last call ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from study.driver.preparing import check_prepared
+from study.driver.publishing import CLOSE_SECONDS, Publishing
+from study.driver.stop import Stop, signals
+from study.errors import Interrupted, UserError
+from study.places.hints import typed
+from study.places.home import Home, Places
+from study.places.options import HERE, Options
+from study.record.database import Counts, Ledger
+from study.record.lease import Lease
+from study.record.stored import stored_spec
+from study.search.conductor import Conductor
+from study.search.observer import Observer
+from study.spec.continuation import continued
+from study.spec.model import Spec
+from study.spec.reader import parse_spec
+from study.trial import Outcome
+from trainables.folder import Folder
+
+logger = logging.getLogger(__name__)
+
+STOPPING_SECONDS = 2.0
+"""How long MLflow is waited for after an interruption; the next launch publishes what is left."""
+
+Observe = Callable[[Conductor], Observer]
+"""Makes an observer of a launch: progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchResult:
+    """How a launch ended.
+
+    Attributes:
+        study: The study.
+        counts: Per arm, how many trials ended how, in all launches.
+        ran: Trials that this launch ended.
+        unpublished: Trials whose MLflow runs are not up to date (``ttur sync`` publishes them).
+        places: Where everything is.
+    """
+
+    study: str
+    counts: Mapping[str, Mapping[Outcome, int]]
+    ran: int
+    unpublished: int
+    places: Places
+
+
+def launch(
+    spec: Spec,
+    options: Options = HERE,
+    observe: Observe | None = None,
+) -> LaunchResult:
+    """Brings a study to its spec.
+
+    Trials that were cut off are continued from their last checkpoints as the same trials; new ones are
+    asked for until each arm has its budget; a finished study is left as it is.
+
+    Args:
+        spec: The study.
+        options: Where and how.
+        observe: Makes an observer (progress) for the launch.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        UserError: The spec does not continue the stored study, or cannot be run here.
+        StudyBusy: Another driver runs the study.
+        Interrupted: It was asked to stop (Ctrl-C, SIGTERM, ``ttur stop``) and has.
+    """
+    if options.submits:
+        raise UserError(
+            f"address is {options.address}: a driver is submitted as a job by `ttur launch`; here, give "
+            "host:port of the cluster's head"
+        )
+    places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
+    stop = Stop()
+    with _held(spec.name, places, stop) as ledger:
+        counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
+        spec, changed = _store(ledger, spec, places, counts)
+        Home(options.home).remember(spec.name, places)
+        if not changed and _nothing_to_do(spec, ledger, counts):
+            ended = {name: dict(count.ended) for name, count in counts.items()}
+            return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
+        conductor = Conductor(spec, ledger, places)
+        before = conductor.ended
+        unpublished = _drive(conductor, ledger, places, options.address, stop, observe)
+        stop.check_lease(spec.name)
+    result = LaunchResult(
+        study=spec.name,
+        counts={name: dict(arm.counts) for name, arm in conductor.arms.items()},
+        ran=conductor.ended - before,
+        unpublished=unpublished,
+        places=places,
+    )
+    _check_ending(conductor, result, options)
+    return result
+
+
+@contextmanager
+def _held(study: str, places: Places, stop: Stop) -> Iterator[Ledger]:
+    """Opens the record and holds the study's lease."""
+    ledger = Ledger(places.record)
+    with ExitStack() as stack:
+        stack.callback(ledger.close)
+        lease = Lease(ledger.engine, study)
+        lease.acquire(stop.lost, lambda: stop("ttur stop asked for it"))
+        stack.callback(lease.release)
+        # After an outage the study may be somebody else's.
+        ledger.patience.before_retry = lease.check
+        ledger.patience.given_up = lambda: stop.asked
+        yield ledger
+
+
+def _drive(
+    conductor: Conductor,
+    ledger: Ledger,
+    places: Places,
+    address: str | None,
+    stop: Stop,
+    observe: Observe | None,
+) -> int:
+    """Runs what is left and publishes it; returns how many runs are not up to date."""
+    spec = conductor.spec
+    if conductor.left:
+        check_prepared(spec, places)
+        for doubt in spec.settings.warnings():
+            logger.warning("trial: %s", doubt)
+    publishing = Publishing(spec, places, conductor)
+    conductor.observe(publishing, *([observe(conductor)] if observe else []))
+    stop.attach(conductor)
+    try:
+        if conductor.left:
+            _run(spec, conductor, address, stop)
+    except Exception as error:
+        if not conductor.stopping:
+            # Its thread must not go on beside a later launch of this process.
+            publishing.close(STOPPING_SECONDS)
+            raise
+        # A SIGTERM to the whole process group takes the embedded engine along.
+        logger.warning("the engine ended before the trials were checkpointed: %s", error)
+    seconds = STOPPING_SECONDS if conductor.stopping else CLOSE_SECONDS
+    if stop.robbed:
+        seconds = 0.0  # its trials are the other driver's, and run
+    return _close(publishing, conductor, ledger, seconds)
+
+
+def _check_ending(conductor: Conductor, result: LaunchResult, options: Options) -> None:
+    """Raises what a launch that did not reach its spec ends with."""
+    name = result.study
+    if conductor.refusal:
+        raise UserError(
+            f"no trial of {name} can be built: {conductor.refusal}; correct it and launch again "
+            "(no trial was used up)"
+        )
+    if conductor.stopping and conductor.unfinished:
+        raise Interrupted(
+            f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
+            f"Go on with: {typed(options, 'resume', name)}"
+        )
+
+
+def resume(
+    name: str,
+    options: Options = HERE,
+    observe: Observe | None = None,
+) -> LaunchResult:
+    """Launches a study with its stored spec; see :func:`launch`."""
+    return launch(stored_spec(name, options), options, observe)
+
+
+def sync(name: str, options: Options = HERE) -> int:
+    """Publishes to MLflow what a study's record has and MLflow lacks; twice is the same as once.
+
+    Returns:
+        Runs that could not be published.
+
+    Raises:
+        UserError: There is no such study in this record.
+        StudyBusy: A driver runs it, and publishes by itself.
+    """
+    spec = stored_spec(name, options)
+    places = Home(options.home).places(name, options.places or {}, spec.storage)
+    with _held(name, places, Stop()) as ledger:
+        conductor = Conductor(spec, ledger, places)
+        publishing = Publishing(spec, places, conductor, everything=True)
+        return _close(publishing, conductor, ledger, CLOSE_SECONDS)
+
+
+def _run(spec: Spec, conductor: Conductor, address: str | None, stop: Stop) -> None:
+    with signals(stop):
+        # Ray takes seconds to import: a finished study, and every query, does without.
+        from study.engine import cluster as ray_cluster
+        from study.engine import tune as engine
+
+        # Ray puts a handler of its own in place as it starts, so ours is set once more behind it.
+        with ray_cluster.cluster(address, spec.resources), signals(stop):
+            engine.run(conductor, spec.resources, spec.settings.accelerated)
+
+
+def _nothing_to_do(spec: Spec, ledger: Ledger, counts: Mapping[str, Counts]) -> bool:
+    """Whether every budget is used up and everything published, told without reading the trials."""
+    return ledger.shown(spec.name) == _budgets(spec) and all(
+        counts[name].ended.total() == counts[name].asked >= arm.trials
+        and not counts[name].unpublished
+        for name, arm in spec.arms.items()
+    )
+
+
+def _budgets(spec: Spec) -> dict[str, int]:
+    return {name: arm.trials for name, arm in spec.arms.items()}
+
+
+def _close(publishing: Publishing, conductor: Conductor, ledger: Ledger, seconds: float) -> int:
+    """Publishes what is left; returns how many runs are not up to date."""
+    unpublished = publishing.close(seconds)
+    if not unpublished and all(arm.finished for arm in conductor.arms.values()):
+        ledger.keep_shown(conductor.spec.name, _budgets(conductor.spec))
+    return unpublished
+
+
+def _store(
+    ledger: Ledger, spec: Spec, places: Places, counts: Mapping[str, Counts]
+) -> tuple[Spec, bool]:
+    """Stores the spec with which the study goes on, and returns it with whether it is a new one."""
+    data = ledger.stored_spec(spec.name)
+    if data is None:
+        _check_unused(spec.name, places)
+    else:
+        asked = {name: count.asked for name, count in counts.items()}
+        spec, raised = continued(parse_spec(data), spec, asked)
+        if raised:
+            logger.warning("%s", raised)
+    new = spec.model_dump(mode="json")
+    if new == data:
+        return spec, False
+    ledger.store_spec(spec.name, new)
+    return spec, True
+
+
+def _check_unused(study: str, places: Places) -> None:
+    """Refuses a new study where trials of another one of its name lie: they would be continued."""
+    folder = f"{places.checkpoints.rstrip('/')}/{study}"
+    if Folder(folder).names():
+        raise UserError(
+            f"{folder} holds trials of an earlier study {study} that this record does not know; remove "
+            "that folder, or give another --name, --record or --checkpoints"
+        )

@@ -1,0 +1,1 @@
+"""Trials on processes: the only room that knows Ray."""

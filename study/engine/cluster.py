@@ -1,0 +1,272 @@
+"""Which Ray the trials run on: an embedded one on the loopback address, or a cluster that runs already.
+
+Ray reads its settings from the environment when it is imported, so they are made here, before that.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from study.errors import UserError
+from study.spec.model import Resources
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "3600",
+    # Tune's own snapshot is never read: it would be rewritten whole, with every trial, again and again.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+}
+for _name, _value in _QUIET.items():
+    os.environ.setdefault(_name, _value)
+# Ray runs whatever its clients send it, so even the embedded one asks for a token.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+import ray  # noqa: E402 - reads the environment above when it is imported
+from ray._private import ray_constants  # noqa: E402
+from ray.autoscaler._private.util import format_readonly_node_type  # noqa: E402
+from ray.autoscaler.sdk import request_resources  # noqa: E402
+from ray.autoscaler.v2.utils import is_autoscaler_v2  # noqa: E402
+from ray.experimental.internal_kv import _internal_kv_get  # noqa: E402
+
+LOOPBACK = "127.0.0.1"
+BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
+"""Where `ray up` leaves the config of a cluster on its head."""
+LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's variable that, set to 0, keeps a cluster on the loopback address. It does so by itself on Windows and
+macOS; on Linux it would otherwise listen on every address of the machine."""
+START_ATTEMPTS = 3
+CONNECT_SECONDS = 20.0
+AUTOSCALER_SECONDS = 600.0
+"""How long an autoscaler may take to bring a node: a machine of a cloud starts in minutes."""
+REPORT_SECONDS = 20.0
+"""Within this time after its start the autoscaler of a head has reported."""
+OBJECT_STORE_BYTES = 128 * 1024**2
+"""Trials pass nothing but small results through the object store; their data are memory-mapped files."""
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def cluster(address: str | None, resources: Resources) -> Iterator[None]:
+    """Starts the embedded engine, or connects to a cluster.
+
+    Args:
+        address: None for the embedded engine; ``auto`` or ``host:port`` for a running cluster.
+        resources: What the embedded engine may use.
+    """
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if ray.is_initialized():
+        raise UserError(
+            "this process is connected to Ray already; call ray.shutdown() first, or launch the study "
+            "in a process of its own (--address joins a running cluster)"
+        )
+    _provide_token(address)
+    try:
+        if address is None:
+            _stay_on_loopback()
+            _start(resources.cpus or len(os.sched_getaffinity(0)))
+        else:
+            _connect(address)
+        yield
+    finally:
+        ray.shutdown()
+        if address is None:
+            os.environ.pop(LOOPBACK_ONLY, None)
+            ray_constants.ENABLE_RAY_CLUSTER = True
+
+
+def _provide_token(address: str | None) -> None:
+    """Sees to it that there is a token: Ray refuses to do without where the mode asks for one.
+
+    For the embedded engine it is made for this process, kept in no file, and passed on to Ray's own
+    processes by the environment. A cluster's is the user's; a cluster without any takes none amiss.
+    """
+    if os.environ["RAY_AUTH_MODE"] != "token" or "RAY_AUTH_TOKEN" in os.environ:
+        return
+    kept = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser()
+    if address is None or not Path(kept).is_file():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def _connect(address: str) -> None:
+    try:
+        if address != "auto":
+            # Ray itself would try for many minutes.
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"--address {address}: no Ray cluster answers there ({str(error).splitlines()[0]}); check "
+            "the address and RAY_AUTH_MODE"
+        ) from error
+
+
+def _start(cpus: int) -> None:
+    """Starts the embedded engine; a machine too busy for Ray's fixed limit of 30 s gets more time."""
+    for attempts_left in reversed(range(START_ATTEMPTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _node_ip_address=LOOPBACK,
+            )
+        except Exception as error:  # Ray raises no class of its own here
+            if "timed out during startup" not in str(error) or not attempts_left:
+                raise
+            logger.warning("Ray did not start within its 30 s; trying again.")
+        else:
+            return
+
+
+def _stay_on_loopback() -> None:
+    os.environ[LOOPBACK_ONLY] = "0"  # for Ray's processes; this one read it when Ray was imported
+    ray_constants.ENABLE_RAY_CLUSTER = False
+
+
+def check_fit(cpu: float, gpu: float, given_up: Callable[[], bool] = lambda: False) -> None:
+    """Refuses a request that no node can hold; where there is an autoscaler, it gets time to bring one.
+
+    Args:
+        cpu: CPUs of a trial.
+        gpu: GPUs of a trial.
+        given_up: Asked while the autoscaler is waited for; True ends the wait.
+
+    Raises:
+        UserError: The sentence names the request and the largest node.
+    """
+    if _fits(cpu, gpu):
+        return
+    asked = f"{cpu:g} CPU" + (f" and {gpu:g} GPU" if gpu else "")
+    waited = ""
+    if not _embedded() and _autoscaled():
+        promised = _promised()
+        if not promised or any(_holds(held, cpu, gpu) for held in promised):
+            logger.warning("No node holds a trial of %s yet; waiting for the autoscaler.", asked)
+            if _brought(cpu, gpu, given_up) or given_up():
+                return
+            minutes = f"{AUTOSCALER_SECONDS / 60:.0f} min"
+            waited = f", and the autoscaler brought none that does in {minutes}"
+        else:
+            waited = ", and none of the autoscaler's node types holds it"
+    none: dict[str, float] = {}
+    largest = max(_alive(), key=lambda n: (n.get("GPU", 0), n.get("CPU", 0)), default=none)
+    has = f"{largest.get('CPU', 0):g} CPU and {largest.get('GPU', 0):g} GPU"
+    raise UserError(
+        f"resources: a trial asks for {asked}, but the largest node of the cluster has {has}{waited}; "
+        "lower resources.cpu or resources.gpu, or add a node"
+    )
+
+
+def _alive() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _holds(node: Mapping[str, float], cpu: float, gpu: float) -> bool:
+    return node.get("CPU", 0) >= cpu and node.get("GPU", 0) >= gpu
+
+
+def _fits(cpu: float, gpu: float) -> bool:
+    return any(_holds(node, cpu, gpu) for node in _alive())
+
+
+def _promised() -> list[dict[str, float]]:
+    """What each node type of the autoscaler holds, as far as its config says and is here.
+
+    `ray up` puts the config on the head, where the driver of a job runs. Hosts of one's own (the local
+    provider) have no stated size.
+    """
+    try:
+        config = yaml.safe_load(BOOTSTRAP.expanduser().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    types = (config.get("available_node_types") or {}).values()
+    return [kind["resources"] for kind in types if kind.get("resources")]
+
+
+def _brought(cpu: float, gpu: float, given_up: Callable[[], bool]) -> bool:
+    """Asks the autoscaler for a node that holds a trial and waits until it is there."""
+    request_resources(bundles=[{"CPU": cpu, **({"GPU": gpu} if gpu else {})}])
+    try:
+        ends = time.monotonic() + AUTOSCALER_SECONDS
+        while not _fits(cpu, gpu) and time.monotonic() < ends and not given_up():
+            time.sleep(1)
+        return _fits(cpu, gpu)
+    finally:
+        request_resources(bundles=[])  # it would hold until it is taken back
+
+
+def _autoscaled() -> bool:
+    """Whether an autoscaler may add nodes.
+
+    Every head has one, also where it has nothing to start nodes from and only reports: then it calls
+    each node a type of its own.
+    """
+    if is_autoscaler_v2(fetch_from_server=True):
+        return True
+    ends = time.monotonic() + REPORT_SECONDS
+    while (report := _autoscaler_report()) is None and time.monotonic() < ends:
+        time.sleep(1)  # the head came up just now
+    types = ((report or {}).get("node_type_mapping") or {}).items()
+    return any(kind != format_readonly_node_type(node) for node, kind in types)
+
+
+def _autoscaler_report() -> dict[str, Any] | None:
+    text = _internal_kv_get(ray_constants.DEBUG_AUTOSCALING_STATUS.encode())
+    report: dict[str, Any] | None = json.loads(text).get("autoscaler_report") if text else None
+    return report
+
+
+def _embedded() -> bool:
+    return str(ray.get_runtime_context().gcs_address).split(":")[0] == LOOPBACK
+
+
+def gpus(resources: Resources, accelerated: bool) -> float:
+    """How many GPUs a trial gets: what the spec says, or one where the kind uses it and there is one."""
+    if resources.gpu != "auto":
+        return float(resources.gpu)
+    if not accelerated:
+        return 0.0
+    nodes = _alive() if _embedded() else [*_alive(), *_promised()]
+    return 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
+
+
+def slots(cpu: float, gpu: float) -> int | None:
+    """How many trials fit on the embedded engine; None on a cluster, which may grow."""
+    if not _embedded():
+        return None
+    total = ray.cluster_resources()
+    fits = int(total.get("CPU", 0) / cpu + 1e-9)
+    return max(1, min(fits, int(total.get("GPU", 0) / gpu + 1e-9)) if gpu else fits)
+
+
+def nodes() -> str:
+    """What the nodes hold, in words: ``2 nodes: 4 CPU, 1 GPU on 10.0.0.10; …``."""
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    held = "; ".join(
+        f"{node['Resources'].get('CPU', 0):g} CPU, {node['Resources'].get('GPU', 0):g} GPU on "
+        f"{node['NodeManagerAddress']}"
+        for node in alive
+    )
+    return f"{len(alive)} {'node' if len(alive) == 1 else 'nodes'}: {held}"

@@ -1,0 +1,175 @@
+"""Submits the driver of a study as a Ray job, so that the machine that launched it may go away.
+
+The name of the job is the name of the study: Ray refuses a second job of the same name, so that two people
+who launch one study at once start one driver. The driver itself is :mod:`study.engine.job_driver`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from study.credentials import hidden
+from study.errors import UserError
+from study.places.home import ENVIRONMENT, holds_secret
+from study.places.options import Options
+from study.spec.model import Spec
+from study.spec.reader import dump_yaml
+
+SPEC_FILE = "spec.yaml"
+HOME_THERE = '--home "${TTUR_HOME:-$HOME/ttur-home}"'
+STOP_SECONDS = 60
+"""How long ``ray job stop`` waits for the trials' checkpoints before it kills the driver."""
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The Ray job of a study.
+
+    Attributes:
+        name: Its submission id.
+        started: False if it was running already and was left alone.
+    """
+
+    name: str
+    started: bool
+
+
+def submit(spec: Spec, options: Options) -> Job:
+    """Submits the driver of a study, unless it is running already.
+
+    The job gets the spec and the locations that were stated here (by flag or environment; the spec has
+    its own); what is not stated follows from the environment of the cluster's head.
+
+    Args:
+        spec: The study.
+        options: Its address is the job server's (``http://head:8265``); its home stays here.
+
+    Raises:
+        UserError: No job server answers there, it refuses this client, a location holds a password, or a
+            module is no folder.
+        RuntimeError: The job did not start.
+    """
+    entrypoint = _entrypoint(_stated(options.places or {}))
+    for module in options.modules:
+        if not Path(module).is_dir():
+            raise UserError(f"--module {module}: there is no such folder; name that of a package")
+    client = _client(options.address or "")
+    name = f"ttur-{spec.name}"
+    with tempfile.TemporaryDirectory(prefix="ttur-job-") as folder:
+        text = dump_yaml(spec.model_dump(mode="json"))
+        (Path(folder) / SPEC_FILE).write_text(text, encoding="utf-8")
+        environment: dict[str, Any] = {
+            "working_dir": folder,
+            "env_vars": {
+                "RAY_JOB_STOP_SIGNAL": "SIGINT",
+                "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
+            },
+        }
+        if options.modules:  # Ray takes an empty list for one without a path
+            environment["py_modules"] = [str(Path(each).absolute()) for each in options.modules]
+        started = _submit_once(client, name, entrypoint, environment)
+    if started:
+        _await_start(client, name)
+    return Job(name=name, started=started)
+
+
+def _stated(places: Mapping[str, str | None]) -> dict[str, str]:
+    """The locations that were stated here; one with a password is refused, as jobs can be listed."""
+    found = {
+        name: places.get(name) or os.environ.get(variable)
+        for name, variable in ENVIRONMENT.items()
+        if name != "cache" or places.get(name)
+    }
+    for name, value in found.items():
+        if holds_secret(value):
+            raise UserError(
+                f"{name} holds a password, which everyone who may list jobs would see; leave it out of "
+                "the URL and give it to the cluster's head by PGPASSFILE or the environment"
+            )
+    return {name: value for name, value in found.items() if value}
+
+
+def _entrypoint(places: Mapping[str, str]) -> str:
+    flags = [f"--{name}={shlex.quote(value)}" for name, value in places.items()]
+    command = ["python -m study.engine.job_driver launch", SPEC_FILE, "--address auto", HOME_THERE]
+    return " ".join([*command, *flags])
+
+
+def _client(address: str) -> JobSubmissionClient:
+    for talkative in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    try:
+        with _without("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+            return JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError) as error:
+        said = (hidden(str(error), address).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"--address {hidden(address)}: the job server cannot be used ({said}); check the address, "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
+        ) from None
+
+
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """Hides environment variables that Ray's client would follow instead of its own argument."""
+    removed = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(removed)
+
+
+def _submit_once(
+    client: JobSubmissionClient, job: str, entrypoint: str, environment: dict[str, Any]
+) -> bool:
+    """Submits a job unless one of its name runs; an ended one of its name makes room."""
+    for _ in range(5):
+        try:
+            client.submit_job(entrypoint=entrypoint, submission_id=job, runtime_env=environment)
+        except RuntimeError as error:
+            if "already exists" not in str(error):
+                raise
+        else:
+            return True
+        if not client.get_job_status(job).is_terminal():
+            return False
+        _make_room(client, job)
+    raise RuntimeError(
+        f"the job {job} could not be submitted: others submit and end it all the time"
+    )
+
+
+def _make_room(client: JobSubmissionClient, job: str) -> None:
+    try:
+        client.delete_job(job)
+    except RuntimeError as error:
+        # Somebody else was quicker, and theirs runs by now or is gone: the next round will tell.
+        if "does not exist" not in str(error) and "non-terminal state" not in str(error):
+            raise
+
+
+def _await_start(client: JobSubmissionClient, job: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while client.get_job_status(job) == JobStatus.PENDING:
+        if time.monotonic() > deadline:
+            raise RuntimeError(
+                f"the job {job} has not started within {START_SECONDS:g} s; see: ray job status {job}"
+            )
+        time.sleep(0.5)
+    if client.get_job_status(job) == JobStatus.FAILED:
+        message = (client.get_job_info(job).message or "").strip().splitlines() or [
+            "no reason given"
+        ]
+        raise RuntimeError(f"the job {job} failed: {message[-1]}; see: ray job logs {job}")

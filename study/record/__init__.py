@@ -1,0 +1,1 @@
+"""The durable record: the only room that knows Optuna's storage."""

@@ -1,0 +1,224 @@
+"""The durable record: Optuna's storage, and the only file that opens it.
+
+A study NAME is an Optuna study NAME without trials, which holds the spec, and one Optuna study NAME/ARM for
+each arm, whose trials are the study's trials: parameters, scores, state, outcome, reason, MLflow run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages._rdb.models import StudyModel, TrialModel, TrialUserAttributeModel
+from optuna.trial import TrialState
+
+from study.credentials import hidden
+from study.errors import Unreachable, UserError
+from study.record.retry import Patience
+from study.record.trials import OUTCOME, PUBLISHED, ArmLedger
+from study.trial import Outcome
+
+SPEC = "spec"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far an arm is.
+
+    Attributes:
+        asked: Trials that were asked for, however they stand.
+        ended: Those that ended, by outcome.
+        unpublished: Ended ones whose end is not in MLflow.
+    """
+
+    asked: int
+    ended: Counter[Outcome]
+    unpublished: int
+
+
+class Ledger:
+    """The record's database.
+
+    Args:
+        url: An SQLAlchemy URL; ``postgresql://`` is taken to mean the psycopg driver.
+
+    Attributes:
+        patience: Waits for a database that is away; whoever holds the study's lease tells it more.
+
+    Raises:
+        UserError: The URL cannot be used.
+        Unreachable: The database server does not answer, or refuses this client.
+    """
+
+    def __init__(self, url: str) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._storage = _open(url)
+        self.patience = Patience()
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The SQLAlchemy engine, for tables beside Optuna's."""
+        return self._storage.engine
+
+    @property
+    def storage(self) -> optuna.storages.RDBStorage:
+        """Optuna's storage, for what shows it."""
+        return self._storage
+
+    def studies(self) -> list[str]:
+        """Returns the names of the studies, sorted; other people's in the same database are none of ours."""
+        found = self.patience(lambda: optuna.get_all_study_names(self._storage))
+        ours = (name for name in found if "/" not in name)
+        return sorted(name for name in ours if self.stored_spec(name) is not None)
+
+    def stored_spec(self, study: str) -> dict[str, Any] | None:
+        """Returns the spec that was stored for a study, or None if there is no such study."""
+        try:
+            root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
+        except KeyError:
+            return None
+        text = self.patience(lambda: root.user_attrs).get(SPEC)
+        return None if text is None else dict(json.loads(text))
+
+    def store_spec(self, study: str, spec: Mapping[str, Any]) -> None:
+        """Stores a study's spec in place of the one before."""
+        text = json.dumps(spec)
+
+        def store() -> None:
+            root = optuna.create_study(storage=self._storage, study_name=study, load_if_exists=True)
+            root.set_user_attr(SPEC, text)
+
+        self.patience(store)
+
+    def shown(self, study: str) -> dict[str, int] | None:
+        """Returns the budgets with which a study was last finished and wholly in MLflow, or None."""
+        root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
+        budgets: dict[str, int] | None = self.patience(lambda: root.user_attrs).get(PUBLISHED)
+        return budgets
+
+    def keep_shown(self, study: str, budgets: Mapping[str, int]) -> None:
+        """Stores that a study is finished with these budgets and wholly in MLflow, its arms too."""
+        root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
+        self.patience(lambda: root.set_user_attr(PUBLISHED, dict(budgets)))
+
+    def counts(self, study: str, arm: str) -> Counts:
+        """Counts an arm's trials in the database: reading thousands of them would take seconds."""
+        trial, attribute = TrialModel.__table__, TrialUserAttributeModel.__table__
+        outcome, published = attribute.alias(), attribute.alias()
+        query = (
+            sa.select(trial.c.state, outcome.c.value_json, published.c.value_json, sa.func.count())
+            .select_from(trial.join(StudyModel.__table__))
+            .outerjoin(
+                outcome, (outcome.c.trial_id == trial.c.trial_id) & (outcome.c.key == OUTCOME)
+            )
+            .outerjoin(
+                published,
+                (published.c.trial_id == trial.c.trial_id) & (published.c.key == PUBLISHED),
+            )
+            .where(
+                StudyModel.__table__.c.study_name == f"{study}/{arm}",
+                trial.c.state != TrialState.WAITING,
+            )
+            .group_by(trial.c.state, outcome.c.value_json, published.c.value_json)
+        )
+
+        def count() -> Counts:
+            asked, unpublished, ended = 0, 0, Counter[Outcome]()
+            with self.engine.connect() as connection:
+                for state, how, shown, number in connection.execute(query):
+                    asked += number
+                    if state.is_finished():
+                        ended[Outcome(json.loads(how)) if how else Outcome.FAILED] += number
+                        unpublished += 0 if shown and json.loads(shown) else number
+            return Counts(asked, ended, unpublished)
+
+        return self.patience(count)
+
+    def arm(
+        self,
+        study: str,
+        arm: str,
+        sampler: BaseSampler | None = None,
+        pruner: BasePruner | None = None,
+    ) -> ArmLedger:
+        """Opens an arm's trials; the arm is made if it is new."""
+        opened = self.patience(
+            lambda: optuna.create_study(
+                storage=self._storage,
+                study_name=f"{study}/{arm}",
+                direction="minimize",
+                load_if_exists=True,
+                sampler=sampler,
+                pruner=pruner,
+            )
+        )
+        return ArmLedger(opened, self.patience)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+
+def _open(url: str) -> optuna.storages.RDBStorage:
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # a ValueError: the port is no number
+        raise UserError(
+            f"the record {_harmless(url)} cannot be opened (it is no SQLAlchemy URL); write "
+            "sqlite:///FILE or postgresql://HOST/DATABASE"
+        ) from None
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    sqlite = parsed.get_backend_name() == "sqlite"
+    try:
+        if sqlite and parsed.database:
+            Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+        # A driver and a `ttur status` may meet in SQLite: wait instead of failing.
+        arguments: dict[str, Any] = {"connect_args": {"timeout": 60}} if sqlite else {}
+        storage = optuna.storages.RDBStorage(
+            parsed.render_as_string(hide_password=False),
+            engine_kwargs={"pool_pre_ping": True, **arguments},
+        )
+    except (
+        sa.exc.SQLAlchemyError,
+        optuna.exceptions.StorageInternalError,
+        ImportError,
+        OSError,
+    ) as error:
+        # What a server answers now, or does not, it may answer later; a wrong URL stays wrong.
+        said = isinstance(error, sa.exc.DBAPIError) or isinstance(
+            error.__cause__, sa.exc.DBAPIError
+        )
+        away = said and not sqlite
+        raise (Unreachable if away else UserError)(
+            f"the record {_harmless(url)} cannot be opened ({hidden(_first_line(error), url)}); check the "
+            "URL, that the database is up, and its password in PGPASSFILE or PGPASSWORD"
+        ) from None
+    if sqlite:
+        with storage.engine.connect() as connection:
+            connection.execute(sa.text("PRAGMA journal_mode=WAL"))
+    return storage
+
+
+def _harmless(url: str) -> str:
+    """A record's URL without its secrets; what is no URL may be anything, and is not repeated."""
+    return hidden(url) if "://" in url else "URL"
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, ImportError):
+        return f"{cause}; pip install 'ttur-study[postgresql]'"
+    if isinstance(cause, sa.exc.ArgumentError):
+        return "it is no SQLAlchemy URL"
+    original = getattr(cause, "orig", None) or cause
+    return str(original).strip().splitlines()[0] if str(original).strip() else type(cause).__name__

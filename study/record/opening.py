@@ -1,0 +1,60 @@
+"""Opening the record of a study that should be there: whoever only looks makes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from study.errors import UserError
+from study.places.urls import is_there, sqlite_file
+from study.record.database import Ledger
+
+
+def existing(url: str) -> Ledger | None:
+    """Opens a record without making it.
+
+    Args:
+        url: Its SQLAlchemy URL.
+
+    Returns:
+        The record, or None if it is an SQLite file that is not there.
+
+    Raises:
+        UserError: It is there and cannot be opened.
+    """
+    if not is_there(url):
+        return None
+    try:
+        return Ledger(url)
+    except UserError as error:
+        file = sqlite_file(url)
+        if file is None or os.access(file.absolute().parent, os.W_OK):
+            raise
+        # SQLite keeps an index beside the file while it reads.
+        raise UserError(
+            f"the record {file} cannot be read, because its folder cannot be written to; copy the home "
+            "to a folder of your own and give that as --home"
+        ) from error
+
+
+def require(url: str, study: str) -> Ledger:
+    """Opens the record that should hold a study; whether it does is not looked at.
+
+    Raises:
+        UserError: There is no such record.
+    """
+    ledger = existing(url)
+    if ledger is None:
+        raise not_found(study, [])
+    return ledger
+
+
+def not_found(study: str, known: Sequence[str]) -> UserError:
+    """What is raised for a study that is not in the record.
+
+    Args:
+        study: Its name.
+        known: The studies that are.
+    """
+    there = f"it has {', '.join(known)}" if known else "it has none"
+    return UserError(f"{study} is no study in this record ({there}); give another name or --home")

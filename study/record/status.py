@@ -1,0 +1,96 @@
+"""The state of studies, read from the record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from study.errors import UserError
+from study.places.home import Home
+from study.places.options import HERE, Options
+from study.record.database import Ledger
+from study.record.lease import Lease
+from study.record.opening import existing, not_found, require
+from study.trial import Outcome
+
+
+@dataclass
+class ArmStatus:
+    """Trials of one arm; in a finished one complete + diverged + failed = budget.
+
+    Attributes:
+        budget: Trials that the spec asks for.
+        complete: Trials that made all their steps, or were stopped by the rule.
+        diverged: Trials that could not go on: something was not finite.
+        failed: Trials that could not be run.
+        running: Trials in the hands of a living driver.
+        interrupted: Trials that were cut off; the next launch continues them.
+    """
+
+    budget: int
+    complete: int = 0
+    diverged: int = 0
+    failed: int = 0
+    running: int = 0
+    interrupted: int = 0
+
+
+@dataclass
+class StudyStatus:
+    """A study's state and that of its arms."""
+
+    study: str
+    state: Literal["running", "interrupted", "finished"]
+    arms: dict[str, ArmStatus] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the status as plain JSON values."""
+        return asdict(self)
+
+
+def status(name: str | None = None, options: Options = HERE) -> list[StudyStatus]:
+    """Reads the state of one study, or of all.
+
+    Args:
+        name: The study; None: every study in the record.
+        options: Where the record is.
+
+    Raises:
+        UserError: There is no study of that name.
+    """
+    url = Home(options.home).places(name, options.places or {}).record
+    ledger = existing(url) if name is None else require(url, name)
+    if ledger is None:
+        return []
+    try:
+        known = ledger.studies()
+        if name is not None and name not in known:
+            raise not_found(name, known)
+        return [_status(ledger, study) for study in ([name] if name else known)]
+    finally:
+        ledger.close()
+
+
+def _status(ledger: Ledger, study: str) -> StudyStatus:
+    data = ledger.stored_spec(study)
+    if data is None:
+        raise UserError(f"{study} has no spec in this record; launch it again from its spec file")
+    driven = Lease(ledger.engine, study).held()
+    arms = {}
+    # Not parsed as a spec: that would import a search space of the user's own, and looking is no launch.
+    for name, arm in data["arms"].items():
+        counts = ledger.counts(study, name)
+        going = counts.asked - counts.ended.total()
+        diverged, failed = counts.ended[Outcome.DIVERGED], counts.ended[Outcome.FAILED]
+        found = ArmStatus(
+            budget=arm["trials"],
+            complete=counts.ended.total() - diverged - failed,
+            diverged=diverged,
+            failed=failed,
+            running=going if driven else 0,
+            interrupted=0 if driven else going,
+        )
+        arms[name] = found
+    ended = all(a.complete + a.diverged + a.failed >= a.budget for a in arms.values())
+    state: Literal["running", "interrupted", "finished"] = "finished" if ended else "interrupted"
+    return StudyStatus(study=study, state="running" if driven and not ended else state, arms=arms)

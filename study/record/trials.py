@@ -1,0 +1,276 @@
+"""The trials of one arm in the record: asked for, reported, ended, taken up again.
+
+The attributes that a trial has in Optuna beside its parameters and scores are named here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages._rdb.models import TrialUserAttributeModel
+from optuna.trial import FrozenTrial, TrialState
+
+from search_spaces.space import SearchSpace
+from study.faults import point
+from study.record.retry import Patience
+from study.trial import Outcome
+from trainables.protocol import Measurement
+
+PARAMETERS = "parameters"
+OUTCOME = "outcome"
+REASON = "reason"
+END_STEP = "end_step"
+RUN_ID = "mlflow_run_id"
+PUBLISHED = "published"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One trial as the record has it; what :class:`study.trial.TrialRecord` is made from."""
+
+    number: int
+    sample: Mapping[str, Any]
+    outcome: Outcome | None
+    reason: str | None
+    end_step: int | None
+    mlflow_run_id: str | None
+    published: bool
+    scores: Mapping[int, float]
+    started: float
+    ended: float | None
+
+    @property
+    def counted(self) -> dict[int, float]:
+        """The scores up to the trial's end, by step; one that came later (from a worker) does not count."""
+        end = self.end_step
+        return {step: score for step, score in self.scores.items() if end is None or step <= end}
+
+
+class ArmLedger:
+    """The trials of one arm."""
+
+    def __init__(self, study: optuna.Study, patience: Patience) -> None:
+        self._study = study
+        self._patience = patience
+        self._open: dict[int, optuna.Trial] = {}
+        self._reported: dict[int, set[int]] = {}
+
+    def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
+        """Sets who proposes and who prunes trials from now on."""
+        self._study.sampler = sampler
+        self._study.pruner = pruner
+
+    def entries(self) -> list[Entry]:
+        """Reads all trials that were asked for, in order of their numbers."""
+        trials = self._patience(lambda: self._study.get_trials(deepcopy=False))
+        return [_entry(trial) for trial in trials if trial.state != TrialState.WAITING]
+
+    def entry(self, number: int) -> Entry:
+        """Reads one trial."""
+        storage = self._study._storage
+        identity = self._patience(
+            lambda: storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+        )
+        return _entry(self._patience(lambda: storage.get_trial(identity)))
+
+    def ask(
+        self, space: SearchSpace, first: Mapping[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Asks the sampler for a new trial.
+
+        Args:
+            space: What may vary.
+            first: A point to try instead of asking the sampler; names that are missing are sampled.
+
+        Returns:
+            The trial's number and its sample.
+        """
+        if first is not None and not self._patience(self._waiting):
+            self._patience(lambda: self._study.enqueue_trial(dict(first)))
+        known = set(self._open)
+        try:
+            trial = self._study.ask()
+        except optuna.exceptions.StorageInternalError:
+            # The trial may or may not have been made before the record went away.
+            stray = [t for t in self._patience(self._running) if t.number not in known]
+            if not stray:
+                return self.ask(space, first)
+            return stray[0].number, self.reopen(stray[0].number, space)
+        point("asked")
+        self._open[trial.number] = trial
+        return trial.number, self._suggest(trial, space)
+
+    def reopen(self, number: int, space: SearchSpace) -> dict[str, Any]:
+        """Takes up a trial that was cut off, as the same trial, and returns its sample.
+
+        A trial that was cut off while it was being asked for gets the values that it lacks.
+        """
+        frozen = next(t for t in self._patience(self._running) if t.number == number)
+        if not frozen.params:
+            self._patience(lambda: self._study.sampler.before_trial(self._study, frozen))
+        trial = self._patience(lambda: optuna.Trial(self._study, frozen._trial_id))
+        self._open[number] = trial
+        self._reported[number] = set(frozen.intermediate_values)
+        return self._suggest(trial, space)
+
+    def report(self, number: int, measurement: Measurement) -> None:
+        """Records an evaluation's score; one that is there already stays as it is."""
+        steps = self._reported.setdefault(number, set())
+        if measurement.step not in steps:
+            self._patience(lambda: self._open[number].report(measurement.score, measurement.step))
+            steps.add(measurement.step)
+
+    def should_prune(self, number: int, step: int) -> bool:
+        """Asks the pruner about an evaluation.
+
+        The pruner judges by the newest one that the record has. While a trial that was cut off hands out
+        its history again, earlier ones are not asked about: they were judged, or will be by that one.
+        """
+        if step < max(self._reported.get(number, ()), default=step):
+            return False
+        return self._patience(self._open[number].should_prune)
+
+    def set_run(self, number: int, run_id: str, published: bool) -> None:
+        """Keeps a trial's MLflow run.
+
+        Args:
+            number: The trial.
+            run_id: Id of its run.
+            published: Whether the run shows the trial's end and everything before it.
+        """
+        storage = self._study._storage
+
+        def keep() -> None:
+            identity = storage.get_trial_id_from_study_id_trial_number(
+                self._study._study_id, number
+            )
+            for key, value in {RUN_ID: run_id, PUBLISHED: published}.items():
+                if value:
+                    try:
+                        storage.set_trial_user_attr(identity, key, value)
+                    except optuna.exceptions.UpdateFinishedTrialError:
+                        _set_attribute_of_finished(self._study, identity, key, value)
+
+        self._patience(keep)
+
+    def end(
+        self, number: int, outcome: Outcome, objective: float, reason: str | None, step: int
+    ) -> float | None:
+        """Ends a trial.
+
+        Args:
+            number: The trial.
+            outcome: How it ended; a failed one has no objective.
+            objective: Its lowest score, +inf if it has none.
+            reason: One sentence, or None.
+            step: Generator updates done.
+
+        Returns:
+            When it ended, as the record has it, seconds since the epoch.
+        """
+        trial = self._open.pop(number)
+        attributes = {OUTCOME: outcome.value, END_STEP: step, REASON: reason}
+        for name, value in attributes.items():
+            # A reason may be there from an end that a kill kept from being told.
+            if value is not None or name in trial.user_attrs:
+                self._patience(lambda name=name, value=value: trial.set_user_attr(name, value))  # type: ignore[misc]
+        failed = outcome is Outcome.FAILED
+        point("telling")
+        told = self._patience(
+            lambda: self._study.tell(
+                number,
+                None if failed else objective,
+                TrialState.FAIL if failed else TrialState.COMPLETE,
+                skip_if_finished=True,
+            )
+        )
+        self._reported.pop(number, None)
+        point("told")
+        return _entry(told).ended
+
+    def _suggest(self, trial: optuna.Trial, space: SearchSpace) -> dict[str, Any]:
+        sample = {
+            name: self._patience(lambda n=name, d=distribution: _suggested(trial, n, d))  # type: ignore[misc]
+            for name, distribution in space.distributions.items()
+        }
+        if PARAMETERS not in trial.user_attrs:
+            derived = space.derive(sample)
+            self._patience(lambda: trial.set_user_attr(PARAMETERS, derived))
+        return sample
+
+    def _running(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def _waiting(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+
+def _suggested(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    match distribution:
+        case FloatDistribution():
+            return trial.suggest_float(
+                name,
+                distribution.low,
+                distribution.high,
+                step=distribution.step,
+                log=distribution.log,
+            )
+        case IntDistribution():
+            return trial.suggest_int(
+                name,
+                distribution.low,
+                distribution.high,
+                step=distribution.step,
+                log=distribution.log,
+            )
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, distribution.choices)
+    raise TypeError(f"{name} has a {type(distribution).__name__}")
+
+
+def _set_attribute_of_finished(study: optuna.Study, trial_id: int, key: str, value: object) -> None:
+    """Sets an attribute of a trial that has ended, which Optuna's own call refuses.
+
+    The run of a trial may be made after its end (MLflow was away), and its id belongs to the record.
+    """
+    engine = study._storage._backend.engine  # type: ignore[attr-defined]
+    table = TrialUserAttributeModel.__table__
+    where = (table.c.trial_id == trial_id) & (table.c.key == key)
+    with engine.begin() as connection:
+        changed = connection.execute(
+            table.update().where(where).values(value_json=json.dumps(value))
+        )
+        if not changed.rowcount:
+            connection.execute(
+                table.insert().values(trial_id=trial_id, key=key, value_json=json.dumps(value))
+            )
+
+
+def _entry(trial: FrozenTrial) -> Entry:
+    attributes = trial.user_attrs
+    ended = trial.state.is_finished()
+    outcome = attributes.get(OUTCOME, Outcome.FAILED.value) if ended else None
+    return Entry(
+        number=trial.number,
+        sample=trial.params,
+        outcome=Outcome(outcome) if outcome else None,
+        reason=attributes.get(REASON) if ended else None,
+        end_step=attributes.get(END_STEP) if ended else None,
+        mlflow_run_id=attributes.get(RUN_ID),
+        published=bool(attributes.get(PUBLISHED)),
+        scores=trial.intermediate_values,
+        started=trial.datetime_start.timestamp() if trial.datetime_start else 0.0,
+        ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
+    )

@@ -1,0 +1,225 @@
+"""The figures of a report, as PNG bytes: score curves, the (b, a) plane, and the best so far.
+
+Matplotlib is an optional part (``pip install 'ttur-study[plots]'``) and imported when a figure is drawn;
+no display and no global state of it is used.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from study.errors import UserError
+from study.results.comparison import Comparison
+from study.results.resampling import best_of
+from study.trial_row import TrialRow, ranked
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+Curves = Mapping[str, Sequence[tuple[int, float]]]
+"""Score curves, (step, score) by step, by run id."""
+
+COLOURS = ("#d1730f", "#1f6fb4", "#2a9d5c", "#8a4fbf", "#b0413e", "#5c6b73")
+"""One an arm, in order; told apart with any colour vision."""
+
+BEST_SHARE = 0.25
+"""Share of an arm's trials that the band of its score curves spans."""
+
+_LOG_RATIO = 20.0
+"""Scores that span more than this factor are drawn on a logarithmic axis."""
+
+
+def score_curves(rows: Sequence[TrialRow], curves: Curves, score_name: str) -> bytes:
+    """Score by step, a panel an arm: each trial thin, the best bold, a band over the best quarter.
+
+    Args:
+        rows: Trials of the study; those without a curve are left out.
+        curves: Score curves by run id.
+        score_name: Label of the axis.
+    """
+    arms = _arms(rows)
+    figure = _figure(width=5.2 * len(arms), height=3.8)
+    panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
+    for panel, arm, colour in zip(panels, arms, _colours(arms), strict=True):
+        drawn = [row for row in rows if row.arm == arm and curves.get(row.mlflow_run_id)]
+        for row in drawn:
+            panel.plot(*_xy(curves[row.mlflow_run_id]), color="0.72", linewidth=0.7, zorder=1)
+        leaders = ranked(drawn)
+        if leaders:
+            band = leaders[: max(2, math.ceil(BEST_SHARE * len(leaders)))]
+            _band(panel, [curves[row.mlflow_run_id] for row in band], colour)
+            best = leaders[0]
+            line = _xy(curves[best.mlflow_run_id])
+            panel.plot(*line, color=colour, linewidth=2.2, zorder=3, marker="o", markersize=3)
+            panel.plot(best.step, best.score, "*", color=colour, markersize=13, zorder=4)
+        panel.set(title=arm, xlabel="generator updates")
+    panels[0].set_ylabel(score_name)
+    _scale(panels[0], [score for row in rows for _, score in curves.get(row.mlflow_run_id, ())])
+    return _png(figure)
+
+
+def settings_plane(rows: Sequence[TrialRow], score_name: str) -> bytes:
+    """Every trial by b and a on logarithmic axes, coloured by its best score, with the line b = a.
+
+    A trial without a score is a cross; the best of each arm has a ring.
+    """
+    figure = _figure(width=7.4, height=5.8)
+    from matplotlib.colors import LogNorm, Normalize
+
+    axes: Axes = figure.subplots()
+    arms = _arms(rows)
+    scores = [row.score for row in rows if row.counts and row.score is not None]
+    low, high = (min(scores), max(scores)) if scores else (0.0, 1.0)
+    norm = LogNorm(low, high) if _spans(scores) else Normalize(low, high)
+    edge = [value for row in rows for value in (row.b, row.a)]
+    line = (min(edge) / 1.5, max(edge) * 1.5)
+    axes.plot(line, line, "--", color="0.5", linewidth=1, label="b = a")
+    for arm, marker, colour in zip(arms, _markers(arms), _colours(arms), strict=True):
+        mine = [row for row in rows if row.arm == arm and row.counts]
+        lost = [row for row in mine if row.score is None]
+        axes.scatter([r.b for r in lost], [r.a for r in lost], marker="x", s=34, color="0.45")
+        shaded = _shaded(axes, ranked(mine), norm, marker, arm)
+        _ring(axes, ranked(mine)[:1], colour, f"best of {arm}")
+    if scores:
+        figure.colorbar(shaded, label=f"best {score_name} of a trial")
+    axes.set(xscale="log", yscale="log", xlim=line, ylim=line)
+    axes.set(
+        xlabel="b, learning rate of the discriminator", ylabel="a, learning rate of the generator"
+    )
+    axes.set_box_aspect(1)
+    # Above the points: within them it would lie on one.
+    axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+    return _png(figure)
+
+
+def search_curves(comparison: Comparison, rows: Sequence[TrialRow]) -> bytes:
+    """Best score so far by trial, with what a search of k trials would have found in 90 % of cases.
+
+    The band is the best of k trials drawn with replacement from all those made.
+    """
+    figure = _figure(width=7.2, height=4.2)
+    axes: Axes = figure.subplots()
+    arms = _arms(rows)
+    shown: list[float] = []
+    for arm, colour in zip(arms, _colours(arms), strict=True):
+        curve = [math.nan if v is None else v for v in comparison.arms[arm].curve]
+        axes.step(
+            range(1, len(curve) + 1), curve, where="post", color=colour, label=arm, linewidth=2
+        )
+        shown += [value for value in curve if math.isfinite(value)]
+        scores = [row.objective for row in rows if row.arm == arm and row.counts]
+        if len(scores) > 1:
+            counts = _counts(len(scores))
+            bests = [best_of(scores, k) for k in counts]
+            low, high = ([b.quantile(q) for b in bests] for q in (0.05, 0.95))
+            # Where more than one search in twenty finds no score at all, the band has no upper edge.
+            finite = [value if math.isfinite(value) else math.nan for value in high]
+            axes.fill_between(counts, low, finite, color=colour, alpha=0.15, linewidth=0)
+    axes.set(xlabel="trials", ylabel=f"best {comparison.score_name} so far")
+    _scale(axes, shown)
+    axes.legend(fontsize="small")
+    return _png(figure)
+
+
+def _shaded(
+    axes: Axes, rows: Sequence[TrialRow], norm: Normalize, marker: str, label: str
+) -> PathCollection:
+    return axes.scatter(
+        [row.b for row in rows],
+        [row.a for row in rows],
+        c=[row.objective for row in rows],
+        norm=norm,
+        cmap="viridis_r",
+        marker=marker,
+        s=42,
+        edgecolors="0.2",
+        linewidths=0.5,
+        label=label,
+    )
+
+
+def _ring(axes: Axes, rows: Sequence[TrialRow], colour: str, label: str) -> None:
+    for row in rows:
+        axes.scatter(
+            [row.b],
+            [row.a],
+            s=210,
+            facecolors="none",
+            edgecolors=colour,
+            linewidths=2,
+            label=label,
+        )
+
+
+def _markers(arms: Sequence[str]) -> list[str]:
+    return ["os^Dv<"[index % 6] for index in range(len(arms))]
+
+
+def _counts(n: int) -> list[int]:
+    """At most about 60 numbers of trials from 1 to n: the band is smooth."""
+    return sorted({round(k) for k in np.geomspace(1, n, 60)})
+
+
+def _band(panel: Axes, curves: Sequence[Sequence[tuple[int, float]]], colour: str) -> None:
+    """Lowest to highest score at each step that at least two of the curves reached."""
+    by_step: dict[int, list[float]] = {}
+    for curve in curves:
+        for step, score in curve:
+            by_step.setdefault(step, []).append(score)
+    steps = sorted(step for step, scores in by_step.items() if len(scores) > 1)
+    low = [min(by_step[step]) for step in steps]
+    high = [max(by_step[step]) for step in steps]
+    panel.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
+
+
+def _xy(curve: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [step for step, _ in curve], [score for _, score in curve]
+
+
+def _arms(rows: Sequence[TrialRow]) -> list[str]:
+    return list(dict.fromkeys(row.arm for row in rows))
+
+
+def _colours(arms: Sequence[str]) -> list[str]:
+    return [COLOURS[index % len(COLOURS)] for index in range(len(arms))]
+
+
+def _spans(scores: Sequence[float]) -> bool:
+    return bool(scores) and min(scores) > 0 and max(scores) / min(scores) > _LOG_RATIO
+
+
+def _scale(axes: Axes, scores: Sequence[float]) -> None:
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    if _spans(scores):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _figure(*, width: float, height: float) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError(
+            "a report needs matplotlib, which is not installed; pip install 'ttur-study[plots]'"
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Figure) -> bytes:
+    for axes in figure.axes:
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=144)
+    return buffer.getvalue()

@@ -1,0 +1,90 @@
+"""One arm of a study during a launch: how far it is, what is left of it, its best score."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from search_spaces.space import SearchSpace
+from study.record.trials import ArmLedger, Entry
+from study.spec.model import Arm
+from study.trial import Outcome
+from trainables.protocol import Measurement
+
+
+@dataclass
+class ArmState:
+    """One arm during a launch."""
+
+    name: str
+    arm: Arm
+    space: SearchSpace
+    ledger: ArmLedger
+    asked: int
+    interrupted: deque[int]
+    ended: list[int]
+    unpublished: list[int]
+    counts: dict[Outcome, int] = field(default_factory=dict)
+    last_end: float | None = None
+    best: tuple[float, int] | None = None
+    """The lowest score so far, in all launches, and the number of its trial."""
+
+    def note(self, score: float, number: int) -> None:
+        """Takes in one score."""
+        if math.isfinite(score) and (self.best is None or score < self.best[0]):
+            self.best = (score, number)
+
+    @property
+    def left(self) -> int:
+        """Trials still to be handed out."""
+        return len(self.interrupted) + max(0, self.arm.trials - self.asked)
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended, in all launches."""
+        return sum(self.counts.values())
+
+    @property
+    def finished(self) -> bool:
+        """Whether as many trials have ended as the budget asks for."""
+        return self.done >= self.arm.trials
+
+    @property
+    def share(self) -> float:
+        """Share of the budget that was handed out; the arm with the least is served next."""
+        return (self.asked - len(self.interrupted)) / max(1, self.arm.trials)
+
+
+def arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: Sequence[Entry]) -> ArmState:
+    """The state of an arm as the record has it."""
+    counts: dict[Outcome, int] = {}
+    for entry in entries:
+        if entry.outcome is not None:
+            counts[entry.outcome] = counts.get(entry.outcome, 0) + 1
+    state = ArmState(
+        name=name,
+        arm=arm,
+        space=arm.build(),
+        ledger=ledger,
+        asked=len(entries),
+        interrupted=deque(entry.number for entry in entries if entry.outcome is None),
+        ended=[e.number for e in entries if e.outcome is not None],
+        unpublished=[e.number for e in entries if e.outcome is not None and not e.published],
+        counts=counts,
+        last_end=max((e.ended for e in entries if e.ended is not None), default=None),
+    )
+    for entry in entries:
+        for score in entry.counted.values():
+            state.note(score, entry.number)
+    return state
+
+
+def bare(entry: Entry) -> tuple[Measurement, ...]:
+    """The scores that the record has, for a trial whose folder is gone."""
+    time_taken = entry.ended or entry.started
+    return tuple(
+        Measurement(step=step, score=score, time=time_taken)
+        for step, score in sorted(entry.scores.items())
+    )

@@ -1,0 +1,304 @@
+"""Decides what a launch does next: which trial is run, what its turns mean, when it ends.
+
+It stands between the engine, which runs trials, and the record, which remembers them; it knows neither Ray
+nor MLflow. Everything it needs after a restart is in the record and in the trials' folders.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from study.faults import point
+from study.places.home import Places
+from study.record.database import Ledger
+from study.record.trials import Entry
+from study.search.arm import ArmState, arm_state, bare
+from study.search.observer import Observer
+from study.search.samplers import derived_seed, make_pruner, make_sampler
+from study.search.stopping import reason_to_stop
+from study.spec.model import Spec, further
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement, Parameters
+from trainables.run import Assignment, Turn
+from trainables.trial_files import read_measurements
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED = 200
+"""Ended trials whose records are kept in memory for whoever publishes them."""
+
+
+@dataclass
+class _Live:
+    """A trial that was handed out and has not ended."""
+
+    arm: ArmState
+    record: TrialRecord
+    measurements: list[Measurement] = field(default_factory=list)
+    run_id: str | None = None
+    """Written by whoever publishes, in a thread of its own; the record is the conductor's alone."""
+
+
+class Conductor:
+    """One launch of one study.
+
+    Attributes:
+        stopping: Why the launch is to end early; empty while it is not.
+        refusal: Why no trial of this spec can be built; empty if none was refused.
+
+    Args:
+        spec: The study.
+        ledger: The record.
+        places: Where the trials' folders lie.
+    """
+
+    def __init__(self, spec: Spec, ledger: Ledger, places: Places) -> None:
+        self.spec = spec
+        self._places = places
+        self._observers: tuple[Observer, ...] = ()
+        self._live: dict[str, _Live] = {}
+        self._ended: OrderedDict[str, TrialRecord] = OrderedDict()
+        self.stopping = ""
+        self.refusal = ""
+        settings = spec.settings
+        pruner = make_pruner(spec.stopping, settings)
+        self._prunes = spec.stopping.pruner is not None
+        self._any_ran = False
+        self.arms: dict[str, ArmState] = {}
+        for name, arm in spec.arms.items():
+            opened = ledger.arm(spec.name, name)
+            entries = opened.entries()
+            opened.use(make_sampler(spec.search, name, arm, len(entries)), pruner)
+            self.arms[name] = arm_state(name, arm, opened, entries)
+            self._any_ran = self._any_ran or any(entry.scores for entry in entries)
+
+    @property
+    def left(self) -> int:
+        """Trials that are still to be handed out."""
+        return sum(state.left for state in self.arms.values())
+
+    @property
+    def ended(self) -> int:
+        """Trials that have ended, in all launches."""
+        return sum(state.done for state in self.arms.values())
+
+    @property
+    def live(self) -> list[TrialRecord]:
+        """The trials that are running."""
+        return [live.record for live in self._live.values()]
+
+    @property
+    def unfinished(self) -> int:
+        """Trials that have not ended: cut off ones and those never asked for."""
+        return self.left + len(self._live)
+
+    def observe(self, *observers: Observer) -> None:
+        """Adds observers."""
+        self._observers += observers
+
+    def interrupt(self, why: str) -> None:
+        """Asks for an end: nothing more is handed out, and what runs is checkpointed."""
+        self.stopping = self.stopping or why
+
+    def next(self) -> Assignment | None:
+        """Hands out the next trial: first those that were cut off, then new ones, arm by arm.
+
+        Returns:
+            What a worker needs to run it, or None if nothing is left (or an end was asked for).
+        """
+        open_arms = [state for state in self.arms.values() if state.left]
+        if not open_arms or self.stopping:
+            return None
+        state = min(open_arms, key=lambda s: s.share)
+        fresh = not state.interrupted
+        if fresh:
+            number, sample = state.ledger.ask(state.space, self._first_point(state))
+            state.asked += 1
+        else:
+            number = state.interrupted[0]
+            sample = state.ledger.reopen(number, state.space)
+            state.interrupted.popleft()
+        live = _Live(state, self._record(state, number, sample))
+        self._live[live.record.identity] = live
+        point("assigned")
+        for observer in self._observers:
+            observer.began(live.record, fresh)
+        return self._assignment(live.record)
+
+    def turn(self, identity: str, turn: Turn) -> bool:
+        """Takes in what one turn of a trial brought.
+
+        Evaluations are judged one by one: those after the one at which the trial stops (it may have
+        handed out several at once) do not count.
+
+        Returns:
+            Whether the trial is to be stopped now.
+        """
+        live = self._live.get(identity)
+        if live is None:
+            return True
+        point("result")
+        self._any_ran = True
+        for note in turn.notes:
+            logger.warning("%s: %s", identity, note)
+        known = {m.step for m in live.measurements}
+        reason = None
+        for measurement in turn.measurements:
+            if measurement.step not in known:
+                reason = self._measured(live, measurement)
+                if reason:
+                    break
+        self._update(live)
+        for observer in self._observers:
+            observer.turned(live.record, turn)
+        if reason:
+            self._end(live, Outcome.STOPPED, reason, live.measurements[-1].step)
+        elif turn.diverged:
+            self._end(live, Outcome.DIVERGED, turn.diverged.reason, turn.diverged.step)
+        elif turn.finished:
+            self._end(live, Outcome.COMPLETE, None, turn.step)
+        return identity not in self._live
+
+    def refused(self, identity: str, sentence: str) -> None:
+        """Takes in that a trial could not be built from what the spec says (data, networks).
+
+        While no trial of the study has run, and the sample has no part in what is built, no other trial
+        could be built either: the launch ends, with no trial used up.
+        """
+        live = self._live.get(identity)
+        if live is not None and not self._any_ran and not live.record.parameters.further:
+            self.refusal = self.refusal or sentence
+            self.interrupt("its trials cannot be built")
+
+    def failed(self, identity: str, error: str) -> None:
+        """Takes in that a trial could not be run, after all retries."""
+        live = self._live.get(identity)
+        if live is not None and not self.stopping:
+            step = live.measurements[-1].step if live.measurements else 0
+            self._end(live, Outcome.FAILED, error, step)
+
+    def lookup(self, identity: str) -> TrialRecord:
+        """Returns the newest record of a trial, from memory, the record and the trial's folder."""
+        live = self._live.get(identity)
+        if live is not None:
+            return replace(live.record, mlflow_run_id=live.run_id or live.record.mlflow_run_id)
+        ended = self._ended.get(identity)
+        if ended is not None:
+            return ended
+        arm, number = identity.split("/")[1:]
+        state = self.arms[arm]
+        return self.from_entry(state, state.ledger.entry(int(number)))
+
+    def from_entry(self, state: ArmState, entry: Entry) -> TrialRecord:
+        """Makes a trial's record from the ledger's entry and the trial's folder."""
+        record = self._record(state, entry.number, entry.sample, entry)
+        kept = tuple(
+            m
+            for m in read_measurements(record.folder)
+            if entry.end_step is None or m.step <= entry.end_step
+        )
+        return replace(record, measurements=kept or bare(entry))
+
+    def keep_run(self, record: TrialRecord, run_id: str) -> None:
+        """Stores in the record what was published of a trial.
+
+        Args:
+            record: The trial as it was published.
+            run_id: Its MLflow run.
+        """
+        published = record.outcome is not None
+        if record.mlflow_run_id == run_id and not published:
+            return
+        self.arms[record.arm].ledger.set_run(record.number, run_id, published)
+        point("run-stored")
+        live = self._live.get(record.identity)
+        if live is not None:
+            live.run_id = run_id
+
+    def _measured(self, live: _Live, measurement: Measurement) -> str | None:
+        live.measurements.append(measurement)
+        number = live.record.number
+        live.arm.ledger.report(number, measurement)
+        live.arm.note(measurement.score, number)
+        point("reported")
+        reason = reason_to_stop(live.measurements, self.spec.stopping)
+        if (
+            reason is None
+            and self._prunes
+            and live.arm.ledger.should_prune(number, measurement.step)
+        ):
+            name = self.spec.stopping.pruner.name if self.spec.stopping.pruner else ""
+            reason = f"{name} stopped it at step {measurement.step}"
+        return reason
+
+    def _update(self, live: _Live) -> None:
+        live.record = replace(
+            live.record,
+            measurements=tuple(live.measurements),
+            mlflow_run_id=live.run_id or live.record.mlflow_run_id,
+        )
+
+    def _end(self, live: _Live, outcome: Outcome, reason: str | None, step: int) -> None:
+        best = live.record.best
+        objective = best.score if best else math.inf
+        ended = live.arm.ledger.end(live.record.number, outcome, objective, reason, step)
+        live.arm.counts[outcome] = live.arm.counts.get(outcome, 0) + 1
+        live.arm.last_end = ended
+        self._update(live)
+        record = replace(live.record, outcome=outcome, reason=reason, ended=ended)
+        self._ended[record.identity] = record
+        del self._live[record.identity]
+        while len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+        for observer in self._observers:
+            observer.ended(record)
+
+    def _first_point(self, state: ArmState) -> Mapping[str, Any] | None:
+        points = state.arm.points
+        return points[state.asked] if state.asked < len(points) else None
+
+    def _record(
+        self, state: ArmState, number: int, sample: Mapping[str, Any], entry: Entry | None = None
+    ) -> TrialRecord:
+        derived = state.space.derive(sample)
+        return TrialRecord(
+            study=self.spec.name,
+            arm=state.name,
+            number=number,
+            # The same number has the same seed in every arm: arms are compared on equal starts.
+            seed=derived_seed(self.spec.search.seed, number),
+            parameters=Parameters(
+                b=float(derived["b"]),  # type: ignore[arg-type]
+                a=float(derived["a"]),  # type: ignore[arg-type]
+                d_steps=int(derived["d_steps"]),  # type: ignore[arg-type]
+                further=further(derived),
+            ),
+            score_name=self.spec.score_name,
+            outcome=entry.outcome if entry else None,
+            reason=entry.reason if entry else None,
+            started=entry.started if entry else time.time(),
+            ended=entry.ended if entry else None,
+            folder=self._places.folder(self.spec.name, state.name, number),
+            mlflow_run_id=entry.mlflow_run_id if entry else None,
+            spec_fingerprint=self.spec.fingerprint,
+        )
+
+    def _assignment(self, record: TrialRecord) -> Assignment:
+        return Assignment(
+            identity=record.identity,
+            trial=self.spec.trial,
+            b=record.parameters.b,
+            a=record.parameters.a,
+            d_steps=record.parameters.d_steps,
+            further=dict(record.parameters.further),
+            seed=record.seed,
+            folder=record.folder,
+            cache=self._places.cache,
+            checkpoint_seconds=self.spec.resources.checkpoint_seconds,
+        )

@@ -1,0 +1,21 @@
+"""Who is told of what happens in a launch."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from study.trial import TrialRecord
+from trainables.run import Turn
+
+
+class Observer(Protocol):
+    """Who is told of what happens: progress, and the publisher of runs."""
+
+    def began(self, record: TrialRecord, fresh: bool) -> None:
+        """A trial was handed out; ``fresh`` if it was asked for just now."""
+
+    def turned(self, record: TrialRecord, turn: Turn) -> None:
+        """A turn came back."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial ended."""

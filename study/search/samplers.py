@@ -1,0 +1,87 @@
+"""Optuna's samplers and pruners, by the names that a spec uses."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+
+import optuna
+from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    GridSampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+from study.spec.model import Arm, Search, Stopping
+from trainables.settings.base import TrialSettings
+
+
+def derived_seed(*parts: object) -> int:
+    """Returns a 31-bit seed that is a function of its parts alone, on every machine."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def make_sampler(search: Search, arm_name: str, arm: Arm, asked: int) -> BaseSampler:
+    """Builds the sampler of an arm for one launch.
+
+    The seed depends on how many trials were asked before: the same seed again would repeat the
+    random start-up points. Grid and quasi-random sequences are positions in one fixed order, which
+    Optuna keeps with the study, so their seed stays.
+
+    Args:
+        search: The spec's search part.
+        arm_name: Name of the arm.
+        arm: The arm.
+        asked: Trials asked for in this arm by earlier launches.
+    """
+    steady = derived_seed(search.seed, arm_name)
+    seed = derived_seed(search.seed, arm_name, asked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match search.sampler:
+            case "tpe":
+                return TPESampler(seed=seed, n_startup_trials=search.startup)
+            case "gp":
+                return GPSampler(seed=seed, n_startup_trials=search.startup)
+            case "cmaes":
+                return CmaEsSampler(seed=seed, n_startup_trials=search.startup)
+            case "random":
+                return RandomSampler(seed=seed)
+            case "qmc":
+                return QMCSampler(seed=steady, scramble=True, warn_independent_sampling=False)
+            case "grid":
+                return _Grid(arm.grid or {}, seed=steady)
+
+
+class _Grid(GridSampler):
+    """Optuna's grid, which ends Optuna's own loop after the last point; here the budget ends an arm."""
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Nothing: there is no loop of Optuna's to end, and asking for it would be an error."""
+
+
+def make_pruner(stopping: Stopping, settings: TrialSettings) -> BasePruner:
+    """Builds the pruner: it judges from the record, so that it forgets nothing in a restart."""
+    pruner = stopping.pruner
+    if pruner is None:
+        return NopPruner()
+    first = pruner.min_evaluations * settings.evaluate_every
+    if pruner.name == "asha":
+        return SuccessiveHalvingPruner(min_resource=first, reduction_factor=pruner.reduction_factor)
+    return HyperbandPruner(
+        min_resource=first, max_resource=settings.steps, reduction_factor=pruner.reduction_factor
+    )

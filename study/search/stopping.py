@@ -1,0 +1,52 @@
+"""When a trial ends before its last step: its score rises, or collapses.
+
+A pure function of the trial's own history, so that it gives the same answer after a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from study.spec.model import Stopping
+from trainables.protocol import Measurement
+
+
+def reason_to_stop(history: Sequence[Measurement], rule: Stopping) -> str | None:
+    """Judges the newest evaluation of a trial.
+
+    An evaluation has *risen* if its score lies above the best one before it by more than ``min_delta``
+    times the score's noise. A trial stops when, after the warm-up, its last ``patience`` evaluations
+    have all risen: a curve that dips back (48.7, 84, 56 has been seen) is given that time. It stops
+    at once when its score is more than ``collapse`` times the best one (scores are distances, >= 0).
+
+    Args:
+        history: All evaluations so far, in order; the warm-up ones count for the best score.
+        rule: The spec's rule.
+
+    Returns:
+        One sentence on why the trial stops, or None if it goes on.
+    """
+    if rule.rule == "none" or len(history) <= rule.warmup or len(history) < 2:
+        return None
+    newest = history[-1]
+    best = min(history[:-1], key=lambda m: m.score)
+    if rule.collapse is not None and best.score > 0 and newest.score > rule.collapse * best.score:
+        return (
+            f"the score collapsed: {newest.score:.6g} at step {newest.step} is more than "
+            f"{rule.collapse:g} times the best, {best.score:.6g} at step {best.step}"
+        )
+    if len(history) > rule.patience and all(
+        _risen(history, index, rule.min_delta)
+        for index in range(len(history) - rule.patience, len(history))
+    ):
+        return (
+            f"the score rose: {rule.patience} evaluations in a row lie above "
+            f"{best.score:.6g} of step {best.step}"
+        )
+    return None
+
+
+def _risen(history: Sequence[Measurement], index: int, min_delta: float) -> bool:
+    best = min(history[:index], key=lambda m: m.score)
+    noise = max(history[index].noise, best.noise)
+    return history[index].score > best.score + min_delta * noise

@@ -1,0 +1,96 @@
+"""Whether a spec may continue a study: what gives a score its meaning must not change.
+
+Resources, stopping and places may; a budget may grow; a search space may be widened; an arm may be added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from study.errors import UserError
+from study.spec.model import Arm, Spec
+
+
+def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str]:
+    """Returns the spec with which a stored study goes on.
+
+    A budget only grows: the spec file of a study that was extended still says the budget of its first day,
+    and to launch it again is no wish to undo the extension.
+
+    Args:
+        old: The stored spec.
+        new: The spec of this launch.
+        asked: Trials that each arm has already.
+
+    Returns:
+        The new spec with no budget below the stored one, and a sentence on the budgets that were raised
+        (empty if none was).
+
+    Raises:
+        UserError: The new spec may not take the place of the stored one; see :func:`check_continues`.
+    """
+    check_continues(old, new, asked)
+    raised = {}
+    for name, before in old.arms.items():
+        arm, have = new.arms[name], asked.get(name, 0)
+        least = max(before.trials, have)
+        # A grid that nothing was tried of may be exchanged for a smaller one.
+        if arm.trials < least and (have or arm.grid == before.grid):
+            raised[name] = least
+    said = ", ".join(
+        f"arms.{name}.trials is {new.arms[name].trials} here and {least} in the record"
+        for name, least in raised.items()
+    )
+    sentence = f"{said}; a budget only grows, so that of the record counts" if said else ""
+    return new.with_budgets(raised), sentence
+
+
+def check_continues(old: Spec, new: Spec, asked: Mapping[str, int]) -> None:
+    """Checks that a new spec may take the place of the stored one; budgets aside.
+
+    Args:
+        old: The stored spec.
+        new: The spec of this launch.
+        asked: Trials that each arm has already.
+
+    Raises:
+        UserError: It may not; the sentence names the fields and says what to do.
+    """
+    meaning = [
+        f"{path} was {before!r} and is {after!r}"
+        for path, before, after in differences(old.meaning(), new.meaning())
+    ]
+    spaces = [
+        reason
+        for name, arm in old.arms.items()
+        for reason in _changes(name, arm, new.arms.get(name), asked.get(name, 0))
+    ]
+    if meaning or spaces:
+        consequence = ". Scores would not be comparable" if meaning else ""
+        raise UserError(
+            f"the study {new.name} exists with another spec: {'; '.join([*meaning, *spaces])}"
+            f"{consequence}: undo the change, or give the study a new name (--name)"
+        )
+
+
+def _changes(name: str, old: Arm, new: Arm | None, asked: int) -> list[str]:
+    """Returns why an arm cannot go on as another one."""
+    if new is None:
+        return [f"arms.{name} is gone"]
+    if asked and new.grid != old.grid:
+        # Optuna remembers which points were tried by their place in the grid.
+        return [
+            f"arms.{name}.grid was {old.grid} and is {new.grid}, with {asked} trials of it there already"
+        ]
+    return [f"arms.{name}: {reason}" for reason in new.build().widens(old.build())]
+
+
+def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields the dotted paths at which two nested values differ, with both values."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            inner = f"{path}.{key}" if path else str(key)
+            yield from differences(old.get(key), new.get(key), inner)
+    elif old != new:
+        yield path, old, new

@@ -1,0 +1,1 @@
+"""The published view: the only room that knows MLflow."""

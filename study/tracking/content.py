@@ -1,0 +1,165 @@
+"""What MLflow holds for a record: its status, tags, parameters and metrics, as pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from study.tracking import store as words
+from study.tracking.code_version import code_version
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
+
+POSITION = "position"
+"""Tag of an arm's run: its place in the spec, from 0."""
+
+RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
+"""MLflow's own words for the status of a run."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmRecord:
+    """One arm as the record has it: what its parent run shows.
+
+    Attributes:
+        study: Name of the study.
+        arm: Name of the arm.
+        position: Its place in the spec, from 0: arms are compared in this order.
+        spec: The whole spec as YAML, kept as an artifact.
+        spec_fingerprint: Fingerprint of the part of the spec that gives its scores a meaning.
+        score_name: Protocol of the scores.
+        started: When the study was first launched, seconds since the epoch.
+        ended: When its last trial or launch ended, seconds since the epoch; None while it runs, and
+            for a finished arm that has no trial (its budget is 0).
+        finished: Whether it has its whole budget; an arm that ended without is shown as killed.
+    """
+
+    study: str
+    arm: str
+    position: int
+    spec: str
+    spec_fingerprint: str
+    score_name: str
+    started: float
+    ended: float | None = None
+    finished: bool = False
+
+    @property
+    def identity(self) -> str:
+        """``study/arm``."""
+        return f"{self.study}/{self.arm}"
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds since the epoch as MLflow counts them."""
+    return round(seconds * 1000)
+
+
+def moment(measurement: Measurement) -> tuple[int, int]:
+    """What tells two evaluations of a trial apart in MLflow: step and time in milliseconds."""
+    return measurement.step, milliseconds(measurement.time)
+
+
+def last_moment(record: TrialRecord) -> float:
+    """When the last evaluation was taken, or the trial began, seconds since the epoch."""
+    return max((measurement.time for measurement in record.measurements), default=record.started)
+
+
+def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cuts a sequence into pieces of at most ``size``."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def status(record: TrialRecord) -> str:
+    """MLflow's status of a trial; one that was cut off (ended without an outcome) is killed."""
+    if record.outcome is None:
+        return RUNNING if record.ended is None else KILLED
+    return FAILED if record.outcome is Outcome.FAILED else FINISHED
+
+
+def arm_tags(record: ArmRecord) -> dict[str, str]:
+    """Tags of an arm's run, beside those that it is made with."""
+    return study_tags(record) | {POSITION: str(record.position)}
+
+
+def study_tags(record: ArmRecord) -> dict[str, str]:
+    """Tags of the experiment."""
+    return {
+        words.SCORE_NAME: record.score_name,
+        words.SPEC_FINGERPRINT: record.spec_fingerprint,
+        words.CODE_VERSION: code_version(),
+    }
+
+
+def outcome_tags(record: TrialRecord) -> dict[str, str]:
+    """How a trial ended and why; none while it has not."""
+    if record.outcome is None:
+        return {}
+    tags = {words.OUTCOME: str(record.outcome)}
+    return tags if record.reason is None else tags | {words.REASON: record.reason}
+
+
+def parameter_texts(record: TrialRecord) -> dict[str, str]:
+    """All sampled parameters by their names in MLflow."""
+    parameters = record.parameters
+    named = {
+        words.LEARNING_RATE_D: parameters.b,
+        words.LEARNING_RATE_G: parameters.a,
+        words.D_STEPS: parameters.d_steps,
+        **parameters.further,
+    }
+    return {words.safe_name(k): words.parameter_text(v) for k, v in named.items()}
+
+
+def parameter_metrics(record: TrialRecord) -> list[Metric]:
+    """b, a and d_steps as metrics as well: MLflow compares parameters only as text."""
+    from mlflow.entities import Metric
+
+    when = milliseconds(record.started)
+    parameters = record.parameters
+    return [
+        Metric(words.LEARNING_RATE_D, parameters.b, when, 0),
+        Metric(words.LEARNING_RATE_G, parameters.a, when, 0),
+        Metric(words.D_STEPS, float(parameters.d_steps), when, 0),
+    ]
+
+
+def evaluation_metrics(
+    measurements: Iterable[Measurement], sent: Mapping[int, float]
+) -> Iterator[Metric]:
+    """Every number of every evaluation not sent yet, with the evaluation's own step and time.
+
+    The best score so far goes with each evaluation, so that its latest value is the trial's best. A
+    number that is not finite is left out: MLflow would show an infinity as 1.8e308. An evaluation
+    that was made again after a restart (the same score at the same step, only later) is not sent twice.
+
+    Args:
+        measurements: All evaluations of the trial, in order.
+        sent: The score that MLflow has for each step.
+    """
+    from mlflow.entities import Metric
+
+    best: Measurement | None = None
+    for measurement in measurements:
+        if best is None or measurement.score < best.score:
+            best = measurement
+        step, when = moment(measurement)
+        if sent.get(step) == measurement.score:
+            continue
+        values = {words.metric_name(k): v for k, v in measurement.metrics.items()} | {
+            words.SCORE: measurement.score,
+            words.BEST_SCORE: best.score,
+            words.BEST_STEP: float(best.step),
+            words.NOISE: measurement.noise,
+            words.SECONDS: measurement.seconds,
+        }
+        for name, value in values.items():
+            if math.isfinite(value):
+                yield Metric(name, float(value), when, step)

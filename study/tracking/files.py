@@ -1,0 +1,61 @@
+"""Files of runs, read back from MLflow: the spec of a study and the samples of a trial."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from study.tracking import store as words
+from study.tracking.query import StudyNotFound, open_store
+from study.trial_row import TrialRow
+
+
+def spec_text(study: str, *, tracking_uri: str) -> str | None:
+    """The spec of a study as YAML, or None if no arm of it has been published.
+
+    Raises:
+        TrackingError: The store could not be read.
+    """
+    try:
+        store = open_store(tracking_uri, study)
+    except StudyNotFound:
+        return None
+    try:
+        experiment = store.get_experiment_by_name(study)
+        if experiment is None:
+            return None
+        condition = f"tags.{words.KIND} = '{words.KIND_ARM}'"
+        arms = list(words.runs(store, experiment.experiment_id, condition))
+        found = [run for run in arms if store.list_artifacts(run.info.run_id)]
+        return _read(tracking_uri, found[-1].info.run_id, "spec.yaml").decode() if found else None
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
+
+
+def samples(row: TrialRow, *, tracking_uri: str) -> dict[str, bytes]:
+    """The samples of a trial at its best evaluation, by file name; of the last, if those are gone.
+
+    Raises:
+        TrackingError: The store could not be read.
+    """
+    store = open_store(tracking_uri, row.study)
+    try:
+        paths = [file.path for file in store.list_artifacts(row.mlflow_run_id, "samples")]
+        by_suffix: dict[str, str] = {}
+        for path in sorted(path for path in paths if not path.endswith(".json")):
+            suffix = PurePosixPath(path).suffix
+            # Steps are written with leading zeros, so that the order of names is that of steps.
+            chosen = PurePosixPath(by_suffix.get(suffix, "")).stem.endswith(f"-{row.step or 0:08d}")
+            if not chosen:
+                by_suffix[suffix] = path
+        return {
+            PurePosixPath(path).name: _read(tracking_uri, row.mlflow_run_id, path)
+            for path in by_suffix.values()
+        }
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
+
+
+def _read(uri: str, run_id: str, path: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="ttur-report-") as folder:
+        return Path(words.client(uri).download_artifacts(run_id, path, folder)).read_bytes()

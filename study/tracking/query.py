@@ -1,0 +1,225 @@
+"""Reads a study from MLflow, and from nothing else: works on any machine with the tracking URI."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from study.tracking import store as words
+from study.tracking.content import POSITION
+from study.tracking.store import without_credentials
+from study.trial import Outcome
+from study.trial_row import TrialRow, by_convention, ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+_SAMPLE = 200
+"""Runs looked at to find out how low the best ones are."""
+
+
+class StudyNotFound(ValueError):
+    """The store has no such study; the message says where it was looked for."""
+
+
+def trials(study: str, *, tracking_uri: str) -> list[TrialRow]:
+    """All trials of a study in the order of arm and number, ended or not.
+
+    Args:
+        study: Name of the study.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        StudyNotFound: The store has no study of this name.
+        TrackingError: The store could not be read.
+    """
+    return _unique(_runs(study, words.KIND_TRIAL, tracking_uri))
+
+
+def arms(study: str, *, tracking_uri: str) -> list[str]:
+    """The names of a study's arms in the order of its spec, those without a trial included.
+
+    A study that was published before arms had their place as a tag has them by convention.
+
+    Args:
+        study: Name of the study.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        StudyNotFound: The store has no study of this name.
+        TrackingError: The store could not be read.
+    """
+    found = _runs(study, words.KIND_ARM, tracking_uri)
+    places = {run.data.tags[words.ARM]: run.data.tags.get(POSITION) for run in found}
+    if None in places.values():
+        return by_convention(places)
+    return sorted(places, key=lambda arm: (int(places[arm] or 0), arm))
+
+
+def best(
+    study: str, *, arm: str | None = None, top: int | None = None, tracking_uri: str
+) -> list[TrialRow]:
+    """The trials that ended, best first.
+
+    A trial that diverged counts with its best score; one without any score, one that failed and one
+    that has not ended are not listed.
+
+    Args:
+        study: Name of the study.
+        arm: Only this arm.
+        top: At most so many, >= 1; None for all.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        StudyNotFound: The store has no study of this name.
+        ValueError: The study has no such arm, or ``top`` is below 1.
+        TrackingError: The store could not be read.
+    """
+    if top is not None and top < 1:
+        raise ValueError(f"top is {top}; it must be at least 1")
+    if top is not None and (first := _first(study, arm, top, tracking_uri)):
+        return first
+    rows = trials(study, tracking_uri=tracking_uri)
+    if arm is not None:
+        rows = [row for row in rows if row.arm == arm]
+        if not rows and arm not in (there := arms(study, tracking_uri=tracking_uri)):
+            known = ", ".join(there) or "none yet"
+            raise ValueError(f"arm is {arm!r}, but study {study!r} has the arms: {known}")
+    return ranked(rows)[:top]
+
+
+def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[TrialRow]:
+    """The best trials without reading all of them; none if there are none or it cannot be told.
+
+    MLflow takes seconds to sort thousands of runs by a metric, but little to leave out those above a
+    bound. So a page of runs gives a bound, the next one of runs below it a lower one, until a page
+    holds all that are left.
+    """
+    if arm is not None and "'" in arm:
+        return []  # no arm's name has one, and no filter can
+    store = open_store(tracking_uri, study)
+    condition = f"tags.{words.KIND} = '{words.KIND_TRIAL}'"
+    if arm is not None:
+        condition += f" and tags.{words.ARM} = '{arm}'"
+    bound, page = math.inf, min(words.PAGE, max(_SAMPLE, 4 * top))
+    try:
+        experiment = _experiment_id(store, study)
+        while True:
+            # Decimal: the exact value, without an exponent, which MLflow's filters do not know.
+            below = (
+                f" and metrics.{words.BEST_SCORE} <= {Decimal(bound):f}" if bound < math.inf else ""
+            )
+            found = store.search_runs([experiment], condition + below, max_results=page)
+            rows = ranked(_unique(found))
+            if not found.token:
+                return rows[:top]
+            if len(rows) < top or rows[top - 1].objective >= bound:
+                return []
+            bound = rows[top - 1].objective
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
+
+
+def histories(rows: list[TrialRow], *, tracking_uri: str) -> dict[str, list[tuple[int, float]]]:
+    """The score curve of each row: (step, score) by step, by run id. One request a trial.
+
+    Raises:
+        TrackingError: The store could not be read.
+    """
+    if not rows:
+        return {}
+    store = open_store(tracking_uri, rows[0].study)
+    curves = {}
+    try:
+        for row in rows:
+            points = store.get_metric_history(row.mlflow_run_id, words.SCORE)
+            # Of two evaluations at one step (one repeated after a restart) the later one counts.
+            by_step = {p.step: p.value for p in sorted(points, key=lambda p: p.timestamp)}
+            curves[row.mlflow_run_id] = sorted(by_step.items())
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
+    return curves
+
+
+def open_store(tracking_uri: str, study: str) -> MlflowClient:
+    """Opens the store for reading; a missing SQLite file is not made.
+
+    Raises:
+        StudyNotFound: There is no such SQLite file, or an empty one.
+        TrackingError: The store could not be opened.
+    """
+    path = words.sqlite_path(tracking_uri)
+    if path is not None and not (path.exists() and path.stat().st_size):
+        raise StudyNotFound(f"there is no study {study!r}: no MLflow store at {path}")
+    try:
+        return words.client(tracking_uri)
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
+
+
+def _unique(runs: Iterable[Run]) -> list[TrialRow]:
+    """Runs as rows in the order of arm and number, each trial once."""
+    # A run without b was made this instant and not filled yet.
+    rows = [_row(run) for run in runs if words.LEARNING_RATE_D in run.data.metrics]
+    # A trial has one run. Should a crash have left a second one, the one with more to show counts.
+    unique: dict[tuple[str, int], TrialRow] = {}
+    for row in rows:
+        key = (row.arm, row.number)
+        if key not in unique or _completeness(row) > _completeness(unique[key]):
+            unique[key] = row
+    return [unique[key] for key in sorted(unique)]
+
+
+def _runs(study: str, kind: str, tracking_uri: str) -> list[Run]:
+    """All runs of a study that are of a kind: its trials, or its arms."""
+    store = open_store(tracking_uri, study)
+    try:
+        condition = f"tags.{words.KIND} = '{kind}'"
+        with words.collector_paused():
+            return list(words.runs(store, _experiment_id(store, study), condition))
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
+
+
+def _experiment_id(store: MlflowClient, study: str) -> str:
+    experiment = store.get_experiment_by_name(study)
+    if experiment is None or experiment.lifecycle_stage == "deleted":
+        where = without_credentials(str(store.tracking_uri))
+        raise StudyNotFound(f"there is no study {study!r} in the MLflow store at {where}")
+    return str(experiment.experiment_id)
+
+
+def _completeness(row: TrialRow) -> tuple[bool, bool, float]:
+    return row.outcome is not None, row.score is not None, row.seconds
+
+
+def _row(run: Run) -> TrialRow:
+    """One run as a row; every name that publishing always sets must be there."""
+    tags, metrics, parameters = run.data.tags, run.data.metrics, run.data.params
+    own = (words.LEARNING_RATE_D, words.LEARNING_RATE_G, words.D_STEPS)
+    outcome = tags.get(words.OUTCOME)
+    scored = words.BEST_SCORE in metrics
+    return TrialRow(
+        study=tags[words.STUDY],
+        arm=tags[words.ARM],
+        number=int(tags[words.NUMBER]),
+        b=metrics[words.LEARNING_RATE_D],
+        a=metrics[words.LEARNING_RATE_G],
+        d_steps=int(metrics[words.D_STEPS]),
+        score=metrics[words.BEST_SCORE] if scored else None,
+        score_name=tags[words.SCORE_NAME],
+        step=int(metrics[words.BEST_STEP]) if scored else None,
+        noise=metrics[words.NOISE] if scored else 0.0,
+        seed=int(tags[words.SEED]),
+        outcome=None if outcome is None else Outcome(outcome),
+        reason=tags.get(words.REASON),
+        mlflow_run_id=run.info.run_id,
+        started=run.info.start_time / 1000,
+        seconds=metrics[words.SECONDS] if scored else 0.0,
+        further={k: words.parameter_value(v) for k, v in parameters.items() if k not in own},
+    )

@@ -1,0 +1,299 @@
+"""Writes to MLflow, and nothing else does: brings runs to the state of the record.
+
+MLflow is a projection of the record. One experiment per study, one parent run per arm, one run per
+trial; every call here may be repeated, and repeating it changes nothing. What has been sent is
+remembered per run, and after a restart read back from MLflow, so that only what is missing is sent.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.faults import point
+from study.tracking import content
+from study.tracking import store as words
+from study.tracking.code_version import code_version
+from study.tracking.content import ArmRecord
+from study.tracking.experiment import Experiment, is_gone
+from study.tracking.sample_files import samples_of
+from study.tracking.store import TrackingError, without_credentials
+from study.trial import TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlflow.entities import Run
+
+_MANY = 10
+"""Trials looked up singly before all runs are read at once (``sync`` of a whole study)."""
+
+_METRICS_A_CALL, _TEXTS_A_CALL = 700, 90
+"""Below MLflow's limits for one batch: 1000 entries in all, 100 parameters, 100 tags."""
+
+
+@dataclass
+class _Sent:
+    """What MLflow has of one run, as far as this process knows."""
+
+    run_id: str
+    status: str = content.RUNNING
+    outcome: str | None = None
+    has_parameters: bool = False
+    scores: dict[int, float] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    ended: bool = False
+
+
+class Tracking:
+    """Writes one study to one MLflow store.
+
+    Nothing is opened before the first call. Not for use by several threads at once.
+
+    Args:
+        uri: MLflow tracking URI; a password in it appears in no message.
+        artifacts: Where a new experiment keeps its artifacts (a folder or a URI); None leaves it to
+            the tracking server.
+        study: Name of the study, which is the experiment's name.
+    """
+
+    def __init__(self, uri: str, artifacts: str | None, study: str) -> None:
+        self._uri = uri
+        self._study = study
+        self._experiment = Experiment(uri, artifacts, study)
+        self._lookups = 0
+        self._arms: dict[str, str] = {}
+        self._specs: dict[str, str] = {}
+        self._trials: dict[str, _Sent] = {}
+
+    def publish(self, record: TrialRecord, *, fresh: bool) -> str:
+        """Brings a trial's run to the state of its record; returns the run's id.
+
+        Args:
+            record: The trial; its evaluations are told apart by step and time.
+            fresh: The caller has just asked for this trial and never published it, so that no run of
+                it can exist: the search before creating one is skipped.
+
+        Raises:
+            TrackingError: MLflow could not be reached or refused. What was sent stays; call again.
+        """
+        with self._errors():
+            try:
+                return self._publish(record, fresh)
+            except Exception as error:
+                if not is_gone(error):
+                    raise
+                # The store was wiped, or somebody deleted the run: look at it afresh, once.
+                self._forget(record)
+                return self._publish(record, fresh=False)
+
+    def publish_arm(self, record: ArmRecord) -> str:
+        """Brings an arm's parent run and the spec to the state of the record; returns the run's id.
+
+        Raises:
+            TrackingError: MLflow could not be reached or refused.
+        """
+        with self._errors():
+            try:
+                return self._publish_arm(record)
+            except Exception as error:
+                if not is_gone(error):
+                    raise
+                self._forget(record)
+                return self._publish_arm(record)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turns whatever MLflow, its database or its HTTP library raises into a TrackingError."""
+        try:
+            yield
+        except Exception as error:
+            # Not chained: the original may quote the tracking URI with its password.
+            text = without_credentials(f"{type(error).__name__}: {error}", self._uri)
+            where = without_credentials(self._uri)
+            line = text.splitlines()[0]
+            raise TrackingError(f"MLflow at {where} did not take the record: {line}") from None
+
+    def _forget(self, record: TrialRecord | ArmRecord) -> None:
+        self._experiment.forget()
+        self._arms.pop(record.arm, None)
+        self._specs.pop(record.arm, None)
+        self._trials.pop(record.identity, None)
+
+    def _publish_arm(self, record: ArmRecord) -> str:
+        run_id = self._arm_run(record.arm, record.started)
+        if self._specs.get(record.arm) != record.spec:
+            self._send_spec(record, run_id)
+            self._specs[record.arm] = record.spec
+        info = self._experiment.client.get_run(run_id).info
+        if record.finished or record.ended is not None:
+            status = content.FINISHED if record.finished else content.KILLED
+            # An arm without any trial was finished as soon as it began.
+            ended = info.start_time if record.ended is None else content.milliseconds(record.ended)
+            if not (status == info.status == content.KILLED):  # nothing has run since
+                self._experiment.client.set_terminated(run_id, status, ended)
+        elif info.status != content.RUNNING or info.end_time:
+            self._experiment.reopen(run_id)
+        return run_id
+
+    def _send_spec(self, record: ArmRecord, run_id: str) -> None:
+        from mlflow.entities import RunTag
+
+        client = self._experiment.client
+        client.log_text(run_id, record.spec, "spec.yaml")
+        tags = [RunTag(key, value) for key, value in content.arm_tags(record).items()]
+        client.log_batch(run_id, tags=tags, synchronous=True)
+        note = f"Spec of the study:\n\n```yaml\n{record.spec}\n```"
+        for key, value in {**content.study_tags(record), words.NOTE: note[:20000]}.items():
+            client.set_experiment_tag(self._experiment.id, key, value)
+
+    def _arm_run(self, arm: str, started: float) -> str:
+        if arm not in self._arms:
+            condition = f"tags.{words.KIND} = '{words.KIND_ARM}' and tags.{words.ARM} = '{arm}'"
+            found = self._experiment.find(condition)
+            tags = {words.KIND: words.KIND_ARM, words.STUDY: self._study, words.ARM: arm}
+            self._arms[arm] = (
+                str(found.info.run_id)
+                if found is not None
+                else self._experiment.make(arm, started, tags, condition)
+            )
+        return self._arms[arm]
+
+    def _publish(self, record: TrialRecord, fresh: bool) -> str:
+        sent = self._trials.get(record.identity)
+        if sent is None:
+            sent = self._adopt(record, fresh) or _Sent(self._create_trial(record))
+            self._trials[record.identity] = sent
+        if not sent.ended or sent.outcome != record.outcome:
+            self._send_values(record, sent)
+            self._send_status(record, sent)
+        self._send_samples(record, sent)
+        return sent.run_id
+
+    def _adopt(self, record: TrialRecord, fresh: bool) -> _Sent | None:
+        """What MLflow has of a trial's run, or None if it has no run."""
+        if fresh:
+            return None
+        self._lookups += 1
+        if self._lookups == _MANY:
+            self._read_all()
+        if record.identity in self._trials:
+            return self._trials[record.identity]
+        run = self._experiment.get(record.mlflow_run_id) if record.mlflow_run_id else None
+        if run is None:
+            run = self._experiment.find(f"tags.{words.TRIAL} = '{record.identity}'")
+        return None if run is None else self._read(run)
+
+    def _read_all(self) -> None:
+        """Reads the state of all runs at once, where asking for each would take longer."""
+        with words.collector_paused():
+            for run in self._experiment.runs(f"tags.{words.KIND} = '{words.KIND_TRIAL}'"):
+                identity = run.data.tags[words.TRIAL]
+                if identity not in self._trials:
+                    self._trials[identity] = self._read(run)
+
+    def _read(self, run: Run) -> _Sent:
+        """What MLflow has of a run; the history of its scores only while it may still grow."""
+        sent = _Sent(
+            run.info.run_id,
+            status=run.info.status,
+            outcome=run.data.tags.get(words.OUTCOME),
+            # MLflow stores a batch in several transactions, parameters before metrics: a process that
+            # was killed between the two left parameters alone.
+            has_parameters=words.LEARNING_RATE_D in run.data.metrics,
+        )
+        # The status is sent last, so a run that has ended with its outcome has everything.
+        sent.ended = sent.outcome is not None and sent.status in (content.FINISHED, content.FAILED)
+        if not sent.ended and words.SCORE in run.data.metrics:
+            history = self._experiment.client.get_metric_history(sent.run_id, words.SCORE)
+            in_order = sorted(history, key=lambda point: point.timestamp)
+            sent.scores = {point.step: point.value for point in in_order}
+        return sent
+
+    def _create_trial(self, record: TrialRecord) -> str:
+        tags = {
+            words.KIND: words.KIND_TRIAL,
+            words.TRIAL: record.identity,
+            words.STUDY: record.study,
+            words.ARM: record.arm,
+            words.NUMBER: str(record.number),
+            words.SEED: str(record.seed),
+            words.SCORE_NAME: record.score_name,
+            words.SPEC_FINGERPRINT: record.spec_fingerprint,
+            words.CODE_VERSION: code_version(),
+            words.PARENT: self._arm_run(record.arm, record.started),
+        }
+        name = f"{record.arm}/{record.number}"
+        condition = f"tags.{words.TRIAL} = '{record.identity}'"
+        return self._experiment.make(name, record.started, tags, condition)
+
+    def _send_values(self, record: TrialRecord, sent: _Sent) -> None:
+        """Parameters, evaluations and the outcome, in as few requests as MLflow's limits allow."""
+        from mlflow.entities import Param, RunTag
+
+        metrics = list(content.evaluation_metrics(record.measurements, sent.scores))
+        parameters: list[Param] = []
+        if not sent.has_parameters:
+            metrics = [*content.parameter_metrics(record), *metrics]
+            parameters = [
+                Param(key, value) for key, value in content.parameter_texts(record).items()
+            ]
+        tags = [RunTag(key, value) for key, value in content.outcome_tags(record).items()]
+        if sent.outcome == record.outcome:
+            tags = []
+        for some_metrics, some_parameters, some_tags in zip_longest(
+            content.chunks(metrics, _METRICS_A_CALL),
+            content.chunks(parameters, _TEXTS_A_CALL),
+            content.chunks(tags, _TEXTS_A_CALL),
+            fillvalue=(),
+        ):
+            self._experiment.client.log_batch(
+                sent.run_id,
+                metrics=some_metrics,
+                params=some_parameters,
+                tags=some_tags,
+                synchronous=True,
+            )
+        sent.has_parameters = True
+        sent.scores |= {measurement.step: measurement.score for measurement in record.measurements}
+
+    def _send_status(self, record: TrialRecord, sent: _Sent) -> None:
+        status = content.status(record)
+        if record.outcome is None and sent.outcome is not None:
+            for tag in (words.OUTCOME, words.REASON):
+                self._remove_tag(sent.run_id, tag)
+        if status == content.RUNNING and sent.status != content.RUNNING:
+            self._experiment.reopen(sent.run_id)
+        elif status != content.RUNNING and (
+            sent.status != status or sent.outcome != record.outcome
+        ):
+            ended = record.ended if record.ended is not None else content.last_moment(record)
+            point("run-ending")
+            self._experiment.client.set_terminated(sent.run_id, status, content.milliseconds(ended))
+            point("run-ended")
+        sent.status = status
+        sent.outcome = record.outcome
+        sent.ended = record.outcome is not None
+        if sent.ended:
+            sent.scores = {}
+
+    def _remove_tag(self, run_id: str, tag: str) -> None:
+        if tag in self._experiment.client.get_run(run_id).data.tags:
+            self._experiment.client.delete_tag(run_id, tag)
+
+    def _send_samples(self, record: TrialRecord, sent: _Sent) -> None:
+        """The files in the trial's ``samples`` folder that MLflow does not have in that size."""
+        files = samples_of(record.folder)
+        if not files:
+            return
+        if not sent.files:
+            listed = self._experiment.client.list_artifacts(sent.run_id, "samples")
+            sent.files = {Path(entry.path).name: entry.file_size or 0 for entry in listed}
+        for file in files:
+            if sent.files.get(file.name) != file.size:
+                with file.local_copy() as path:
+                    self._experiment.client.log_artifact(sent.run_id, str(path), "samples")
+                sent.files[file.name] = file.size

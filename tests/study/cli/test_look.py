@@ -1,0 +1,23 @@
+"""What the verbs that only look print."""
+
+from __future__ import annotations
+
+from study.cli.look import status_table
+from study.record.status import ArmStatus, StudyStatus
+
+
+def test_the_status_table_adds_up() -> None:
+    arm = ArmStatus(budget=5, complete=2, diverged=1, failed=1, running=1)
+    text = status_table([StudyStatus(study="s", state="running", arms={"one_timescale": arm})])
+    assert text.splitlines()[1].split() == [
+        "s",
+        "running",
+        "one_timescale",
+        "4",
+        "5",
+        "2",
+        "1",
+        "1",
+        "1",
+        "0",
+    ]

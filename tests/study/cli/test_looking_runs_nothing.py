@@ -1,0 +1,52 @@
+"""A spec may name code; looking at a study of somebody else must not import it, launching does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.places.options import Options
+from study.record.database import Ledger
+from study.record.status import status
+from study.record.stored import request_stop, stored_spec
+
+PLANTED = """
+import pathlib
+from search_spaces import one_timescale
+pathlib.Path(__file__).with_name("imported").touch()
+def space():
+    return one_timescale(b=(1e-3, 1e-2), d_steps=(1,))
+"""
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
+    """A record with a study whose search space is a planted module's."""
+    (tmp_path / "planted_space.py").write_text(PLANTED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "planted_space", raising=False)
+    record = f"sqlite:///{tmp_path / 'record.db'}"
+    spec: dict[str, Any] = {
+        "name": "theirs",
+        "trial": {"kind": "saddle"},
+        "arms": {"one": {"space": "planted_space:space", "trials": 3}},
+    }
+    ledger = Ledger(record)
+    ledger.store_spec("theirs", spec)
+    ledger.close()
+    return Options(home=str(tmp_path / "home"), places={"record": record})
+
+
+def test_status_and_stop_import_nothing(options: Options, tmp_path: Path) -> None:
+    [found] = status("theirs", options)
+    assert found.arms["one"].budget == 3
+    assert request_stop("theirs", options) is False
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_launch_does(options: Options, tmp_path: Path) -> None:
+    stored_spec("theirs", options)
+    assert (tmp_path / "imported").exists()

@@ -1,0 +1,78 @@
+"""The pages of MLflow and of optuna-dashboard: served on loopback, ended by Ctrl-C, never for nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from support.postgres import free_port
+from support.study import Place, empty_record, end_hard, wait_until
+
+from study.cli import web as pages
+from study.errors import UserError
+from study.places.home import Home
+
+
+def answers(port: int, path: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_an_mlflow_server_elsewhere_is_only_named(tmp_path: Path) -> None:
+    said: list[str] = []
+    places = Home(str(tmp_path)).places(None, {"tracking": "http://me:secret@there:5000"})
+    pages.show(places, dashboard=False, port=1, say=said.append)
+    assert said == ["MLflow: http://***@there:5000"]
+
+
+def test_without_the_package_there_is_no_dashboard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    places = Home(str(tmp_path)).places(None, {})
+    with pytest.raises(UserError, match=r"pip install 'ttur-study\[dashboard\]'"):
+        pages.show(places, dashboard=True, port=1, say=lambda line: None)
+
+
+def test_a_server_that_ends_by_itself_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    places = Home(str(tmp_path)).places(None, {})
+    with pytest.raises(RuntimeError, match=r"ended by itself \(1\); is port 5999 taken"):
+        pages.show(places, dashboard=False, port=5999, say=lambda line: None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [([], "/health"), (["--dashboard"], "/api/studies")],
+    ids=["mlflow", "optuna"],
+)
+def test_a_page_is_served_until_a_signal_ends_it(
+    tmp_path: Path, options: list[str], path: str, number: int
+) -> None:
+    if options:
+        pytest.importorskip("optuna_dashboard", reason="needs the extra dashboard")
+    place, port = Place(tmp_path), free_port()
+    place.home.mkdir()
+    empty_record(place.home)
+    process: subprocess.Popen[str] = place.start("ui", *options, "--port", str(port))
+    try:
+        wait_until("the page answers", lambda: answers(port, path), process)
+        os.kill(process.pid, number)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, out + err
+        assert f"http://127.0.0.1:{port} (Ctrl-C ends it)" in out
+        assert not answers(port, path)
+    finally:
+        end_hard(process)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from study.driver.confirm import best, confirmation_spec
+from study.errors import UserError
+from study.record.trials import Entry
+from study.results.confirmation import confirmation, confirmation_table
+from study.spec.model import Spec
+from study.spec.reader import parse_spec
+from study.trial import Outcome
+from study.trial_row import TrialRow
+
+ONE = [3.0, 4.0, 5.5, 4.5]
+TWO = [2.0, 2.5, 3.5, 1.0]
+
+
+def row(arm: str, number: int, score: float | None, outcome: Outcome | None) -> TrialRow:
+    return TrialRow(
+        study="s.confirm",
+        arm=arm,
+        number=number,
+        b=1e-3,
+        a=1e-4,
+        d_steps=2,
+        score=score,
+        score_name="saddle_norm",
+        step=100,
+        seed=number,
+        outcome=outcome,
+        mlflow_run_id=f"{arm}{number}",
+    )
+
+
+def rows() -> list[TrialRow]:
+    made = [row("one_timescale-7", i, s, Outcome.COMPLETE) for i, s in enumerate(ONE)]
+    return made + [row("two_timescale-3", i, s, Outcome.STOPPED) for i, s in enumerate(TWO)]
+
+
+def entry(number: int, scores: dict[int, float], outcome: Outcome | None) -> Entry:
+    return Entry(
+        number=number,
+        sample={"b": 1e-3, "d_steps": 2},
+        outcome=outcome,
+        reason=None,
+        end_step=100,
+        mlflow_run_id=None,
+        published=False,
+        scores=scores,
+        started=0.0,
+        ended=1.0,
+    )
+
+
+def spec(**confirm: object) -> Spec:
+    arms = {
+        "one_timescale": {"space": "one_timescale", "trials": 4, "b": [1e-4, 1e-2], "d_steps": [2]}
+    }
+    return parse_spec({"name": "s", "trial": {"kind": "saddle"}, "arms": arms, "confirm": confirm})
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    found = confirmation("s", rows())
+    assert found is not None
+    finalist = found.finalists[0]
+    expected = stats.t.interval(0.95, 3, loc=np.mean(ONE), scale=stats.sem(ONE))
+    assert (finalist.arm, finalist.number) == ("one_timescale", 7)
+    assert finalist.interval == pytest.approx(expected)
+
+
+def test_the_interval_of_the_difference_is_welchs() -> None:
+    found = confirmation("s", rows())
+    assert found is not None
+    one, two = np.var(ONE, ddof=1) / 4, np.var(TWO, ddof=1) / 4
+    freedom = (one + two) ** 2 / (one**2 / 3 + two**2 / 3)  # Welch-Satterthwaite
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(one + two)
+    difference = np.mean(TWO) - np.mean(ONE)
+    assert found.difference.absolute == pytest.approx(difference)
+    assert found.difference.interval == pytest.approx((difference - half, difference + half))
+    assert "the two differ" in confirmation_table(found)
+
+
+def test_runs_without_a_score_are_counted_and_left_out() -> None:
+    diverged = row("two_timescale-3", 4, None, Outcome.DIVERGED)
+    running = row("two_timescale-3", 5, 0.1, None)
+    found = confirmation("s", [*rows(), diverged, running])
+    assert found is not None
+    assert found.finalists[1].scores == tuple(sorted(TWO))
+    assert found.finalists[1].without == 1
+    assert confirmation("s", [running]) is None
+
+
+def test_one_arm_has_nothing_to_be_compared_with() -> None:
+    found = confirmation("s", rows()[:1])
+    assert found is not None
+    assert found.difference.absolute is None
+    assert found.finalists[0].interval is None
+    assert found.to_json()["difference"]["arms"] is None
+
+
+def test_each_later_arm_is_compared_with_the_first_of_the_spec() -> None:
+    several = [
+        row(f"{arm}-0", number, score, Outcome.COMPLETE)
+        for arm, scores in {"new": (1.0, 1.2), "alt": (3.0, 3.4), "zz_base": (2.0, 2.1)}.items()
+        for number, score in enumerate(scores)
+    ]
+    found = confirmation("s", several, ["zz_base", "new", "alt", "none_of_it"])
+    assert found is not None
+    assert [difference.arms for difference in found.differences] == [
+        ("zz_base", "new"),
+        ("zz_base", "alt"),
+    ]
+    assert found.difference.absolute == pytest.approx(1.1 - 2.05)
+    assert confirmation_table(found).count("minus zz_base") == 2
+
+
+def test_finalists_are_the_lowest_scores_of_trials_that_count() -> None:
+    entries = [
+        entry(0, {50: 3.0, 100: 2.0}, Outcome.COMPLETE),
+        entry(1, {50: 1.0, 100: 9.0}, Outcome.DIVERGED),
+        entry(2, {50: 0.5}, Outcome.FAILED),
+        entry(3, {50: 0.1}, None),
+        entry(4, {}, Outcome.DIVERGED),
+    ]
+    assert [e.number for e in best(entries, 5)] == [1, 0]
+    assert [e.number for e in best(entries, 1)] == [1]
+
+
+def test_the_confirming_study_fixes_the_parameters_and_changes_the_seeds() -> None:
+    chosen = {"one_timescale": [entry(3, {100: 1.0}, Outcome.COMPLETE)]}
+    made = confirmation_spec(spec(seeds=5), chosen)
+    arm = made.arms["one_timescale-3"]
+    space = arm.build()
+    assert made.name == "s.confirm"
+    assert arm.trials == 5
+    assert {name: space.bounds(name) for name in ("b", "a", "d_steps")} == {
+        "b": pytest.approx((1e-3, 1e-3)),
+        "a": pytest.approx((1e-3, 1e-3)),
+        "d_steps": (2, 2),
+    }
+    assert made.search.seed != spec().search.seed
+
+
+def test_earlier_finalists_stay() -> None:
+    first = confirmation_spec(spec(), {"one_timescale": [entry(3, {1: 1.0}, Outcome.COMPLETE)]})
+    second = confirmation_spec(
+        spec(), {"one_timescale": [entry(8, {1: 0.5}, Outcome.COMPLETE)]}, first
+    )
+    assert list(second.arms) == ["one_timescale-3", "one_timescale-8"]
+
+
+def test_what_cannot_be_confirmed_is_said() -> None:
+    with pytest.raises(UserError, match="no trial of s has a score"):
+        confirmation_spec(spec(), {"one_timescale": []})
+    chosen = {"one_timescale": [entry(3, {1: 1.0}, Outcome.COMPLETE)]}
+    with pytest.raises(UserError, match="saddle draws no samples"):
+        confirmation_spec(spec(samples=100), chosen)

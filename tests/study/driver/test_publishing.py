@@ -1,0 +1,155 @@
+"""What MLflow shows of a launch: while it runs, when it was cut off, and when it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from support.mlflow import everything, history, new_store, runs
+from support.processes import wait_until
+from support.study import empty_record, saddle_spec
+
+from study.driver.publishing import Publishing
+from study.places.home import Places
+from study.record.database import Ledger
+from study.search.conductor import Conductor
+from study.spec.model import Spec
+from study.tracking.store import client
+from trainables.protocol import Measurement
+from trainables.run import Turn
+
+WAIT = 60.0
+
+
+class Launches:
+    """One study in a record and an MLflow store of its own, launched again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = Ledger(empty_record(folder))
+        self.places = Places(
+            record="",
+            tracking=new_store(folder),
+            artifacts=str(folder / "artifacts"),
+            checkpoints=str(folder / "checkpoints"),
+            cache="",
+        )
+        self.spec = Spec.model_validate(saddle_spec("study", trials=1))
+        self.store: MlflowClient = client(self.places.tracking)
+
+    def launch(self, everything: bool = False) -> tuple[Conductor, Publishing]:
+        conductor = Conductor(self.spec, self.ledger, self.places)
+        publishing = Publishing(self.spec, self.places, conductor, everything)
+        conductor.observe(publishing)
+        return conductor, publishing
+
+    def sync(self) -> None:
+        assert self.launch(everything=True)[1].close(WAIT) == 0
+
+    def trial(self, arm: str) -> Run:
+        (found,) = [run for run in runs(self.store) if run.data.tags["arm"] == arm]
+        return found
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Launches]:
+    made = Launches(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def begun(conductor: Conductor) -> str:
+    assignment = conductor.next()
+    assert assignment is not None
+    return assignment.identity
+
+
+def turn(*steps: int) -> Turn:
+    measured = tuple(Measurement(step=s, score=50.0 - s, time=1e9 + s) for s in steps)
+    return Turn(step=steps[-1], steps=40, measurements=measured, finished=steps[-1] == 40)
+
+
+def test_a_trial_that_was_cut_off_is_shown_so_until_it_goes_on(study: Launches) -> None:
+    conductor, publishing = study.launch()
+    first, second = begun(conductor), begun(conductor)
+    conductor.turn(first, turn(10, 20, 40))
+    conductor.turn(second, turn(10, 20))
+    conductor.interrupt("interrupted")
+    assert publishing.close(WAIT) == 0
+    ended, cut_off = study.trial("one_timescale"), study.trial("two_timescale")
+    assert (ended.info.status, cut_off.info.status) == ("FINISHED", "KILLED")
+    assert cut_off.info.end_time > cut_off.info.start_time
+    shown = everything(study.store)
+    study.sync()
+    assert everything(study.store) == shown
+
+    conductor, publishing = study.launch()
+    assert begun(conductor) == second
+    conductor.turn(second, turn(10, 20))  # a worker hands out the evaluations that it read back
+    conductor.turn(second, turn(40))
+    assert publishing.close(WAIT) == 0
+    found = study.trial("two_timescale")
+    assert (found.info.run_id, found.info.status) == (cut_off.info.run_id, "FINISHED")
+    assert found.info.end_time >= cut_off.info.end_time
+    points = history(study.store, found.info.run_id, "score")
+    assert [(step, value) for step, _, value in points] == [(10, 40.0), (20, 30.0), (40, 10.0)]
+    shown = everything(study.store)
+    study.sync()
+    assert everything(study.store) == shown
+
+
+def test_a_trial_that_runs_again_has_no_end(study: Launches) -> None:
+    conductor, publishing = study.launch()
+    begun(conductor)
+    assert publishing.close(WAIT) == 0
+    conductor, publishing = study.launch()
+    identity = begun(conductor)
+    publishing._publisher.submit(identity)
+    record = publishing._shown(identity)
+    assert (record.outcome, record.ended) == (None, None)
+    assert publishing.close(WAIT) == 0
+    assert publishing._shown(identity).ended is not None
+
+
+def test_a_trial_that_a_kill_left_running_is_cut_off_when_the_next_launch_is_stopped(
+    study: Launches,
+) -> None:
+    conductor, publishing = study.launch()
+    begun(conductor)
+    publishing._publisher.close(WAIT)  # as if the driver had been killed: its end is not published
+    assert study.trial("one_timescale").info.status == "RUNNING"
+    conductor, publishing = study.launch()
+    conductor.interrupt("interrupted")
+    assert publishing.close(WAIT) == 0
+    assert study.trial("one_timescale").info.status == "KILLED"
+
+
+def test_a_driver_that_lost_its_study_ends_no_run(study: Launches) -> None:
+    conductor, publishing = study.launch()
+    begun(conductor)
+    wait_until("everything is published", lambda: publishing._publisher.unpublished == 0)
+    conductor.interrupt("another driver took the study over")
+    shown = everything(study.store)
+    publishing.close(0)
+    publishing._publisher._thread.join(WAIT)
+    assert everything(study.store) == shown
+    assert study.trial("one_timescale").info.status == "RUNNING"
+
+
+def test_arms_have_their_place_in_the_spec_and_one_without_a_budget_is_finished(
+    study: Launches,
+) -> None:
+    arms = dict(reversed(study.spec.arms.items()))
+    arms["one_timescale"] = arms["one_timescale"].model_copy(update={"trials": 0})
+    study.spec = study.spec.model_copy(update={"arms": arms})
+    study.sync()
+    found = {run.data.tags["arm"]: run for run in runs(study.store, "arm")}
+    places = {arm: run.data.tags["position"] for arm, run in found.items()}
+    assert places == {"two_timescale": "0", "one_timescale": "1"}
+    without = found["one_timescale"].info
+    assert (without.status, without.end_time) == ("FINISHED", without.start_time)
+    shown = everything(study.store)
+    study.sync()
+    assert everything(study.store) == shown

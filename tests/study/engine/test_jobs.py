@@ -1,0 +1,85 @@
+"""What a submission would run, and what it refuses; tests/cluster submits to real clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.secrets import WITH_SECRETS
+
+from study.engine import jobs
+from study.errors import UserError
+from study.places.options import Options
+from study.spec.model import Spec
+
+UNUSED = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def spec() -> Spec:
+    arm: dict[str, Any] = {"space": "one_timescale", "trials": 1, "b": [1e-3, 1e-2]}
+    return Spec.model_validate({"name": "s", "trial": {"kind": "saddle"}, "arms": {"one": arm}})
+
+
+@pytest.fixture(autouse=True)
+def no_locations(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in jobs.ENVIRONMENT.values():
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_only_what_was_stated_here_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTUR_RECORD", "postgresql+psycopg://ttur@10.0.0.10/ttur")
+    monkeypatch.setenv("TTUR_CACHE", "/home/me/cache")  # a folder of this machine, not of the nodes
+    command = jobs._entrypoint(jobs._stated({"checkpoints": "/srv/with space", "tracking": None}))
+
+    assert command == (
+        "python -m study.engine.job_driver launch spec.yaml --address auto "
+        '--home "${TTUR_HOME:-$HOME/ttur-home}" '
+        "--record=postgresql+psycopg://ttur@10.0.0.10/ttur --checkpoints='/srv/with space'"
+    )
+
+
+def test_a_location_with_a_password_is_refused_without_showing_it(spec: Spec) -> None:
+    places = {"record": "postgresql+psycopg://ttur:planted-secret@10.0.0.10/ttur"}
+    with pytest.raises(UserError, match="record holds a password") as refused:
+        jobs.submit(spec, Options(address=UNUSED, places=places))
+    assert "planted-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", WITH_SECRETS)
+@pytest.mark.parametrize("name", jobs.ENVIRONMENT)
+def test_no_secret_of_a_url_goes_into_a_job(spec: Spec, name: str, url: str) -> None:
+    with pytest.raises(UserError, match=f"{name} holds a password") as refused:
+        jobs.submit(spec, Options(address=UNUSED, places={name: url}))
+    assert "planted" not in str(refused.value)
+
+
+def test_the_password_of_a_job_server_is_not_shown(spec: Spec) -> None:
+    with pytest.raises(UserError, match=r"--address http://me:\*\*\*@127.0.0.1:9: ") as refused:
+        jobs.submit(spec, Options(address="http://me:planted@127.0.0.1:9"))
+    assert "planted" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+def test_an_address_where_nobody_answers_is_one_sentence(spec: Spec) -> None:
+    with pytest.raises(UserError, match=f"--address {UNUSED}: the job server cannot be used"):
+        jobs.submit(spec, Options(address=UNUSED))
+
+
+def test_a_module_that_is_not_there_is_refused(spec: Spec) -> None:
+    with pytest.raises(UserError, match="module nowhere: there is no such folder"):
+        jobs.submit(spec, Options(address=UNUSED, modules=("nowhere",)))
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("http://h:8265", True),
+        ("https://h", True),
+        ("auto", False),
+        ("h:6379", False),
+        (None, False),
+    ],
+)
+def test_what_counts_as_a_job_server(address: str | None, expected: bool) -> None:
+    assert Options(address=address).submits is expected

@@ -1,0 +1,494 @@
+"""The conductor with a fake engine: cut off at any moment, again and again, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.study import empty_record, saddle_spec
+
+from study.places.home import Places
+from study.record import trials as arm_module
+from study.record.database import Ledger
+from study.record.trials import ArmLedger
+from study.search import conductor as conductor_module
+from study.search.conductor import Conductor
+from study.spec.model import Spec
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Diverged, Measurement
+from trainables.run import Assignment, Turn
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(empty_record(tmp_path))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(
+        record="", tracking="", artifacts=None, checkpoints=str(tmp_path / "c"), cache=str(tmp_path)
+    )
+
+
+def spec_of(trials: int = 3, **parts: Any) -> Spec:
+    return Spec.model_validate(saddle_spec(trials=trials, **parts))
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL of the driver."""
+
+
+@dataclass
+class Worlds:
+    """What a killed driver leaves on disk: how far each trial was at its last checkpoint."""
+
+    checkpoints: dict[str, int] = field(default_factory=dict)
+    trained: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+
+@dataclass
+class Worker:
+    """Plays one trial: 4 evaluations, after a restart all earlier ones at once."""
+
+    assignment: Assignment
+    worlds: Worlds
+    step: int = 0
+    handed_out: int = 0
+
+    def __post_init__(self) -> None:
+        self.step = self.worlds.checkpoints.get(self.assignment.identity, 0)
+
+    def turn(self) -> Turn:
+        if self.handed_out == self.step:
+            self.step += 10
+            self.worlds.trained[self.assignment.identity, self.step] += 1
+        new = tuple(
+            Measurement(step=step, score=self.score(step), time=random.random())
+            for step in range(self.handed_out + 10, self.step + 10, 10)
+        )
+        self.handed_out = self.step
+        return Turn(step=self.step, steps=40, measurements=new, finished=self.step >= 40)
+
+    def score(self, step: int) -> float:
+        return 1000 * self.assignment.b + 1 / step
+
+
+class Engine:
+    """Runs two trials at a time in a random order, and dies when it is told to."""
+
+    def __init__(self, conductor: Conductor, worlds: Worlds, chance: random.Random) -> None:
+        self.conductor = conductor
+        self.worlds = worlds
+        self.chance = chance
+        self.running: list[Worker] = []
+
+    def run(self) -> None:
+        while True:
+            while len(self.running) < 2 and (assignment := self.conductor.next()):
+                self.running.append(Worker(assignment, self.worlds))
+            if not self.running:
+                return
+            worker = self.chance.choice(self.running)
+            identity = worker.assignment.identity
+            turn = worker.turn()
+            if self.chance.random() < 0.5:
+                self.worlds.checkpoints[identity] = worker.step
+            if self.conductor.turn(identity, turn):
+                self.running.remove(worker)
+
+
+def ended_counts(record: Ledger, spec: Spec) -> dict[str, Counter[str]]:
+    return {
+        name: Counter(str(entry.outcome) for entry in record.arm(spec.name, name).entries())
+        for name in spec.arms
+    }
+
+
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))]
+)
+def test_cut_off_anywhere_again_and_again_it_runs_exactly_its_budget(
+    record: Ledger, places: Places, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)
+    spec = spec_of(trials=4)
+    worlds = Worlds()
+    samples: dict[str, tuple[float, float, int]] = {}
+    until_death = [0]
+
+    def maybe_die(_: str) -> None:
+        until_death[0] -= 1
+        if until_death[0] == 0:
+            raise Killed
+
+    for module in (conductor_module, arm_module):
+        monkeypatch.setattr(module, "point", maybe_die)
+    deaths = 0
+    while True:
+        until_death[0] = chance.randint(1, 40)
+        conductor = Conductor(spec, record, places)
+        try:
+            Engine(conductor, worlds, chance).run()
+            break
+        except Killed:
+            deaths += 1
+        for name in spec.arms:
+            for entry in record.arm(spec.name, name).entries():
+                if len(entry.sample) == len(spec.arms[name].build().distributions):
+                    key = f"{name}/{entry.number}"
+                    assert samples.setdefault(key, tuple(entry.sample.items())) == tuple(
+                        entry.sample.items()
+                    )
+    assert deaths > 0
+    assert ended_counts(record, spec) == {name: {"complete": 4} for name in spec.arms}
+    for name in spec.arms:
+        for entry in record.arm(spec.name, name).entries():
+            assert sorted(entry.scores) == [10, 20, 30, 40]
+            assert entry.end_step == 40
+    assert Conductor(spec, record, places).next() is None
+
+
+def test_the_objective_in_the_record_is_the_lowest_score(record: Ledger, places: Places) -> None:
+    spec = spec_of()
+    Engine(Conductor(spec, record, places), Worlds(), random.Random(0)).run()
+    for name in spec.arms:
+        for trial in record.arm(spec.name, name)._study.get_trials():
+            assert trial.value == min(trial.intermediate_values.values())
+
+
+def test_the_arms_advance_in_proportion(record: Ledger, places: Places) -> None:
+    data = saddle_spec(trials=4)
+    data["arms"]["two_timescale"]["trials"] = 12
+    conductor = Conductor(Spec.model_validate(data), record, places)
+    handed = []
+    while assignment := conductor.next():
+        handed.append(assignment.identity.split("/")[1])
+        shares = {
+            name: handed.count(name) / state.arm.trials for name, state in conductor.arms.items()
+        }
+        assert max(shares.values()) - min(shares.values()) <= 1 / 4
+    assert Counter(handed) == {"one_timescale": 4, "two_timescale": 12}
+    assert conductor.unfinished == 16
+
+
+def test_cut_off_trials_come_before_new_ones(record: Ledger, places: Places) -> None:
+    spec = spec_of()
+    first = Conductor(spec, record, places)
+    cut_off = [first.next() for _ in range(3)]
+    again = Conductor(spec, record, places)
+    assert again.left == 6
+    taken_up = [again.next() for _ in range(3)]
+    assert {a.identity for a in taken_up if a} == {a.identity for a in cut_off if a}
+    assert [(a.b, a.a, a.seed) for a in taken_up if a] == [(a.b, a.a, a.seed) for a in cut_off if a]
+
+
+def test_the_same_number_has_the_same_seed_in_every_arm(record: Ledger, places: Places) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    seeds: dict[str, set[int]] = {}
+    while assignment := conductor.next():
+        seeds.setdefault(assignment.identity.split("/")[2], set()).add(assignment.seed)
+    assert [len(found) for found in seeds.values()] == [1, 1, 1]
+    assert len(set.union(*seeds.values())) == 3
+
+
+def test_points_are_tried_first_then_the_sampler(record: Ledger, places: Places) -> None:
+    data = saddle_spec()
+    points = [{"b": 1e-3, "a": 2e-3, "d_steps": 2}, {"b": 5e-3}]
+    data["arms"] = {"two": {**data["arms"]["two_timescale"], "points": points}}
+    spec = Spec.model_validate(data)
+    first = Conductor(spec, record, places).next()
+    assert first is not None
+    assert (first.b, first.a, first.d_steps) == (1e-3, 2e-3, 2)
+    again = Conductor(spec, record, places)
+    taken_up, second, third = again.next(), again.next(), again.next()
+    assert taken_up == first
+    assert second is not None
+    assert second.b == 5e-3
+    assert third is not None
+    assert third.b not in (1e-3, 5e-3)
+
+
+def finish(conductor: Conductor, identity: str, *turns: Turn) -> list[bool]:
+    return [conductor.turn(identity, turn) for turn in turns]
+
+
+def turn(*scores: float, first: int = 10, **changes: Any) -> Turn:
+    measured = tuple(
+        Measurement(step=first + 10 * i, score=score) for i, score in enumerate(scores)
+    )
+    step = measured[-1].step if measured else first
+    return Turn(**{"step": step, "steps": 100, "measurements": measured, **changes})
+
+
+def begun(conductor: Conductor) -> str:
+    assignment = conductor.next()
+    assert assignment is not None
+    return assignment.identity
+
+
+def only_entry(record: Ledger, identity: str) -> Any:
+    _, arm, number = identity.split("/")
+    return record.arm("little", arm).entry(int(number))
+
+
+def test_evaluations_after_the_one_at_which_a_trial_stops_do_not_count(
+    record: Ledger, places: Places
+) -> None:
+    spec = spec_of(stopping={"rule": "rising", "warmup": 0, "patience": 2})
+    conductor = Conductor(spec, record, places)
+    identity = begun(conductor)
+    assert finish(conductor, identity, turn(5.0, 6.0, 7.0, 1.0)) == [True]
+    entry = only_entry(record, identity)
+    assert (entry.outcome, entry.end_step) == (Outcome.STOPPED, 30)
+    assert entry.scores == {10: 5.0, 20: 6.0, 30: 7.0}
+    assert entry.reason == "the score rose: 2 evaluations in a row lie above 5 of step 10"
+    assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 6.0, 7.0]
+
+
+def test_a_restart_does_not_change_where_a_trial_stops(record: Ledger, places: Places) -> None:
+    spec = spec_of(stopping={"rule": "rising", "warmup": 0, "patience": 2})
+    first = Conductor(spec, record, places)
+    identity = begun(first)
+    assert finish(first, identity, turn(5.0, 6.0)) == [False]
+    again = Conductor(spec, record, places)
+    assert begun(again) == identity
+    assert finish(again, identity, turn(5.0, 6.0), turn(7.0, first=30)) == [False, True]
+    assert only_entry(record, identity).end_step == 30
+
+
+def test_evaluations_that_come_twice_count_once(record: Ledger, places: Places) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    finish(conductor, identity, turn(5.0, 4.0), turn(5.0, 4.0, 3.0))
+    assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 4.0, 3.0]
+
+
+def test_a_trial_that_diverged_has_its_best_score_or_none(record: Ledger, places: Places) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    ending = Diverged(step=17, reason="the loss of D is nan at step 17")
+    scored, bare = begun(conductor), begun(conductor)
+    assert finish(conductor, scored, turn(5.0), turn(first=17, diverged=ending)) == [False, True]
+    assert finish(conductor, bare, turn(first=7, diverged=ending)) == [True]
+    entry = only_entry(record, scored)
+    assert (entry.outcome, entry.reason) == (Outcome.DIVERGED, ending.reason)
+    values = {name: record.arm("little", name)._study.trials[0].value for name in conductor.arms}
+    assert sorted(values.values(), key=str) == sorted([5.0, math.inf], key=str)
+
+
+def test_a_trial_that_cannot_be_run_is_failed_with_its_error(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    finish(conductor, identity, turn(5.0))
+    conductor.failed(identity, "OSError: the disk is gone")
+    entry = only_entry(record, identity)
+    assert (entry.outcome, entry.reason) == (Outcome.FAILED, "OSError: the disk is gone")
+    assert (entry.end_step, entry.scores) == (10, {10: 5.0})
+    assert conductor.turn(identity, turn(4.0, first=20))  # a late result of it changes nothing
+    assert only_entry(record, identity).scores == {10: 5.0}
+
+
+def test_a_spec_of_which_no_trial_can_be_built_ends_the_launch_and_uses_nothing_up(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    conductor.refused(identity, "data.path is 'x', but nothing is there")
+    conductor.failed(identity, "ValueError: data.path is 'x', but nothing is there")
+    assert conductor.refusal == "data.path is 'x', but nothing is there"
+    assert conductor.stopping == "its trials cannot be built"
+    assert conductor.next() is None
+    assert only_entry(record, identity).outcome is None
+
+
+def test_one_trial_that_cannot_be_built_ends_no_launch_in_which_others_run(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    finish(conductor, begun(conductor), turn(5.0))
+    conductor.refused(begun(conductor), "this node has no data")
+    again = Conductor(spec_of(), record, places)  # the record knows that one of them ran
+    again.refused(begun(again), "this node has no data")
+    assert not conductor.refusal
+    assert not conductor.stopping
+    assert not again.refusal
+    assert not again.stopping
+
+
+def test_a_sampled_setting_that_cannot_be_built_ends_no_launch(
+    record: Ledger, places: Places
+) -> None:
+    arms = spec_of().model_dump(mode="json")["arms"]
+    for arm in arms.values():
+        arm["further"] = {"noise": {"choices": [0.0, 1.0]}}
+    conductor = Conductor(spec_of(arms=arms), record, places)
+    conductor.refused(begun(conductor), "noise cannot be 0")
+    assert not conductor.refusal
+
+
+def test_an_interrupted_launch_hands_out_nothing_and_fails_nothing(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    conductor.interrupt("terminated")
+    conductor.interrupt("interrupted")
+    assert conductor.stopping == "terminated"
+    assert conductor.next() is None
+    conductor.failed(identity, "the actor was ended")
+    assert only_entry(record, identity).outcome is None
+    assert conductor.unfinished == 6
+
+
+@pytest.mark.slow
+def test_a_pruner_stops_a_trial_and_is_named(record: Ledger, places: Places) -> None:
+    stopping = {"rule": "none", "pruner": {"name": "asha", "reduction_factor": 2}}
+    conductor = Conductor(spec_of(trials=8, stopping=stopping), record, places)
+    reasons = []
+    for score in range(1, 9):
+        for _ in conductor.arms:
+            identity = begun(conductor)
+            finish(
+                conductor, identity, turn(float(score)), turn(float(score), first=20, finished=True)
+            )
+            reasons.append(only_entry(record, identity).reason)
+    assert "asha stopped it at step 10" in reasons
+    assert None in reasons
+
+
+def test_a_pruner_judges_a_history_that_is_handed_out_again_by_its_end_only(
+    record: Ledger, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the report of step 40 and its judgement: step 10 must not be judged in its place."""
+    stopping = {"rule": "none", "pruner": {"name": "asha", "reduction_factor": 2}}
+    first = Conductor(spec_of(trials=1, stopping=stopping), record, places)
+    identity = begun(first)
+    live = first._live[identity]
+    for step, score in ((10, 4.0), (20, 3.0), (30, 2.0), (40, 5.0)):
+        live.arm.ledger.report(0, Measurement(step=step, score=score))
+    again = Conductor(spec_of(trials=1, stopping=stopping), record, places)
+    assert begun(again) == identity
+    monkeypatch.setattr(again._live[identity].arm.ledger._open[0], "should_prune", lambda: True)
+    finish(again, identity, turn(4.0, 3.0, 2.0, 5.0))
+    entry = only_entry(record, identity)
+    assert (entry.outcome, entry.end_step) == (Outcome.STOPPED, 40)
+    assert entry.reason == "asha stopped it at step 40"
+
+
+@dataclass
+class Publisher:
+    """Publishes as the real one does, at moments of its own."""
+
+    conductor: Conductor
+    told: list[str] = field(default_factory=list)
+
+    def began(self, record: TrialRecord, fresh: bool) -> None:
+        self.told.append(f"began {record.identity} {fresh}")
+
+    def turned(self, record: TrialRecord, turn: Turn) -> None:
+        seen = self.conductor.lookup(record.identity)
+        self.conductor.keep_run(seen, f"run of {record.identity}")
+        self.told.append(f"turned {len(record.measurements)}")
+
+    def ended(self, record: TrialRecord) -> None:
+        seen = self.conductor.lookup(record.identity)
+        assert seen == record
+        self.conductor.keep_run(seen, f"run of {record.identity}")
+        self.told.append(f"ended {record.outcome}")
+
+
+def test_who_publishes_is_told_and_what_it_published_is_kept(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    publisher = Publisher(conductor)
+    conductor.observe(publisher)
+    identity = begun(conductor)
+    finish(conductor, identity, turn(5.0), turn(4.0, first=20, finished=True))
+    assert publisher.told == [f"began {identity} True", "turned 1", "turned 2", "ended complete"]
+    entry = only_entry(record, identity)
+    assert (entry.mlflow_run_id, entry.published) == (f"run of {identity}", True)
+    again = Conductor(spec_of(), record, places)
+    assert [state.unpublished for state in again.arms.values()] == [[], []]
+
+
+def test_a_run_that_is_kept_between_two_looks_takes_no_evaluation_with_it(
+    record: Ledger, places: Places
+) -> None:
+    """The publisher's thread and the conductor never write the same field of a trial."""
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    stale = conductor.lookup(identity)
+    finish(conductor, identity, turn(5.0, 4.0))
+    conductor.keep_run(stale, "run1")
+    seen = conductor.lookup(identity)
+    assert (seen.mlflow_run_id, [m.score for m in seen.measurements]) == ("run1", [5.0, 4.0])
+    finish(conductor, identity, turn(3.0, first=30, finished=True))
+    ended = conductor.lookup(identity)
+    assert ended.mlflow_run_id == "run1"
+    assert [m.score for m in ended.measurements] == [5.0, 4.0, 3.0]
+
+
+def test_an_ended_trial_is_looked_up_in_the_record_when_memory_is_short(
+    record: Ledger, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conductor_module, "REMEMBERED", 0)
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    finish(conductor, identity, turn(5.0, 4.0, finished=True))
+    seen = conductor.lookup(identity)
+    # Its folder is empty here, so that only the scores are known.
+    assert [(m.step, m.score) for m in seen.measurements] == [(10, 5.0), (20, 4.0)]
+    assert seen.outcome is Outcome.COMPLETE
+    assert seen.ended is not None
+
+
+def test_a_finished_arm_ends_with_its_last_trial_in_every_launch(
+    record: Ledger, places: Places
+) -> None:
+    spec = spec_of()
+    conductor = Conductor(spec, record, places)
+    Engine(conductor, Worlds(), random.Random(3)).run()
+    ends = {name: state.last_end for name, state in conductor.arms.items()}
+    again = Conductor(spec, record, places)
+    assert {name: state.last_end for name, state in again.arms.items()} == ends
+    assert all(state.finished for state in again.arms.values())
+
+
+def test_what_went_wrong_in_a_worker_is_said(
+    record: Ledger, places: Places, caplog: pytest.LogCaptureFixture
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    finish(conductor, identity, turn(5.0, notes=("the disk is full",)))
+    assert f"{identity}: the disk is full" in caplog.text
+
+
+def test_an_unknown_trial_is_told_to_stop(record: Ledger, places: Places) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    assert conductor.turn("little/one_timescale/7", turn(1.0))
+
+
+def test_a_record_is_not_changed_by_opening_a_finished_study(
+    record: Ledger, places: Places
+) -> None:
+    spec = spec_of()
+    Engine(Conductor(spec, record, places), Worlds(), random.Random(1)).run()
+
+    def rows() -> list[list[tuple[Any, ...]]]:
+        found: list[ArmLedger] = [record.arm(spec.name, name) for name in spec.arms]
+        return [[tuple(vars(entry).items()) for entry in arm.entries()] for arm in found]
+
+    before = rows()
+    assert Conductor(spec, record, places).next() is None
+    assert rows() == before

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.study import saddle_spec
+
+from study.errors import UserError
+from study.spec.continuation import check_continues, continued, differences
+from study.spec.model import Spec
+from study.spec.reader import set_fields
+
+OLD = Spec.model_validate(saddle_spec(trials=4))
+ASKED = {"one_timescale": 4, "two_timescale": 2}
+
+
+def changed(*assignments: str, **data: Any) -> Spec:
+    return Spec.model_validate(set_fields({**saddle_spec(trials=4), **data}, assignments))
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "arms.one_timescale.trials=9",
+        "arms.two_timescale.trials=2",
+        "resources.cpus=1",
+        "stopping.patience=1",
+        "storage.checkpoints=/elsewhere",
+        "confirm.seeds=3",
+        "card={question: Why so}",
+        "arms.two_timescale.a=[1.0e-5, 1.0e-1]",
+        "arms.third={space: one_timescale, trials: 1, b: [1.0e-4, 1.0e-2]}",
+    ],
+)
+def test_what_does_not_change_a_score_may_change(assignment: str) -> None:
+    check_continues(OLD, changed(assignment), ASKED)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("trial.steps=80", "trial.steps was 40 and is 80"),
+        ("trial.noise=0.5", "trial.noise was 1.0 and is 0.5"),
+        ("search.seed=2", "search.seed was 1 and is 2"),
+        ("search.sampler=tpe", "search.sampler was 'random' and is 'tpe'"),
+        ("arms.two_timescale.a=[1.0e-3, 1.0e-2]", "arms.two_timescale: a"),
+        ("arms.two_timescale.d_steps=[1, 2, 5]", "arms.two_timescale: d_steps"),
+    ],
+)
+def test_what_changes_a_score_is_refused_with_the_field(assignment: str, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_continues(OLD, changed(assignment), ASKED)
+    assert words in str(caught.value)
+    assert ("Scores would not be comparable" in str(caught.value)) is not words.startswith("arms")
+    assert "give the study a new name (--name)" in str(caught.value)
+
+
+def test_an_arm_does_not_go_away() -> None:
+    arms = {"two_timescale": saddle_spec(trials=4)["arms"]["two_timescale"]}
+    with pytest.raises(UserError, match=r"arms\.one_timescale is gone"):
+        check_continues(OLD, changed(arms=arms), ASKED)
+
+
+def test_a_smaller_budget_in_the_file_takes_nothing_back() -> None:
+    new = changed("arms.one_timescale.trials=2", "arms.two_timescale.trials=9")
+    spec, said = continued(OLD, new, ASKED)
+    assert {name: arm.trials for name, arm in spec.arms.items()} == {
+        "one_timescale": 4,
+        "two_timescale": 9,
+    }
+    assert said == (
+        "arms.one_timescale.trials is 2 here and 4 in the record; a budget only grows, so that of "
+        "the record counts"
+    )
+    assert continued(OLD, OLD, ASKED) == (OLD, "")
+
+
+def test_a_budget_is_never_below_the_trials_there_are() -> None:
+    spec, said = continued(OLD, OLD, {"one_timescale": 6, "two_timescale": 2})
+    assert spec.arms["one_timescale"].trials == 6
+    assert "is 4 here and 6 in the record" in said
+
+
+def grid(values: list[float], trials: int) -> Spec:
+    arm = saddle_spec(trials=trials)["arms"]["one_timescale"]
+    arms = {"one": {**arm, "grid": {"b": values, "d_steps": [1]}}}
+    return changed(arms=arms, search={"sampler": "grid"})
+
+
+def test_a_grid_stays_as_soon_as_a_point_of_it_was_tried() -> None:
+    old, new = grid([1e-3, 1e-4], 2), grid([1e-4, 1e-3, 1e-2], 3)
+    with pytest.raises(UserError, match=r"arms\.one\.grid was .* with 1 trials of it there"):
+        continued(old, new, {"one": 1})
+    assert continued(old, new, {"one": 0})[0] == new
+    assert continued(new, old, {"one": 0})[0] == old
+    assert continued(old, grid([1e-3, 1e-4], 1), {"one": 1})[0] == old
+
+
+def test_every_reason_is_given_at_once() -> None:
+    with pytest.raises(UserError, match=r"trial\.noise .*; trial\.steps "):
+        check_continues(OLD, changed("trial.steps=80", "trial.noise=2.0"), ASKED)
+
+
+def test_differences_are_dotted_paths() -> None:
+    old = {"a": 1, "b": {"c": 2, "d": [1, 2]}, "e": None}
+    new = {"a": 1, "b": {"c": 3, "d": [1, 2, 3]}, "f": 4}
+    assert list(differences(old, new)) == [
+        ("b.c", 2, 3),
+        ("b.d", [1, 2], [1, 2, 3]),
+        ("f", None, 4),
+    ]
+    assert list(differences(old, old)) == []

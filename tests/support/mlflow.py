@@ -1,0 +1,134 @@
+"""MLflow stores for tests: one SQLite file is made once (it takes seconds) and copied."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from study.tracking import store as mlflow_store
+from study.tracking.writer import Tracking
+from study.trial import Outcome, TrialRecord
+from study.trial_row import TrialRow
+from trainables.protocol import Measurement, Parameters, ParameterValue
+
+BEGAN = 1_700_000_000.0
+"""When every test's study began, seconds since the epoch."""
+
+
+@functools.cache
+def empty_store() -> Path:
+    """The file that all others are copies of."""
+    folder = Path(tempfile.mkdtemp(prefix="ttur-test-mlflow-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "not" / "there" / "mlflow.db"
+    mlflow_store.client(f"sqlite:///{path}")
+    return path
+
+
+def new_store(folder: Path) -> str:
+    """The tracking URI of an empty store in ``folder``."""
+    shutil.copy(empty_store(), folder / "mlflow.db")
+    return f"sqlite:///{folder}/mlflow.db"
+
+
+def tracking(uri: str, folder: Path, study: str = "study") -> Tracking:
+    """A new writer: what a restarted driver would have."""
+    return Tracking(uri, str(folder / "artifacts"), study)
+
+
+def measured(*scores: float, metrics: dict[str, float] | None = None) -> tuple[Measurement, ...]:
+    """Evaluations at steps 10, 20, … taken a second apart."""
+    return tuple(
+        Measurement(
+            step=10 * (index + 1),
+            score=score,
+            noise=0.25,
+            metrics=metrics or {},
+            seconds=1.5 * (index + 1),
+            time=BEGAN + index + 1,
+        )
+        for index, score in enumerate(scores)
+    )
+
+
+def record(
+    arm: str = "two_timescale",
+    number: int = 0,
+    *,
+    scores: Sequence[float] = (),
+    outcome: Outcome | None = None,
+    reason: str | None = None,
+    further: dict[str, ParameterValue] | None = None,
+    study: str = "study",
+    run_id: str | None = None,
+    folder: str = "",
+    metrics: dict[str, float] | None = None,
+) -> TrialRecord:
+    return TrialRecord(
+        study=study,
+        arm=arm,
+        number=number,
+        seed=100 + number,
+        parameters=Parameters(b=1e-3 * (number + 1), a=3e-4, d_steps=2, further=further or {}),
+        score_name="fd_digits_1k",
+        outcome=outcome,
+        reason=reason,
+        measurements=measured(*scores, metrics=metrics),
+        started=BEGAN,
+        ended=None if outcome is None else BEGAN + 1000,
+        folder=folder,
+        mlflow_run_id=run_id,
+        spec_fingerprint="f1n9e2",
+    )
+
+
+def row(
+    arm: str,
+    number: int,
+    score: float | None,
+    outcome: Outcome | None = Outcome.COMPLETE,
+    score_name: str = "fd_digits_1k",
+) -> TrialRow:
+    return TrialRow(
+        study="study",
+        arm=arm,
+        number=number,
+        b=1e-3,
+        a=5e-4,
+        d_steps=1,
+        score=score,
+        score_name=score_name,
+        step=None if score is None else 10,
+        seed=number,
+        outcome=outcome,
+        mlflow_run_id=f"{arm}{number}",
+    )
+
+
+def runs(store: MlflowClient, kind: str = "trial") -> list[Run]:
+    experiment = store.get_experiment_by_name("study")
+    assert experiment is not None
+    return list(store.search_runs([experiment.experiment_id], f"tags.kind = '{kind}'"))
+
+
+def history(store: MlflowClient, run_id: str, metric: str) -> list[tuple[int, int, float]]:
+    points = store.get_metric_history(run_id, metric)
+    return sorted((point.step, point.timestamp, point.value) for point in points)
+
+
+def everything(store: MlflowClient) -> list[object]:
+    """All that can be seen of all runs: publishing again must not change it."""
+    seen: list[object] = []
+    for run in sorted(runs(store) + runs(store, "arm"), key=lambda run: str(run.info.run_id)):
+        seen.append((run.info.run_id, run.info.status, run.info.start_time, run.info.end_time))
+        seen.append((run.data.tags, run.data.params))
+        seen.extend((name, history(store, run.info.run_id, name)) for name in run.data.metrics)
+        seen.extend(file.path for file in store.list_artifacts(run.info.run_id, "samples"))
+    return seen
