@@ -66,6 +66,11 @@ def names(folder: Folder) -> list[str]:
     return sorted((name for name in folder.names() if _NAME.fullmatch(name)), reverse=True)
 
 
+def steps(folder: Folder) -> list[int]:
+    """Returns the steps of the folder's checkpoints, newest first."""
+    return [int(match[1]) for name in names(folder) if (match := _NAME.fullmatch(name))]
+
+
 def load(folder: Folder, name: str) -> State:
     """Reads one checkpoint, to the CPU: whoever takes it in puts it where it belongs.
 

@@ -11,7 +11,10 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ParameterValue = float | int | str | bool | None
 State = dict[str, Any]
@@ -134,6 +137,15 @@ class Trial(Protocol):
 
     def artifacts(self) -> Mapping[str, bytes]:
         """Files that show where the trial stands: samples (``samples.png``), facts (``score.json``)."""
+        ...
+
+
+@runtime_checkable
+class MakesGenerator(Protocol):
+    """A trial whose result can be taken home: it trains a generator."""
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The generator's tensors by name: ``generator.…``, and ``average.…`` of its moving average."""
         ...
 
 

@@ -14,8 +14,17 @@ from trainables import checkpoint
 from trainables.configuration import AnotherTrialError
 from trainables.faults import held
 from trainables.folder import Folder
+from trainables.kept import KeptGenerators
 from trainables.kinds import build_trial
-from trainables.protocol import Context, Diverged, Measurement, Parameters, State, Trial
+from trainables.protocol import (
+    Context,
+    Diverged,
+    MakesGenerator,
+    Measurement,
+    Parameters,
+    State,
+    Trial,
+)
 from trainables.trial_files import MEASUREMENTS, line_of, read_measurements, sample_name
 
 CHECKPOINT_SHARE = 0.05
@@ -40,6 +49,7 @@ class Assignment:
         cache: A folder of the node for prepared data, statistics and weights.
         checkpoint_seconds: Least time between two checkpoints; 0 writes one at every turn's end.
         turn_seconds: Longest time until the trial hands back control (it goes on with the next turn).
+        keep: Whether the generators of its best and of its newest evaluation are kept in the folder.
     """
 
     identity: str
@@ -53,6 +63,7 @@ class Assignment:
     cache: str
     checkpoint_seconds: float = 15.0
     turn_seconds: float = 5.0
+    keep: bool = True
 
     @property
     def parameters(self) -> Parameters:
@@ -123,6 +134,7 @@ class TrialRun:
         self._measurements_whole = False
         self._folder.remove_partial()
         self.trial = self._restored() or self._fresh()
+        self._kept = KeptGenerators(self._folder) if assignment.keep else None
         self._checkpoint_step = self.trial.step if self.history or self.trial.step else -1
         self._checkpoint_time = time.monotonic()
         self._checkpoint_cost = 0.0
@@ -173,6 +185,7 @@ class TrialRun:
         self._checkpoint_cost = self._checkpoint_time - began
 
     def _advance(self) -> None:
+        self._prune()
         began = time.monotonic()
         while not self.finished:
             if held(self.trial.step):
@@ -195,6 +208,30 @@ class TrialRun:
             self._write_measurements()
             for name, content in self.trial.artifacts().items():
                 self._write(sample_name(name, event.step), content)
+            self._keep_generator(measurement)
+
+    def _keep_generator(self, measurement: Measurement) -> None:
+        if self._kept is None or not isinstance(self.trial, MakesGenerator):
+            return
+        facts = {
+            "identity": self.assignment.identity,
+            "step": str(measurement.step),
+            "score": repr(measurement.score),
+            "score_name": self.trial.score_name,
+        }
+        try:
+            self._kept.keep(self.trial.weights(), facts, measurement.step)
+        except (OSError, ValueError) as error:
+            self._notes.append(f"the generator of step {measurement.step} was not kept: {error}")
+
+    def _prune(self) -> None:
+        """Removes generators that are not wanted; what was handed out is judged, as the trial goes on."""
+        if self._kept is None:
+            return
+        try:
+            self._kept.prune(self.history)
+        except OSError as error:
+            self._notes.append(f"an old generator was not removed: {error}")
 
     def _checkpoint_if_due(self) -> None:
         least = self.assignment.checkpoint_seconds

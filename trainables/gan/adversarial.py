@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainables.configuration import configuration_of, require_same
 from trainables.gan.game import Batches, GanGame
@@ -56,6 +57,17 @@ class AdversarialTrial(ABC):
     @abstractmethod
     def score_name(self) -> str:
         """Name of the score."""
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The tensors of the generator, and of its moving average if there is one; live references."""
+        parts = {"generator": self.game.generator}
+        if self._settings.ema:
+            parts["average"] = self.game.sampled
+        return {
+            f"{part}.{name}": value
+            for part, network in parts.items()
+            for name, value in network.state_dict().items()
+        }
 
     @abstractmethod
     def artifacts(self) -> Mapping[str, bytes]:
