@@ -107,14 +107,35 @@ class PlayerOptimiser:
         return self._inner.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from :meth:`state_dict`."""
+        """Continues from :meth:`state_dict`, whatever the layout that its moments were saved in."""
         self._inner.load_state_dict(state)
+        for parameter, kept in self._inner.state.items():
+            for name, value in kept.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    kept[name] = _laid_out_as(parameter, value)
 
     def _move(self, gradients: Sequence[Tensor]) -> None:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = _laid_out_as(parameter, gradient)
         self._inner.step()
         self._inner.zero_grad(set_to_none=True)
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """Returns the value with the parameter's strides: itself if it has them already, else a copy.
+
+    Fused optimisers go through parameter, gradient and moments as flat arrays: on a CPU they would take
+    another element's gradient, on a GPU they refuse. ``backward()`` copies a gradient into its parameter's
+    layout; those of ``torch.autograd.grad`` have strides of their own after a double backward (a penalty's).
+    """
+    if value.stride() == parameter.stride():
+        return value
+    return torch.empty_like(parameter, requires_grad=False).copy_(value)
+
+
+def _is_dense(parameter: Tensor) -> bool:
+    """Whether the parameter fills its memory without gaps, as fused optimisers take for granted."""
+    return torch.empty_like(parameter, device="meta").stride() == parameter.stride()
 
 
 def _memory(settings: OptimiserSettings, rate: Rate) -> HeavyBallMemory:
@@ -124,13 +145,13 @@ def _memory(settings: OptimiserSettings, rate: Rate) -> HeavyBallMemory:
 def _inner_optimiser(
     parameters: list[Tensor], settings: OptimiserSettings, lr: float
 ) -> torch.optim.Optimizer:
-    beta1 = settings.beta1
+    beta1, fused = settings.beta1, all(_is_dense(parameter) for parameter in parameters)
     if settings.name == "sgd":
-        return torch.optim.SGD(parameters, lr, momentum=beta1 or 0.0, fused=True)
+        return torch.optim.SGD(parameters, lr, momentum=beta1 or 0.0, fused=fused)
     if settings.name == "heavy_ball":
         return HeavyBallAdam(parameters, lr, settings.eps)
     betas = (
         0.5 if beta1 is None else beta1,
         0.999 if settings.beta2 is None else settings.beta2,
     )
-    return torch.optim.Adam(parameters, lr, betas=betas, eps=settings.eps, fused=True)
+    return torch.optim.Adam(parameters, lr, betas=betas, eps=settings.eps, fused=fused)

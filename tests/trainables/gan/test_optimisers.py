@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -77,6 +78,66 @@ def test_retracting_returns_to_the_origin_and_stepping_starts_there(name: str) -
     ahead.extrapolate([vector(2.0)])
     ahead.retract()
     assert place.item() == other.item()
+
+
+SCRAMBLED = {
+    "transposed": lambda value: value.transpose(2, 3).contiguous().transpose(2, 3),
+    "channels_last": lambda value: value.contiguous(memory_format=torch.channels_last),
+    "view": lambda value: torch.stack([value, -value], -1)[..., 0],
+    "expanded": lambda value: value[:1].expand_as(value),
+}
+"""Ways to lie in memory that ``torch.autograd.grad`` may choose for a gradient."""
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "heavy_ball"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("scrambled", SCRAMBLED)
+def test_a_gradient_may_lie_in_memory_as_it_likes(
+    name: str, layout: torch.memory_format, scrambled: str
+) -> None:
+    """Fused kernels would take it for a flat array in the parameter's order."""
+    values = torch.linspace(-1, 1, 3 * 2 * 4 * 5, dtype=torch.float64).reshape(3, 2, 4, 5)
+    gradient = SCRAMBLED[scrambled](values.flip(2))
+    rate = generator_rate(0.1, ScheduleSettings(name="power"), 10)
+    moved = []
+    for given in (gradient, gradient.clone(memory_format=layout)):
+        place = values.clone(memory_format=layout)
+        optimiser = PlayerOptimiser([place], OptimiserSettings(name=name), rate)
+        for _ in range(2):
+            optimiser.step([given])
+        moved.append(place)
+    assert torch.equal(*moved)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_a_parameter_with_gaps_in_memory_is_trained_all_the_same(name: str) -> None:
+    settings = OptimiserSettings(name=name, beta1=0.5)
+    values = torch.linspace(-1, 1, 24, dtype=torch.float64).reshape(4, 6)
+    gaps, dense = values.clone()[:, ::2], values[:, ::2].clone()
+    for place in (gaps, dense):
+        optimiser = PlayerOptimiser([place], settings, constant(0.1))
+        for _ in range(3):
+            optimiser.step([values[:, 1::2]])
+    torch.testing.assert_close(gaps, dense)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "heavy_ball"])
+def test_moments_that_were_saved_in_another_layout_are_continued(name: str) -> None:
+    """As of a checkpoint from before a network's layout was changed."""
+    settings = OptimiserSettings(name=name, **({"beta1": 0.9} if name == "sgd" else {}))
+    rate = generator_rate(0.1, ScheduleSettings(name="power"), 10)
+    values = torch.linspace(-1, 1, 3 * 2 * 4 * 5, dtype=torch.float64).reshape(3, 2, 4, 5)
+    place, other = (
+        values.clone(memory_format=layout)
+        for layout in (torch.contiguous_format, torch.channels_last)
+    )
+    before, after = (PlayerOptimiser([p], settings, rate) for p in (place, other))
+    before.step([values.flip(2)])
+    other.copy_(place)
+    after.load_state_dict(copy.deepcopy(before.state_dict()))
+    for optimiser in (before, after):
+        optimiser.step([values.flip(3)])
+    assert torch.equal(place, other)
 
 
 def test_heavy_ball_adam_takes_no_closure() -> None:
