@@ -20,7 +20,12 @@ PACKAGES = ("search_spaces", "study", "trainables")
 
 FRAMEWORK_ROOMS: dict[str, tuple[str, ...]] = {
     "ray": ("study/engine/", "trainables/tune.py"),
-    "optuna": ("study/record/", "study/search/samplers.py", "search_spaces/"),
+    "optuna": (
+        "study/record/",
+        "study/search/samplers.py",
+        "study/search/present.py",
+        "search_spaces/",
+    ),
     "mlflow": ("study/tracking/",),
     "click": ("study/cli/",),
 }

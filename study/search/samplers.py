@@ -8,17 +8,10 @@ from collections.abc import Sequence
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
-from optuna.samplers import (
-    BaseSampler,
-    CmaEsSampler,
-    GPSampler,
-    GridSampler,
-    QMCSampler,
-    RandomSampler,
-    TPESampler,
-)
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from study.search.present import PresentCmaEs, PresentGP, PresentQMC, PresentTPE
 from study.spec.model import Arm, Search, Stopping
 from trainables.settings.base import TrialSettings
 
@@ -43,20 +36,26 @@ def make_sampler(search: Search, arm_name: str, arm: Arm, asked: int) -> BaseSam
         asked: Trials asked for in this arm by earlier launches.
     """
     steady = derived_seed(search.seed, arm_name)
+    space = arm.build()
     seed = derived_seed(search.seed, arm_name, asked)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match search.sampler:
             case "tpe":
-                return TPESampler(seed=seed, n_startup_trials=search.startup)
+                return PresentTPE(space, seed=seed, n_startup_trials=search.startup)
             case "gp":
-                return GPSampler(seed=seed, n_startup_trials=search.startup)
+                return PresentGP(space, seed=seed, n_startup_trials=search.startup)
             case "cmaes":
-                return CmaEsSampler(seed=seed, n_startup_trials=search.startup)
+                unordered = PresentTPE(space, seed=seed, n_startup_trials=search.startup)
+                return PresentCmaEs(
+                    space, seed=seed, n_startup_trials=search.startup, independent_sampler=unordered
+                )
             case "random":
                 return RandomSampler(seed=seed)
             case "qmc":
-                return QMCSampler(seed=steady, scramble=True, warn_independent_sampling=False)
+                return PresentQMC(
+                    space, seed=steady, scramble=True, warn_independent_sampling=False
+                )
             case "grid":
                 return _Grid(arm.grid or {}, seed=steady)
 
