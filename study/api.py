@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
-from study.places.home import Home
+from study.places.home import resolve
+from study.places.locations import Site
+from study.places.options import Options
+from study.spec.continuation import extended
 from study.spec.model import Spec
 from study.spec.reader import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
 from study.tracking import query
@@ -27,7 +30,6 @@ from study.trial_row import TrialRow, to_frame
 
 if TYPE_CHECKING:
     from study.driver.launch import LaunchResult
-    from study.places.options import Options
     from study.record.status import StudyStatus
     from study.results.comparison import Comparison
     from study.spec.recipes import Recipe
@@ -51,7 +53,7 @@ __all__ = [
     "trials",
 ]
 
-Places = Mapping[str, str | None]
+Locations = Mapping[str, str | None]
 """Locations by name."""
 
 
@@ -78,7 +80,7 @@ def launch(
     spec: Spec | str | Path | Mapping[str, Any],
     *,
     home: str | None = None,
-    places: Places | None = None,
+    places: Locations | None = None,
     address: str | None = None,
 ) -> LaunchResult:
     """Brings a study to its spec; see :func:`study.driver.launch.launch`.
@@ -89,23 +91,23 @@ def launch(
         places: Locations by name.
         address: A running Ray cluster.
     """
-    from study.driver.launch import launch as run
+    from study.driver import launch
 
     known = spec if isinstance(spec, Spec) else read_spec(spec)
-    return run(known, _options(home, places, address))
+    return launch.launch(known, site_of(known, _options(home, places, address)))
 
 
 def resume(
     name: str,
     *,
     home: str | None = None,
-    places: Places | None = None,
+    places: Locations | None = None,
     address: str | None = None,
 ) -> LaunchResult:
     """Launches a study with its stored spec."""
-    from study.driver.launch import resume as run
+    from study.driver import launch
 
-    return run(name, _options(home, places, address))
+    return launch.launch(*stored(name, _options(home, places, address)))
 
 
 def extend(
@@ -114,7 +116,7 @@ def extend(
     *,
     arm: str | None = None,
     home: str | None = None,
-    places: Places | None = None,
+    places: Locations | None = None,
     address: str | None = None,
 ) -> LaunchResult:
     """Gives a study a larger budget and runs it.
@@ -127,31 +129,30 @@ def extend(
         places: Locations by name.
         address: A running Ray cluster.
     """
-    from study.driver.launch import launch as run
-    from study.record.stored import extended, stored_spec
+    from study.driver import launch
 
-    options = _options(home, places, address)
-    return run(extended(stored_spec(name, options), str(trials), arm), options)
+    spec, site = stored(name, _options(home, places, address))
+    return launch.launch(extended(spec, str(trials), arm), site)
 
 
 def confirm(
     name: str,
     *,
     home: str | None = None,
-    places: Places | None = None,
+    places: Locations | None = None,
     address: str | None = None,
 ) -> LaunchResult:
     """Trains the finalists of a study again from new seeds; its ``confirm`` part says how many."""
-    from study.driver.confirm import confirm as run
+    from study.driver import confirm
 
-    return run(name, _options(home, places, address))
+    return confirm.confirm(*stored(name, _options(home, places, address)))
 
 
 def prepare(
     spec: Spec | str | Path | Mapping[str, Any],
     *,
     home: str | None = None,
-    places: Places | None = None,
+    places: Locations | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Fetches and converts the data and weights that a study needs; returns the folder they are in.
@@ -163,7 +164,7 @@ def prepare(
         say: Told what is being done, a sentence at a time.
     """
     known = spec if isinstance(spec, Spec) else read_spec(spec)
-    cache = Home(home).places(None, places or {}, known.storage).cache
+    cache = resolve(_options(home, places), storage=known.storage).places.cache
     try:
         known.settings.prepare(cache, "cpu", say)
     except (ValueError, OSError) as error:
@@ -172,26 +173,26 @@ def prepare(
 
 
 def status(
-    name: str | None = None, *, home: str | None = None, places: Places | None = None
+    name: str | None = None, *, home: str | None = None, places: Locations | None = None
 ) -> list[StudyStatus]:
     """Reads the state of one study, or of all in the record."""
-    from study.record.status import status as read
+    from study.record import status
 
-    return read(name, _options(home, places))
+    return status.status(name, record_of(name, _options(home, places)))
 
 
-def sync(name: str, *, home: str | None = None, places: Places | None = None) -> int:
+def sync(name: str, *, home: str | None = None, places: Locations | None = None) -> int:
     """Publishes to MLflow what it lacks; returns how many runs could not be published."""
-    from study.driver.launch import sync as publish
+    from study.driver import launch
 
-    return publish(name, _options(home, places))
+    return launch.sync(*stored(name, _options(home, places)))
 
 
-def stop(name: str, *, home: str | None = None, places: Places | None = None) -> bool:
+def stop(name: str, *, home: str | None = None, places: Locations | None = None) -> bool:
     """Asks the driver of a study to checkpoint its trials and end; False if none runs."""
-    from study.record.stored import request_stop
+    from study.record.opening import request_stop
 
-    return request_stop(name, _options(home, places))
+    return request_stop(name, record_of(name, _options(home, places)))
 
 
 def trials(name: str, *, home: str | None = None, tracking: str | None = None) -> list[TrialRow]:
@@ -241,36 +242,61 @@ def report(
         home: Folder of local state.
         tracking: MLflow tracking URI.
     """
-    from study.results.report import report as write
+    from study.results import report
 
     where = Path(folder) if folder is not None else Path(f"{name}-report")
-    return write(name, tracking_uri=_uri(name, home, tracking), folder=where)
+    return report.report(name, tracking_uri=_uri(name, home, tracking), folder=where)
 
 
 def recipes() -> list[Recipe]:
     """Lists the recipes: studies that come with the product."""
-    from study.spec.recipes import recipes as read
+    from study.spec import recipes
 
-    return read()
+    return recipes.recipes()
 
 
 def schema() -> dict[str, Any]:
     """Returns the JSON Schema of specs."""
-    from study.spec.schema import schema as make
+    from study.spec import schema
 
-    return make()
+    return schema.schema()
 
 
-def tracking_uri(name: str, *, home: str | None = None, places: Places | None = None) -> str:
-    """Returns the MLflow tracking URI of a study."""
-    return Home(home).places(name, places or {}).tracking
+def anywhere(options: Options) -> Site:
+    """Resolves where things are for no study in particular."""
+    return resolve(options)
+
+
+def site_of(spec: Spec, options: Options) -> Site:
+    """Resolves where a study is run."""
+    return resolve(options, spec.name, spec.storage)
+
+
+def record_of(name: str | None, options: Options) -> str:
+    """Resolves where the record of a study is, before its spec is known; None: of no study in particular."""
+    return resolve(options, name).places.record
+
+
+def stored(name: str, options: Options) -> tuple[Spec, Site]:
+    """Reads a study's spec from the record, and resolves where it is run.
+
+    Raises:
+        UserError: There is no such study in this record.
+    """
+    from study.record.opening import stored_spec
+
+    spec = stored_spec(name, record_of(name, options))
+    return spec, site_of(spec, options)
+
+
+def tracking_uri(name: str, options: Options) -> str:
+    """Resolves the MLflow tracking URI of a study."""
+    return resolve(options, name).places.tracking
 
 
 def _uri(name: str, home: str | None, tracking: str | None) -> str:
-    return tracking_uri(name, home=home, places={"tracking": tracking})
+    return tracking_uri(name, _options(home, {"tracking": tracking}))
 
 
-def _options(home: str | None, places: Places | None, address: str | None = None) -> Options:
-    from study.places.options import Options
-
-    return Options(home=home, places=places, address=address)
+def _options(home: str | None, places: Locations | None, address: str | None = None) -> Options:
+    return Options(home=home, given=places or {}, address=address)

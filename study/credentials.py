@@ -30,7 +30,12 @@ def secrets_in(url: str) -> list[str]:
     A value counts whose name contains pass, secret, token, key or the like, in any case and
     percent-encoded or not, also within the value of another one (``odbc_connect``).
     """
-    return [url[start:end] for start, end in _places(url)]
+    return [url[start:end] for start, end in _spans(url)]
+
+
+def holds_secret(value: str | None) -> bool:
+    """Whether a location is a URL with a password, a token or the like in it."""
+    return value is not None and bool(secrets_in(value))
 
 
 def hidden(text: str, *urls: str) -> str:
@@ -48,7 +53,7 @@ def hidden(text: str, *urls: str) -> str:
     return re.sub(r"\S+://\S+", lambda found: _cut(found[0]), text)
 
 
-def _places(url: str) -> list[tuple[int, int]]:
+def _spans(url: str) -> list[tuple[int, int]]:
     """Where the secrets of a URL begin and end, in order and without overlaps."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(_found(url)):
@@ -78,6 +83,6 @@ def _pieces(secret: str) -> Iterator[str]:
 
 
 def _cut(url: str) -> str:
-    for start, end in reversed(_places(url)):
+    for start, end in reversed(_spans(url)):
         url = f"{url[:start]}{HIDDEN}{url[end:]}"
     return url

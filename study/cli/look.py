@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from study.cli.options import address, places
+from study.cli.options import address, located
 from study.cli.run import read
 from study.errors import UserError
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@places
+@located
 def status(name: str | None, as_json: bool, options: Options) -> None:
     """Show how far the study NAME is, or every study of the record."""
-    from study.record.status import status as read_status
+    from study import api
 
-    found = read_status(name, options)
+    found = api.status(name, home=options.home, places=options.given)
     if as_json:
         data = [state.to_json() for state in found]
         _echo_json(data[0] if name else data)
@@ -56,7 +56,7 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
 @click.option("--arm", default=None, help="Only this arm.")
 @click.option("--top", default=None, type=click.IntRange(min=1), help="Only the best so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@places
+@located
 def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Options) -> None:
     """List the configurations of the study NAME, best first; reads MLflow only."""
     from study.results.tables import best_table
@@ -75,7 +75,7 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
 @click.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@places
+@located
 def compare(name: str, as_json: bool, options: Options) -> None:
     """Compare the arms of the study NAME; reads MLflow only."""
     from study.results.answers import compared, confirmed
@@ -97,22 +97,22 @@ def compare(name: str, as_json: bool, options: Options) -> None:
 @click.command()
 @click.argument("name")
 @click.option("--output", default=None, help="Folder of the page and its figures (NAME-report).")
-@places
+@located
 def report(name: str, output: str | None, options: Options) -> None:
     """Write a page on the study NAME: the answer, tables, figures, samples; reads MLflow only."""
-    from study.results.report import report as write
+    from study.results import report
 
     folder = Path(output or f"{name}-report")
-    click.echo(write(name, tracking_uri=_uri(name, options), folder=folder))
+    click.echo(report.report(name, tracking_uri=_uri(name, options), folder=folder))
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recipes(as_json: bool) -> None:
     """List the recipes: studies that come with the product."""
-    from study.spec.recipes import recipes as all_recipes
+    from study import api
 
-    found = all_recipes()
+    found = api.recipes()
     if as_json:
         _echo_json([{"name": r.name, **r.card.model_dump()} for r in found])
         return
@@ -125,9 +125,9 @@ def recipes(as_json: bool) -> None:
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of specs."""
-    from study.spec.schema import schema as make_schema
+    from study import api
 
-    _echo_json(make_schema())
+    _echo_json(api.schema())
 
 
 @click.command()
@@ -135,28 +135,34 @@ def schema() -> None:
     "--dashboard", is_flag=True, help="optuna-dashboard on the record, not MLflow's page."
 )
 @click.option("--port", default=None, type=click.IntRange(1, 65535), help="Default: 5000 or 8080.")
-@places
+@located
 def ui(dashboard: bool, port: int | None, options: Options) -> None:
     """Serve MLflow's page (or optuna-dashboard) on this machine's stores, on the loopback address."""
+    from study.api import anywhere
     from study.cli.web import show
-    from study.places.home import Home
 
-    where = Home(options.home).places(None, options.places or {})
-    show(where, dashboard=dashboard, port=port or (8080 if dashboard else 5000), say=click.echo)
+    show(
+        anywhere(options).places,
+        dashboard=dashboard,
+        port=port or (8080 if dashboard else 5000),
+        say=click.echo,
+    )
 
 
 @click.command()
 @click.argument("what", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @address
-@places
+@located
 @click.pass_context
 def doctor(context: click.Context, what: str | None, as_json: bool, options: Options) -> None:
     """Look whether studies can run here; with WHAT (a recipe or spec file), whether that one can."""
+    from study.api import anywhere, site_of
     from study.driver.doctor import examine
 
+    spec = read(what, (), None) if what else None
     found = []
-    for finding in examine(options, read(what, (), None) if what else None):
+    for finding in examine(site_of(spec, options) if spec else anywhere(options), spec):
         found.append(finding)
         if not as_json:
             click.echo(
@@ -174,4 +180,4 @@ def _echo_json(data: Any) -> None:
 def _uri(name: str, options: Options) -> str:
     from study.api import tracking_uri
 
-    return tracking_uri(name, home=options.home, places=options.places)
+    return tracking_uri(name, options)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from study.cli.look import best, compare, doctor, recipes, report, schema, status, ui
-from study.cli.options import address, places
-from study.cli.run import read, require, run_study, with_progress
+from study.cli.options import address, located
+from study.cli.run import read, run_study, with_progress
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
-from study.places.hints import typed
+from study.places.options import typed
 
 if TYPE_CHECKING:
     from study.places.options import Options
@@ -41,7 +41,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--name", default=None, help="Give the study another name.")
 @click.option("--dry-run", is_flag=True, help="Print the resolved spec and what would run.")
 @address
-@places
+@located
 def launch(
     what: str, assignments: tuple[str, ...], name: str | None, dry_run: bool, options: Options
 ) -> None:
@@ -51,9 +51,10 @@ def launch(
     """
     spec = read(what, assignments, name)
     if dry_run:
+        from study.api import site_of
         from study.driver.dry_run import describe
 
-        click.echo(describe(spec, options))
+        click.echo(describe(spec, site_of(spec, options).places))
         return
     run_study(spec, options)
 
@@ -61,30 +62,25 @@ def launch(
 @cli.command()
 @click.argument("what", default=QUICKSTART)
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Change a field.")
-@places
+@located
 def prepare(what: str, assignments: tuple[str, ...], options: Options) -> None:
     """Fetch and convert the data and weights that WHAT (a recipe or spec file) needs, ahead of time."""
-    from study.places.home import Home
+    from study import api
 
     spec = read(what, assignments, None)
-    where = Home(options.home).places(None, options.places or {}, spec.storage)
-    try:
-        spec.settings.prepare(where.cache, "cpu", click.echo)
-    except (ValueError, OSError) as error:
-        raise UserError(str(error)) from error
-    click.echo(f"{spec.name} is ready to launch: its data are in {where.cache}")
+    cache = api.prepare(spec, home=options.home, places=options.given, say=click.echo)
+    click.echo(f"{spec.name} is ready to launch: its data are in {cache}")
 
 
 @cli.command()
 @click.argument("name")
 @address
-@places
+@located
 def resume(name: str, options: Options) -> None:
     """Continue the study NAME with its stored spec."""
-    from study.record.stored import stored_spec
+    from study.api import stored
 
-    require(name, options)
-    run_study(stored_spec(name, options), options)
+    run_study(stored(name, options)[0], options)
 
 
 @cli.command()
@@ -92,28 +88,29 @@ def resume(name: str, options: Options) -> None:
 @click.option("--trials", required=True, metavar="[+]N", help="New budget of an arm, or +N more.")
 @click.option("--arm", default=None, help="Only this arm.")
 @address
-@places
+@located
 def extend(name: str, trials: str, arm: str | None, options: Options) -> None:
     """Give the study NAME a larger budget and run it."""
-    from study.record.stored import extended, stored_spec
+    from study.api import stored
+    from study.spec.continuation import extended
 
-    require(name, options)
-    run_study(extended(stored_spec(name, options), trials, arm), options)
+    run_study(extended(stored(name, options)[0], trials, arm), options)
 
 
 @cli.command()
 @click.argument("name")
 @address
-@places
+@located
 def confirm(name: str, options: Options) -> None:
     """Train the finalists of the study NAME again from new seeds; its confirm part says how many."""
-    from study.driver.confirm import confirm as run
+    from study.api import stored
+    from study.driver import confirm
     from study.results.answers import confirmed
     from study.results.confirmation import confirmation_table
 
-    require(name, options)
+    spec, site = stored(name, options)
     again = typed(options, "confirm", name)
-    result = with_progress(lambda observe: run(name, options, observe), again)
+    result = with_progress(lambda observe: confirm.confirm(spec, site, observe), again)
     found = confirmed(name, tracking_uri=result.places.tracking)
     if found is not None:
         click.echo(confirmation_table(found))
@@ -124,13 +121,12 @@ def confirm(name: str, options: Options) -> None:
 
 @cli.command()
 @click.argument("name")
-@places
+@located
 def sync(name: str, options: Options) -> None:
     """Publish to MLflow what the study NAME has and MLflow lacks; twice is the same as once."""
-    from study.driver.launch import sync as publish
+    from study import api
 
-    require(name, options)
-    left = publish(name, options)
+    left = api.sync(name, home=options.home, places=options.given)
     if left:
         raise RuntimeError(
             f"{left} runs of {name} could not be published; try again when MLflow is back"
@@ -140,13 +136,12 @@ def sync(name: str, options: Options) -> None:
 
 @cli.command()
 @click.argument("name")
-@places
+@located
 def stop(name: str, options: Options) -> None:
     """Ask the driver of the study NAME to checkpoint its trials and end."""
-    from study.record.stored import request_stop
+    from study import api
 
-    require(name, options)
-    if request_stop(name, options):
+    if api.stop(name, home=options.home, places=options.given):
         again = typed(options, "resume", name)
         click.echo(f"{name} was asked to stop; its trials are checkpointed. Go on with: {again}")
     else:

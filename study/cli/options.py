@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 
-def places(function: Callable[..., Any]) -> Callable[..., Any]:
+def located(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that say where things are, and collects them."""
 
     @wraps(function)
@@ -27,14 +27,14 @@ def places(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         from study.places.options import Options
 
-        places = {
+        given = {
             "record": record,
             "tracking": tracking,
             "artifacts": artifacts,
             "checkpoints": checkpoints,
             "cache": cache,
         }
-        options = Options(home=home, places=places, address=address, modules=modules)
+        options = Options(home=home, given=given, address=address, modules=modules)
         return function(*args, options=options, **rest)
 
     for name, text in {

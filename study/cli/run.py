@@ -10,7 +10,7 @@ import click
 
 from study.credentials import hidden
 from study.errors import Interrupted
-from study.places.hints import typed
+from study.places.options import typed
 
 if TYPE_CHECKING:
     from study.cli.progress import Progress
@@ -32,27 +32,17 @@ def read(what: str, assignments: tuple[str, ...], name: str | None) -> Spec:
     return read_spec(what, changes)
 
 
-def require(name: str, options: Options) -> None:
-    """Refuses a study whose record is not there, before anything would make it.
-
-    Raises:
-        UserError: There is no such record.
-    """
-    from study.places.home import Home
-    from study.record.opening import require as opened
-
-    opened(Home(options.home).places(name, options.places or {}).record, name).close()
-
-
 def run_study(spec: Spec, options: Options) -> None:
     """Launches a study, here or as a job, and prints what came out."""
     if options.submits:
         _submit(spec, options)
         return
-    from study.driver.launch import launch as run
+    from study.api import site_of
+    from study.driver.launch import launch
 
+    site = site_of(spec, options)
     again = typed(options, "resume", spec.name)
-    _conclude(with_progress(lambda observe: run(spec, options, observe), again), options)
+    _conclude(with_progress(lambda observe: launch(spec, site, observe), again), options)
 
 
 def with_progress(

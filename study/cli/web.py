@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from study.errors import UserError
-from study.places.home import Places
+from study.places.locations import Places
 from study.record.database import Ledger
 from study.signals import handled
 from study.tracking.store import is_http, without_credentials

@@ -12,10 +12,8 @@ from typing import Any
 
 from study.driver.launch import LaunchResult, Observe, launch
 from study.errors import UserError
-from study.places.home import Home
-from study.places.options import HERE, Options
+from study.places.locations import Site
 from study.record.database import Ledger
-from study.record.stored import stored_spec
 from study.record.trials import Entry
 from study.results.confirmation import SUFFIX
 from study.search.samplers import derived_seed
@@ -24,28 +22,28 @@ from study.spec.reader import parse_spec
 from study.trial import Outcome
 
 
-def confirm(
-    name: str,
-    options: Options = HERE,
-    observe: Observe | None = None,
-) -> LaunchResult:
+def confirm(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResult:
     """Trains the finalists of a study again and scores them; its ``confirm`` part says how.
 
     What was confirmed before stays; finalists that an extension brought are added.
 
+    Args:
+        spec: The study, as the record has it.
+        site: Where it is; the confirming study is kept beside it.
+        observe: Makes an observer (progress) for the launch.
+
     Raises:
-        UserError: There is no such study, or no trial of it has a score.
+        UserError: No trial of the study has a score.
     """
-    spec = stored_spec(name, options)
+    record = site.places.record
     return launch(
-        confirmation_spec(spec, finalists(spec, options), _before(name, options)), options, observe
+        confirmation_spec(spec, finalists(spec, record), _before(spec.name, record)), site, observe
     )
 
 
-def finalists(spec: Spec, options: Options) -> dict[str, list[Entry]]:
+def finalists(spec: Spec, record: str) -> dict[str, list[Entry]]:
     """Returns the best trials of each arm, best first, from the record."""
-    places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
-    ledger = Ledger(places.record)
+    ledger = Ledger(record)
     try:
         entries = {arm: ledger.arm(spec.name, arm).entries() for arm in spec.arms}
     finally:
@@ -118,9 +116,8 @@ def _with_samples(trial: Mapping[str, Any], samples: int) -> dict[str, Any]:
     return {**trial, "score": {**score, "samples": samples}}
 
 
-def _before(name: str, options: Options) -> Spec | None:
-    places = Home(options.home).places(name, options.places or {})
-    ledger = Ledger(places.record)
+def _before(name: str, record: str) -> Spec | None:
+    ledger = Ledger(record)
     try:
         data = ledger.stored_spec(f"{name}{SUFFIX}")
     finally:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from study.driver.preparing import check_prepared, steps
-from study.places.home import Home, Places
+from study.places.locations import Places, Site
 from study.places.options import Options
 from study.record.database import Ledger
 from study.spec.model import Resources, Spec
@@ -50,23 +50,21 @@ class Finding:
     good: bool = True
 
 
-def examine(options: Options, spec: Spec | None = None) -> Iterator[Finding]:
+def examine(site: Site, spec: Spec | None = None) -> Iterator[Finding]:
     """Looks at one thing after the other; nothing is changed but that new stores are made.
 
     Args:
-        options: Where the stores are, and which engine.
+        site: Where the stores are, and which engine.
         spec: A study whose data, weights and resources are looked at as well.
     """
-    home = Home(options.home)
-    storage = spec.storage if spec else None
-    places = home.places(spec.name if spec else None, options.places or {}, storage)
+    places = site.places
     looks: list[tuple[str, Callable[[], str]]] = [
         ("installation", _installation),
         ("extras", _extras),
-        ("disk", lambda: _disk(home.path)),
+        ("disk", lambda: _disk(site.home)),
         ("record", lambda: _record(places.record)),
         ("tracking", lambda: _tracking(places.tracking)),
-        ("engine", lambda: _engine(options, spec)),
+        ("engine", lambda: _engine(site.options, spec)),
     ]
     if spec is not None:
         looks.append(("trial", lambda: _trial(spec, places)))
@@ -116,14 +114,14 @@ def _tracking(uri: str) -> str:
 def _engine(options: Options, spec: Spec | None) -> str:
     if options.submits:
         return f"{options.address} is a job server; the nodes are looked at when the job runs"
-    from study.engine import cluster as ray_cluster
+    from study.engine import cluster
 
     resources = spec.resources if spec else Resources()
-    with ray_cluster.cluster(options.address, resources):
+    with cluster.cluster(options.address, resources):
         if spec is not None:
-            gpu = ray_cluster.gpus(resources, spec.settings.accelerated)
-            ray_cluster.check_fit(resources.cpu, gpu)
-        return ray_cluster.nodes()
+            gpu = cluster.gpus(resources, spec.settings.accelerated)
+            cluster.check_fit(resources.cpu, gpu)
+        return cluster.nodes()
 
 
 def _trial(spec: Spec, places: Places) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from study.driver.preparing import steps
-from study.places.home import Home
-from study.places.options import Options
+from study.places.locations import Places
 from study.places.urls import is_there
 from study.record.database import Ledger
 from study.spec.continuation import continued
@@ -13,7 +12,7 @@ from study.spec.reader import dump_yaml, parse_spec
 from study.tracking.store import without_credentials
 
 
-def describe(spec: Spec, options: Options) -> str:
+def describe(spec: Spec, places: Places) -> str:
     """Returns the resolved spec as YAML, and as comments what would run and where.
 
     The YAML is the whole spec: read again, it is the same one.
@@ -22,7 +21,6 @@ def describe(spec: Spec, options: Options) -> str:
         UserError: A stored study of this name cannot be continued with this spec, or what it needs
             cannot be used.
     """
-    places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
     spec, asked, raised = _continued(spec, places.record)
     lines = [dump_yaml(spec.model_dump(mode="json"))]
     lines += [f"# note: {raised}"] if raised else []

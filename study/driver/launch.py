@@ -11,12 +11,10 @@ from study.driver.preparing import check_prepared
 from study.driver.publishing import CLOSE_SECONDS, Publishing
 from study.driver.stop import Stop, signals
 from study.errors import Interrupted, UserError
-from study.places.hints import typed
-from study.places.home import Home, Places
-from study.places.options import HERE, Options
+from study.places.locations import Places, Site
+from study.places.options import typed
 from study.record.database import Counts, Ledger
 from study.record.lease import Lease
-from study.record.stored import stored_spec
 from study.search.conductor import Conductor
 from study.search.observer import Observer
 from study.spec.continuation import continued
@@ -53,11 +51,7 @@ class LaunchResult:
     places: Places
 
 
-def launch(
-    spec: Spec,
-    options: Options = HERE,
-    observe: Observe | None = None,
-) -> LaunchResult:
+def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResult:
     """Brings a study to its spec.
 
     Trials that were cut off are continued from their last checkpoints as the same trials; new ones are
@@ -65,7 +59,7 @@ def launch(
 
     Args:
         spec: The study.
-        options: Where and how.
+        site: Where and how.
         observe: Makes an observer (progress) for the launch.
 
     Returns:
@@ -76,23 +70,23 @@ def launch(
         StudyBusy: Another driver runs the study.
         Interrupted: It was asked to stop (Ctrl-C, SIGTERM, ``ttur stop``) and has.
     """
-    if options.submits:
+    if site.options.submits:
         raise UserError(
-            f"address is {options.address}: a driver is submitted as a job by `ttur launch`; here, give "
+            f"address is {site.options.address}: a driver is submitted as a job by `ttur launch`; here, give "
             "host:port of the cluster's head"
         )
-    places = Home(options.home).places(spec.name, options.places or {}, spec.storage)
+    places = site.places
     stop = Stop()
     with _held(spec.name, places, stop) as ledger:
         counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
         spec, changed = _store(ledger, spec, places, counts)
-        Home(options.home).remember(spec.name, places)
+        site.remember(spec.name)
         if not changed and _nothing_to_do(spec, ledger, counts):
             ended = {name: dict(count.ended) for name, count in counts.items()}
             return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
         conductor = Conductor(spec, ledger, places)
         before = conductor.ended
-        unpublished = _drive(conductor, ledger, places, options.address, stop, observe)
+        unpublished = _drive(conductor, ledger, site, stop, observe)
         stop.check_lease(spec.name)
     result = LaunchResult(
         study=spec.name,
@@ -101,7 +95,7 @@ def launch(
         unpublished=unpublished,
         places=places,
     )
-    _check_ending(conductor, result, options)
+    _check_ending(conductor, result, site)
     return result
 
 
@@ -123,13 +117,12 @@ def _held(study: str, places: Places, stop: Stop) -> Iterator[Ledger]:
 def _drive(
     conductor: Conductor,
     ledger: Ledger,
-    places: Places,
-    address: str | None,
+    site: Site,
     stop: Stop,
     observe: Observe | None,
 ) -> int:
     """Runs what is left and publishes it; returns how many runs are not up to date."""
-    spec = conductor.spec
+    spec, places = conductor.spec, site.places
     if conductor.left:
         check_prepared(spec, places)
         for doubt in spec.settings.warnings():
@@ -139,7 +132,7 @@ def _drive(
     stop.attach(conductor)
     try:
         if conductor.left:
-            _run(spec, conductor, address, stop)
+            _run(spec, conductor, site.options.address, stop)
     except Exception as error:
         if not conductor.stopping:
             # Its thread must not go on beside a later launch of this process.
@@ -153,7 +146,7 @@ def _drive(
     return _close(publishing, conductor, ledger, seconds)
 
 
-def _check_ending(conductor: Conductor, result: LaunchResult, options: Options) -> None:
+def _check_ending(conductor: Conductor, result: LaunchResult, site: Site) -> None:
     """Raises what a launch that did not reach its spec ends with."""
     name = result.study
     if conductor.refusal:
@@ -164,46 +157,37 @@ def _check_ending(conductor: Conductor, result: LaunchResult, options: Options) 
     if conductor.stopping and conductor.unfinished:
         raise Interrupted(
             f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
-            f"Go on with: {typed(options, 'resume', name)}"
+            f"Go on with: {typed(site.options, 'resume', name)}"
         )
 
 
-def resume(
-    name: str,
-    options: Options = HERE,
-    observe: Observe | None = None,
-) -> LaunchResult:
-    """Launches a study with its stored spec; see :func:`launch`."""
-    return launch(stored_spec(name, options), options, observe)
-
-
-def sync(name: str, options: Options = HERE) -> int:
+def sync(spec: Spec, site: Site) -> int:
     """Publishes to MLflow what a study's record has and MLflow lacks; twice is the same as once.
+
+    Args:
+        spec: The study, as the record has it.
+        site: Where it is.
 
     Returns:
         Runs that could not be published.
 
     Raises:
-        UserError: There is no such study in this record.
         StudyBusy: A driver runs it, and publishes by itself.
     """
-    spec = stored_spec(name, options)
-    places = Home(options.home).places(name, options.places or {}, spec.storage)
-    with _held(name, places, Stop()) as ledger:
-        conductor = Conductor(spec, ledger, places)
-        publishing = Publishing(spec, places, conductor, everything=True)
+    with _held(spec.name, site.places, Stop()) as ledger:
+        conductor = Conductor(spec, ledger, site.places)
+        publishing = Publishing(spec, site.places, conductor, everything=True)
         return _close(publishing, conductor, ledger, CLOSE_SECONDS)
 
 
 def _run(spec: Spec, conductor: Conductor, address: str | None, stop: Stop) -> None:
     with signals(stop):
         # Ray takes seconds to import: a finished study, and every query, does without.
-        from study.engine import cluster as ray_cluster
-        from study.engine import tune as engine
+        from study.engine import cluster, tune
 
         # Ray puts a handler of its own in place as it starts, so ours is set once more behind it.
-        with ray_cluster.cluster(address, spec.resources), signals(stop):
-            engine.run(conductor, spec.resources, spec.settings.accelerated)
+        with cluster.cluster(address, spec.resources), signals(stop):
+            tune.run(conductor, spec.resources, spec.settings.accelerated)
 
 
 def _nothing_to_do(spec: Spec, ledger: Ledger, counts: Mapping[str, Counts]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from study.errors import UserError
-from study.places.home import Places
+from study.places.locations import Places
 from study.spec.model import Spec
 from trainables.settings.base import Step
 

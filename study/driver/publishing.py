@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import yaml
 
-from study.places.home import Places
+from study.places.locations import Places
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.tracking.content import ArmRecord, last_moment

@@ -19,9 +19,9 @@ from typing import Any
 
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from study.credentials import hidden
+from study.credentials import hidden, holds_secret
 from study.errors import UserError
-from study.places.home import ENVIRONMENT, holds_secret
+from study.places.locations import ENVIRONMENT
 from study.places.options import Options
 from study.spec.model import Spec
 from study.spec.reader import dump_yaml
@@ -61,7 +61,7 @@ def submit(spec: Spec, options: Options) -> Job:
             module is no folder.
         RuntimeError: The job did not start.
     """
-    entrypoint = _entrypoint(_stated(options.places or {}))
+    entrypoint = _entrypoint(_stated(options.given))
     for module in options.modules:
         if not Path(module).is_dir():
             raise UserError(f"--module {module}: there is no such folder; name that of a package")
@@ -85,12 +85,12 @@ def submit(spec: Spec, options: Options) -> Job:
     return Job(name=name, started=started)
 
 
-def _stated(places: Mapping[str, str | None]) -> dict[str, str]:
+def _stated(given: Mapping[str, str | None]) -> dict[str, str]:
     """The locations that were stated here; one with a password is refused, as jobs can be listed."""
     found = {
-        name: places.get(name) or os.environ.get(variable)
+        name: given.get(name) or os.environ.get(variable)
         for name, variable in ENVIRONMENT.items()
-        if name != "cache" or places.get(name)
+        if name != "cache" or given.get(name)
     }
     for name, value in found.items():
         if holds_secret(value):
@@ -101,8 +101,8 @@ def _stated(places: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _entrypoint(places: Mapping[str, str]) -> str:
-    flags = [f"--{name}={shlex.quote(value)}" for name, value in places.items()]
+def _entrypoint(stated: Mapping[str, str]) -> str:
+    flags = [f"--{name}={shlex.quote(value)}" for name, value in stated.items()]
     command = ["python -m study.engine.job_driver launch", SPEC_FILE, "--address auto", HOME_THERE]
     return " ".join([*command, *flags])
 

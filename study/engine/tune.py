@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any, ClassVar
 
-from study.engine import cluster as ray_cluster  # first: Ray reads the environment that it makes
+from study.engine import cluster  # first: Ray reads the environment that it makes
 
 # isort: split
 from ray import tune
@@ -47,8 +47,8 @@ def run(conductor: Conductor, resources: Resources, accelerated: bool) -> None:
     if not logger.isEnabledFor(logging.DEBUG):
         # It prints a traceback for every failure of a trial; ours is one sentence (see _Failures).
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    gpu = ray_cluster.gpus(resources, accelerated)
-    ray_cluster.check_fit(resources.cpu, gpu, lambda: bool(conductor.stopping))
+    gpu = cluster.gpus(resources, accelerated)
+    cluster.check_fit(resources.cpu, gpu, lambda: bool(conductor.stopping))
     while conductor.left and not conductor.stopping:
         _session(conductor, resources, gpu)
 
@@ -64,8 +64,7 @@ def _session(conductor: Conductor, resources: Resources, gpu: float) -> None:
                 search_alg=_Asker(session.key),
                 num_samples=-1,
                 reuse_actors=True,
-                max_concurrent_trials=resources.max_concurrent
-                or ray_cluster.slots(resources.cpu, gpu),
+                max_concurrent_trials=resources.max_concurrent or cluster.slots(resources.cpu, gpu),
                 trial_name_creator=lambda trial: names[trial.trial_id],
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),

@@ -1,4 +1,4 @@
-"""Where a study's things are: record, tracking, checkpoints, cache.
+"""The home: the folder of local state, from which places are resolved and where they are remembered.
 
 What a flag says counts before what the spec says, and that before the environment and the home folder.
 """
@@ -10,48 +10,19 @@ import logging
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from study.credentials import secrets_in
+from study.credentials import holds_secret
 from study.errors import UserError
-from study.places import urls as locations
+from study.places import urls
+from study.places.locations import ENVIRONMENT, Places, Site
+from study.places.options import Options
 from study.spec import user_code
 from study.spec.model import NAME, Storage
 
 logger = logging.getLogger(__name__)
-
-ENVIRONMENT = {
-    "record": "TTUR_RECORD",
-    "tracking": "MLFLOW_TRACKING_URI",
-    "artifacts": "TTUR_ARTIFACTS",
-    "checkpoints": "TTUR_CHECKPOINTS",
-    "cache": "TTUR_CACHE",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """The resolved locations.
-
-    Attributes:
-        record: Optuna storage URL.
-        tracking: MLflow tracking URI.
-        artifacts: MLflow artifact location for new experiments; None leaves it to the server.
-        checkpoints: Path or fsspec URI below which the trials' folders lie.
-        cache: Folder of each node for prepared data, statistics and weights.
-    """
-
-    record: str
-    tracking: str
-    artifacts: str | None
-    checkpoints: str
-    cache: str
-
-    def folder(self, study: str, arm: str, number: int) -> str:
-        """Returns the folder of one trial."""
-        return f"{self.checkpoints.rstrip('/')}/{study}/{arm}/{number:05d}"
 
 
 class Home:
@@ -90,7 +61,7 @@ class Home:
         if storage is not None:
             for name, value in found.items():
                 if value:
-                    locations.check(name, value)
+                    urls.check(name, value)
         own = not found["tracking"] or found["tracking"] == self._default("tracking")
         resolved: dict[str, Any] = {n: self._resolved(n, value) for n, value in found.items()}
         if not own and not found["artifacts"]:
@@ -149,10 +120,28 @@ class Home:
 
     def _resolved(self, name: str, value: str | None) -> str:
         if value:
-            return locations.absolute(value)
+            return urls.absolute(value)
         if name in ("record", "tracking"):
-            locations.check_sqlite(self._default(name))
+            urls.check_sqlite(self._default(name))
         return self._default(name)
+
+
+def resolve(options: Options, study: str | None = None, storage: Storage | None = None) -> Site:
+    """Resolves the places of a study; see :meth:`Home.places`.
+
+    Args:
+        options: What the user says.
+        study: Its name.
+        storage: What its spec says.
+    """
+    home = Home(options.home)
+    places = home.places(study, options.given, storage)
+    return Site(
+        places=places,
+        home=home.path,
+        options=options,
+        remember=lambda name: home.remember(name, places),
+    )
 
 
 def _default(home: Path, name: str) -> str:
@@ -169,7 +158,7 @@ def _stated(storage: Storage | None, name: str, remembered: Mapping[str, str | N
     """What a spec says; a relative location is still the one that the study was launched with."""
     value: str | None = getattr(storage, name) if storage is not None else None
     before = remembered.get(name)
-    return before if value and locations.is_meant(value, before) else value
+    return before if value and urls.is_meant(value, before) else value
 
 
 def _write(path: Path, text: str) -> None:
@@ -187,8 +176,3 @@ def _write(path: Path, text: str) -> None:
 
 def _strings(value: object) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
-
-
-def holds_secret(value: str | None) -> bool:
-    """Whether a location is a URL with a password, a token or the like in it."""
-    return value is not None and bool(secrets_in(value))

@@ -1,11 +1,13 @@
-"""How a study is launched or looked at, as opposed to what it is."""
+"""What a user says about where and how, as opposed to what; and the commands that say it again."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from study.credentials import hidden
 from study.errors import UserError
 
 
@@ -15,7 +17,7 @@ class Options:
 
     Attributes:
         home: Folder of local state; None: ``TTUR_HOME`` or ``./ttur-home``.
-        places: Locations that count before the spec's, by name (record, tracking, artifacts,
+        given: Locations that count before the spec's, by name (record, tracking, artifacts,
             checkpoints, cache).
         address: A running Ray cluster (``auto``, ``host:port``), or the job server of one
             (``http://head:8265``); None: the embedded engine.
@@ -26,7 +28,7 @@ class Options:
     """
 
     home: str | None = None
-    places: Mapping[str, str | None] | None = None
+    given: Mapping[str, str | None] = field(default_factory=dict)
     address: str | None = None
     modules: tuple[str, ...] = ()
 
@@ -46,3 +48,25 @@ class Options:
 
 HERE = Options()
 """The home of the environment, the places of the spec, the embedded engine."""
+
+_SAID_AGAIN = ("record", "tracking")
+"""Flags that say where a study is; the other places of a study are remembered with it."""
+
+_RUNNING = ("launch", "resume", "extend", "confirm")
+"""Verbs that run trials, and so take the address of a cluster."""
+
+
+def typed(options: Options, verb: str, *words: str) -> str:
+    """Returns a command line that means the same study in the same place.
+
+    Args:
+        options: What the last command was given.
+        verb: The verb.
+        words: What follows it, not yet quoted.
+    """
+    given: dict[str, str | None] = {"home": options.home}
+    given |= {name: options.given.get(name) for name in _SAID_AGAIN}
+    if verb in _RUNNING:
+        given["address"] = options.address
+    flags = [f"--{name}={hidden(value)}" for name, value in given.items() if value]
+    return shlex.join(["ttur", verb, *words, *flags])

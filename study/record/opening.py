@@ -1,13 +1,20 @@
-"""Opening the record of a study that should be there: whoever only looks makes nothing."""
+"""Opens the record of a study that should be there: its stored spec, and the wish that its driver stops.
+
+Whoever only looks makes nothing.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from study.errors import UserError
 from study.places.urls import is_there, sqlite_file
 from study.record.database import Ledger
+from study.record.lease import Lease
+from study.spec.model import Spec
+from study.spec.reader import parse_spec
 
 
 def existing(url: str) -> Ledger | None:
@@ -58,3 +65,45 @@ def not_found(study: str, known: Sequence[str]) -> UserError:
     """
     there = f"it has {', '.join(known)}" if known else "it has none"
     return UserError(f"{study} is no study in this record ({there}); give another name or --home")
+
+
+def stored_spec(name: str, url: str) -> Spec:
+    """Reads a study's spec from the record.
+
+    Args:
+        name: The study.
+        url: The record.
+
+    Raises:
+        UserError: There is no such study in this record.
+    """
+    ledger = require(url, name)
+    try:
+        return parse_spec(_stored(ledger, name))
+    finally:
+        ledger.close()
+
+
+def request_stop(name: str, url: str) -> bool:
+    """Asks the driver that runs a study to stop cleanly; False if none does.
+
+    Args:
+        name: The study.
+        url: The record.
+
+    Raises:
+        UserError: There is no such study in this record.
+    """
+    ledger = require(url, name)
+    try:
+        _stored(ledger, name)
+        return Lease(ledger.engine, name).request_stop()
+    finally:
+        ledger.close()
+
+
+def _stored(ledger: Ledger, name: str) -> dict[str, Any]:
+    data = ledger.stored_spec(name)
+    if data is None:
+        raise not_found(name, ledger.studies())
+    return data

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from study.errors import UserError
-from study.places.home import Home
-from study.places.options import HERE, Options
 from study.record.database import Ledger
 from study.record.lease import Lease
 from study.record.opening import existing, not_found, require
@@ -48,17 +46,16 @@ class StudyStatus:
         return asdict(self)
 
 
-def status(name: str | None = None, options: Options = HERE) -> list[StudyStatus]:
+def status(name: str | None, url: str) -> list[StudyStatus]:
     """Reads the state of one study, or of all.
 
     Args:
         name: The study; None: every study in the record.
-        options: Where the record is.
+        url: The record.
 
     Raises:
         UserError: There is no study of that name.
     """
-    url = Home(options.home).places(name, options.places or {}).record
     ledger = existing(url) if name is None else require(url, name)
     if ledger is None:
         return []

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from study.faults import point
-from study.places.home import Places
+from study.places.locations import Places
 from study.record.database import Ledger
 from study.record.trials import Entry
 from study.search.arm import ArmState, arm_state, bare

@@ -10,6 +10,7 @@ from typing import Any
 
 from study.errors import UserError
 from study.spec.model import Arm, Spec
+from study.spec.reader import parse_spec
 
 
 def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str]:
@@ -94,3 +95,30 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, 
             yield from differences(old.get(key), new.get(key), inner)
     elif old != new:
         yield path, old, new
+
+
+def extended(spec: Spec, trials: str, arm: str | None = None) -> Spec:
+    """Returns a spec with larger budgets.
+
+    Args:
+        spec: The stored spec.
+        trials: ``40`` for a budget of 40 in all, ``+40`` for 40 more.
+        arm: The arm; None: every arm.
+
+    Raises:
+        UserError: No such arm, no number, or a budget that would shrink.
+    """
+    if arm is not None and arm not in spec.arms:
+        raise UserError(f"--arm {arm}: the study has the arms {', '.join(spec.arms)}")
+    digits = trials.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        raise UserError(f"--trials {trials!r} is no budget; write 40 (in all) or +40 (more)")
+    budgets = {}
+    for name in [arm] if arm else spec.arms:
+        now = spec.arms[name].trials
+        budgets[name] = now + int(digits) if trials.startswith("+") else int(digits)
+        if budgets[name] < now:
+            raise UserError(
+                f"--trials {trials}: arms.{name} has a budget of {now} already; a budget can only grow"
+            )
+    return parse_spec(spec.with_budgets(budgets).model_dump(mode="json"))

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from study.credentials import secrets_in
+from study.credentials import holds_secret
 from study.spec.arm import Arm as Arm
 from study.spec.arm import Number, Whole
 from study.spec.arm import check_arm as check_arm
@@ -152,7 +152,7 @@ class Storage(Part):
     @field_validator("*")
     @classmethod
     def _no_password(cls, value: str | None) -> str | None:
-        if value is not None and secrets_in(value):
+        if holds_secret(value):
             raise ValueError(
                 "must not hold a password; give it by PGPASSFILE or PGPASSWORD (PostgreSQL) or "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"

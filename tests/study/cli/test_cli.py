@@ -18,13 +18,12 @@ from study.api import read_spec
 from study.cli import main
 from study.driver import launch as launching
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
-from study.places.hints import typed
 from study.places.home import Home
-from study.places.options import Options
+from study.places.options import Options, typed
+from study.record import opening
 from study.record import status as state
-from study.record import stored as stored_studies
 from study.record.database import Ledger
-from study.record.stored import extended
+from study.spec.continuation import extended
 from study.spec.recipes import load_recipe
 from study.tracking.store import TrackingError
 from study.trial import Outcome
@@ -313,7 +312,7 @@ def test_looking_verbs_say_nothing_of_resuming(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(state, "status", end)
-    monkeypatch.setattr(stored_studies, "request_stop", end)
+    monkeypatch.setattr(opening, "request_stop", end)
     code, _, err = ttur(verb, "little")
     assert (code, err.strip()) == (130, "ttur: interrupted")
 
@@ -342,15 +341,15 @@ def test_a_question_makes_nothing(ttur: Line, verb: str) -> None:
 def test_the_next_commands_have_the_flags_of_this_one(
     ttur: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = {"tracking": "sqlite:///m.db", "record": "postgresql://me:pw@host/db", "cache": "c"}
-    options = Options(home="a home", places=places, address="auto")
+    given = {"tracking": "sqlite:///m.db", "record": "postgresql://me:pw@host/db", "cache": "c"}
+    options = Options(home="a home", given=given, address="auto")
     where = "'--home=a home' '--record=postgresql://me:***@host/db' --tracking=sqlite:///m.db"
     assert typed(options, "best", "x") == f"ttur best x {where}"
     assert typed(options, "resume", "x") == f"ttur resume x {where} --address=auto"
     assert typed(Options(), "extend", "x", "--trials", "+8") == "ttur extend x --trials +8"
     ttur("status")
     stored(ttur)
-    monkeypatch.setattr(stored_studies, "request_stop", lambda *_: True)
+    monkeypatch.setattr(opening, "request_stop", lambda *_: True)
     assert (
         "Go on with: ttur resume little --home=home\n"
         in ttur("stop", "little", "--home", "home")[1]

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from study.places.options import Options
 from study.record.database import Ledger
+from study.record.opening import request_stop, stored_spec
 from study.record.status import status
-from study.record.stored import request_stop, stored_spec
 
 PLANTED = """
 import pathlib
@@ -23,7 +22,7 @@ def space():
 
 
 @pytest.fixture
-def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A record with a study whose search space is a planted module's."""
     (tmp_path / "planted_space.py").write_text(PLANTED)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -37,16 +36,16 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
     ledger = Ledger(record)
     ledger.store_spec("theirs", spec)
     ledger.close()
-    return Options(home=str(tmp_path / "home"), places={"record": record})
+    return record
 
 
-def test_status_and_stop_import_nothing(options: Options, tmp_path: Path) -> None:
-    [found] = status("theirs", options)
+def test_status_and_stop_import_nothing(url: str, tmp_path: Path) -> None:
+    [found] = status("theirs", url)
     assert found.arms["one"].budget == 3
-    assert request_stop("theirs", options) is False
+    assert request_stop("theirs", url) is False
     assert not (tmp_path / "imported").exists()
 
 
-def test_a_launch_does(options: Options, tmp_path: Path) -> None:
-    stored_spec("theirs", options)
+def test_a_launch_does(url: str, tmp_path: Path) -> None:
+    stored_spec("theirs", url)
     assert (tmp_path / "imported").exists()

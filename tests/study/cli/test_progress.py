@@ -11,7 +11,7 @@ import pytest
 from support.study import empty_record, saddle_spec
 
 from study.cli.progress import Progress
-from study.places.home import Places
+from study.places.locations import Places
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec

@@ -8,6 +8,7 @@ import pytest
 from support.study import Place, empty_record, saddle_spec
 
 from study.driver.doctor import Finding, examine
+from study.places.home import resolve
 from study.places.options import Options
 from study.spec.reader import parse_spec
 
@@ -16,11 +17,12 @@ ELSEWHERE = "http://head:8265"
 
 
 def found(
-    home: Path, places: dict[str, str | None] | None = None, **trial: object
+    home: Path, given: dict[str, str | None] | None = None, **trial: object
 ) -> dict[str, Finding]:
     spec = parse_spec(saddle_spec(trial=trial)) if trial else None
-    options = Options(home=str(home), address=ELSEWHERE, places=places)
-    return {finding.what: finding for finding in examine(options, spec)}
+    options = Options(home=str(home), address=ELSEWHERE, given=given or {})
+    site = resolve(options, spec.name, spec.storage) if spec else resolve(options)
+    return {finding.what: finding for finding in examine(site, spec)}
 
 
 def test_a_good_place(tmp_path: Path) -> None:

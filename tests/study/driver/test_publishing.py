@@ -13,7 +13,7 @@ from support.processes import wait_until
 from support.study import empty_record, saddle_spec
 
 from study.driver.publishing import Publishing
-from study.places.home import Places
+from study.places.locations import Places
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec

@@ -63,7 +63,8 @@ def test_a_stop_signal_ends_the_retries_and_is_not_passed_on(tmp_path: Path) -> 
         sys.exit(1)
     """
     started = tmp_path / "started"
-    wrapper = "import sys; from study.job_driver import run; sys.exit(run(sys.argv[1:], pause_seconds=60))"
+    wrapper = "import sys; from study.engine.job_driver import run; sys.exit(run(sys.argv[1:], "
+    wrapper += "pause_seconds=60))"
     done = subprocess.run(
         [sys.executable, "-c", wrapper, sys.executable, "-c", textwrap.dedent(program), started],
         timeout=60,

@@ -42,7 +42,7 @@ def test_only_what_was_stated_here_is_passed_on(monkeypatch: pytest.MonkeyPatch)
 def test_a_location_with_a_password_is_refused_without_showing_it(spec: Spec) -> None:
     places = {"record": "postgresql+psycopg://ttur:planted-secret@10.0.0.10/ttur"}
     with pytest.raises(UserError, match="record holds a password") as refused:
-        jobs.submit(spec, Options(address=UNUSED, places=places))
+        jobs.submit(spec, Options(address=UNUSED, given=places))
     assert "planted-secret" not in str(refused.value)
 
 
@@ -50,7 +50,7 @@ def test_a_location_with_a_password_is_refused_without_showing_it(spec: Spec) ->
 @pytest.mark.parametrize("name", jobs.ENVIRONMENT)
 def test_no_secret_of_a_url_goes_into_a_job(spec: Spec, name: str, url: str) -> None:
     with pytest.raises(UserError, match=f"{name} holds a password") as refused:
-        jobs.submit(spec, Options(address=UNUSED, places={name: url}))
+        jobs.submit(spec, Options(address=UNUSED, given={name: url}))
     assert "planted" not in str(refused.value)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from support.secrets import WITH_SECRETS
 
+from study.credentials import holds_secret
 from study.errors import UserError
-from study.places.home import ENVIRONMENT, Home, holds_secret
+from study.places.home import Home
+from study.places.locations import ENVIRONMENT
 from study.record.database import Ledger
 from study.spec import user_code
 from study.spec.model import Storage

@@ -94,7 +94,7 @@ def test_the_lease_of_a_process_that_was_killed_is_taken_at_once(
     engine: sa.Engine, url: str
 ) -> None:
     code = (
-        "import sys, time, sqlalchemy as sa; from study.lease import Lease;"
+        "import sys, time, sqlalchemy as sa; from study.record.lease import Lease;"
         f"Lease(sa.create_engine({url!r}), 'study').acquire(lambda: None, lambda: None);"
         "print('held', flush=True); time.sleep(600)"
     )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.study import empty_record, saddle_spec
 
-from study.places.home import Places
+from study.places.locations import Places
 from study.record import trials as arm_module
 from study.record.database import Ledger
 from study.record.trials import ArmLedger
