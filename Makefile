@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 FAST := not slow and not cluster and not faults and not browser and not gpu
 SLOW := (slow or browser) and not gpu and not faults and not cluster
 
-.PHONY: help quickstart setup format lint test faults cluster clean
+.PHONY: help quickstart setup format lint docs test faults cluster clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -28,10 +28,13 @@ lint: $(VENV)/.installed-dev  ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-dev  ## build the pages, with a reference made from the code, into build/docs
+	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # The quick tests run first, so that a plain mistake is known within two minutes. Both measured runs, their
 # child processes and the workers of their Ray clusters add to one measurement of coverage; what is
 # killed with SIGKILL, as in the tests after them, measures nothing.
-test: lint  ## every check and every test that needs no GPU, and the coverage
+test: lint docs  ## every check and every test that needs no GPU, and the coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "$(FAST)"
 	$(BIN)/coverage run -m pytest -m "$(SLOW)"

@@ -1,4 +1,4 @@
-"""What README.md says can be typed: its specs, settings, recipes and verbs are those of the code."""
+"""What README.md and docs/ say can be typed: specs, settings, recipes and verbs are those of the code."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from trainables.kinds import KINDS, parse_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TABLE = README.partition("## What it trains")[2].partition("\n## ")[0]
+TABLE = (ROOT / "docs" / "trains.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ROWS = [line.split("|")[1:4] for line in TABLE.splitlines() if line.startswith("| ")]
 
 
-def yaml_blocks() -> list[str]:
-    return re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+def yaml_blocks(name: str) -> list[str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
 
 
 def base_trial(cell: str) -> dict[str, object]:
@@ -66,21 +68,36 @@ def test_the_verbs_are_those_of_the_command_line() -> None:
     assert set(re.findall(r"^\| `ttur ([a-z]+)", everyday, flags=re.MULTILINE)) == set(cli.commands)
 
 
-def test_the_specs_in_the_readme_are_valid() -> None:
-    whole, arm = (mapping(parse_yaml(text, "README.md"), "README.md") for text in yaml_blocks())
-    spec = parse_spec(whole)
-    assert spec.score_name == "fid_10k"
-    check_arm(Arm.model_validate(arm["two_timescale"]), {**spec.trial, "data": "digits"}, "tpe")
+def test_the_specs_in_the_documents_are_valid() -> None:
+    (front,) = yaml_blocks("README.md")
+    whole, arm = yaml_blocks("docs/spec.md")
+    for text in (front, whole):
+        spec = parse_spec(mapping(parse_yaml(text, "a page"), "a page"))
+        assert spec.score_name == "fid_10k"
+    fields = mapping(parse_yaml(arm, "docs/spec.md"), "docs/spec.md")["two_timescale"]
+    check_arm(Arm.model_validate(fields), {**spec.trial, "data": "digits"}, "tpe")
 
 
-def test_files_that_documents_point_to_are_there() -> None:
-    for name in ("README.md", "CONTRIBUTING.md"):
-        text = (ROOT / name).read_text(encoding="utf-8")
-        links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-        paths = re.findall(r"`((?:study|trainables|search_spaces|tests|deploy)/[\w./-]+)`", text)
-        assert links or paths
-        for path in links + paths:
-            assert (ROOT / path).exists(), f"{name} points to {path}"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_documents_point_to_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [
+        link.partition("#")[0]
+        for link in re.findall(r"\]\(([^)#][^)]*)\)", text)
+        if "://" not in link
+    ]
+    generated = {"reference/spec.md", "reference/cli.md"}
+    for link in set(links) - generated:
+        assert (page.parent / link).exists(), f"{page.name} points to {link}"
+    paths = re.findall(r"`((?:study|trainables|search_spaces|tests|deploy)/[\w./-]+)`", text)
+    for path in paths:
+        assert (ROOT / path).exists(), f"{page.name} points to {path}"
+
+
+def test_every_page_is_in_the_contents() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert page.relative_to(ROOT / "docs").as_posix() in contents
 
 
 def test_every_benchmark_is_listed() -> None:

@@ -247,8 +247,8 @@ def test_building_a_users_pair_is_repeatable_and_leaves_the_global_stream_alone(
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_example_of_the_readme_is_a_pair(tmp_path: Path, channels: int) -> None:
-    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    section = text.partition("### Networks of your own")[2]
+    text = (Path(__file__).parents[3] / "docs" / "own-code.md").read_text(encoding="utf-8")
+    section = text.partition("## Networks of your own")[2]
     code = section.partition("```python\n")[2].partition("```")[0]
     exec(code, sys.modules["a_users_networks"].__dict__)
     made = trial(tmp_path, "pair", channels=channels, regulariser="r1")
