@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from trainables.data import store
+from trainables.data.decode import quiet_pillow
 from trainables.data.errors import DamagedError
-from trainables.data.sources import Source, fetch, find_source, open_fitted
+from trainables.data.gather import Gathering, chosen
+from trainables.data.sources import Source, fetch, find_source
 from trainables.data.store import Progress, Report, silent
 from trainables.settings.data import DataSettings
+
+LOOKED_AT = 1000
+"""Images that :func:`look_at` decodes."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +29,14 @@ class ImageData:
         name: Name of the data set, as the settings have it.
         fingerprint: SHA-256 of the prepared pixels.
         split: The part of the data set, as scores state it; None if it has no parts.
+        left_out: How many files, pages or rows beside them were not used, by reason.
     """
 
     images: np.ndarray = field(repr=False)
     name: str
     fingerprint: str
     split: str | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def load_images(settings: DataSettings, cache: Path) -> ImageData:
@@ -58,8 +66,10 @@ def _load(settings: DataSettings, cache: Path, report: Report, *, download: bool
         with store.locked(folder):
             if not folder.exists():
                 _prepare(settings, source, folder, report, download=download)
-    images_array, fingerprint = store.read(folder)
-    return ImageData(images_array, settings.name, fingerprint, settings.stated_split)
+    found = store.read(folder)
+    return ImageData(
+        found.images, settings.name, found.fingerprint, settings.stated_split, found.left_out
+    )
 
 
 def _prepare(
@@ -80,19 +90,90 @@ def _prepare(
 
 
 def _convert(settings: DataSettings, source: Source, folder: Path, report: Report) -> None:
-    count, images = open_fitted(settings, source)
-    store.build(folder, count, images, report)
+    collection = source.open()
+    gathering = Gathering(settings, collection, chosen(collection.count, settings))
+    with quiet_pillow():
+        store.build(
+            folder,
+            len(gathering.places),
+            gathering.images(),
+            report,
+            lambda: {"left_out": dict(gathering.left_out)},
+        )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many images a set has, and of what size.
+
+    Attributes:
+        count: N.
+        height: H, pixels.
+        width: W, pixels.
+        channels: C, 1 or 3.
+    """
+
+    count: int
+    height: int
+    width: int
+    channels: int
+
+
+def look_at(settings: DataSettings, cache: Path) -> Shape | None:
+    """Says what a set will be when it is prepared, without preparing it; nothing is written.
+
+    Of a set that is not prepared yet up to 1,000 images are decoded, evenly spread, so that what would be
+    refused later is refused now.
+
+    Returns:
+        Its shape, or None if its files have to be fetched first.
+
+    Raises:
+        DataError: The images cannot be used.
+    """
+    source = find_source(settings, cache)
+    folder = image_folder(settings, source, cache)
+    if folder.exists():
+        return Shape(*store.read(folder).images.shape)
+    if not source.present:
+        return None
+    collection = source.open()
+    places = chosen(collection.count, settings)
+    spread = sorted({round(place) for place in np.linspace(0, len(places) - 1, LOOKED_AT)})
+    gathering = Gathering(settings, collection, [places[at] for at in spread if at >= 0])
+    shape: tuple[int, ...] = ()
+    with quiet_pillow():
+        for image in gathering.images():
+            shape = image.pixels.shape
+    return Shape(len(places) - len(gathering.broken), *shape)
 
 
 def image_folder(settings: DataSettings, source: Source, cache: Path) -> Path:
     """Where the prepared images of these settings are, or will be."""
-    pixels = settings.model_dump(exclude={"flip", "path"})
-    pixels |= {
+    facts = _old_facts(settings) if settings.rules == 1 else _facts(settings)
+    key = store.digest([settings.rules, facts, source.state])
+    return cache / "data" / f"{settings.name}-{key[:16]}"
+
+
+def _facts(settings: DataSettings) -> dict[str, object]:
+    """The settings that change the prepared pixels, defaults filled in."""
+    return settings.model_dump(exclude={"flip", "path", "rules"}) | {
         "split": settings.stated_split,
         "size": settings.image_size,
         "crop": settings.image_crop,
         "fit": settings.image_fit,
         "channels": settings.image_channels,
     }
-    key = store.digest([store.LAYOUT, pixels, source.state])
-    return cache / "data" / f"{settings.name}-{key[:16]}"
+
+
+def _old_facts(settings: DataSettings) -> dict[str, object]:
+    """What the earlier rules made of the same; their ``crop`` was called ``resize``."""
+    kept = {"name": settings.name, "limit": settings.limit}
+    fit = "resize" if settings.image_fit == "crop" else settings.image_fit
+    return kept | {
+        "split": settings.stated_split,
+        "size": settings.image_size,
+        "crop": settings.image_crop,
+        "fit": fit,
+        "channels": settings.image_channels,
+    }

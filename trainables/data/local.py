@@ -1,67 +1,48 @@
-"""Images that a user brings: a folder of files, or one array file."""
+"""Images that a user brings: a folder of files, an array file, an archive, Parquet files."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trainables.data.arrays import read_arrays
-from trainables.data.decode import decode, in_parallel
+from trainables.data.collection import Collection, Item, of_arrays, of_files
 from trainables.data.errors import DataError
-from trainables.data.store import NamedImage
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
-Images = tuple[int, Iterator[NamedImage]]
+from trainables.data.listing import Listing, image_suffixes, in_words
+from trainables.settings.data import DataSettings
 
 
-def list_folder(folder: Path) -> list[Path]:
-    """Finds the image files in a folder and its sub-folders, sorted by their relative paths.
-
-    Raises:
-        DataError: It is no folder, or has none.
-    """
-    if not folder.is_dir():
-        raise DataError(f"data.path is {str(folder)!r}, which is not a folder; check the path")
-    files = [
-        Path(parent) / name
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-    ]
-    if not files:
-        raise DataError(f"{folder} has no images ({', '.join(SUFFIXES)}); check data.path")
-    return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
-
-
-def folder_state(folder: Path) -> Any:
+def folder_state(folder: Path, listing: Listing) -> Any:
     """A value that changes when a file of the folder is added, removed, renamed or rewritten.
 
     Raises:
-        DataError: It is no folder, has no images, or one of them is a link to nothing.
+        DataError: It has no images.
     """
-    files = [
-        (file.relative_to(folder).as_posix(), *_size_and_time(file)) for file in list_folder(folder)
-    ]
+    if not listing.files:
+        there = in_words(listing.left_out)
+        raise DataError(
+            f"{folder.absolute()} has no images{f' ({there} left out)' if there else ''}; what is read is "
+            f"{', '.join(sorted(image_suffixes()))}; check data.path"
+        )
+    files = [(file.relative_to(folder).as_posix(), *size_and_time(file)) for file in listing.files]
     return [str(folder.resolve()), files]
 
 
-def _size_and_time(file: Path) -> tuple[int, int]:
+def size_and_time(file: Path) -> tuple[int, int]:
+    """What changes when a file is rewritten; (-1, 0) of one that cannot be looked at: it is broken."""
     try:
         status = file.stat()
-    except OSError as error:
-        what = "is a link to nothing" if file.is_symlink() else f"cannot be read ({error.strerror})"
-        raise DataError(f"{file} {what}; remove it from data.path or restore it") from error
+    except OSError:
+        return -1, 0
     return status.st_size, status.st_mtime_ns
 
 
-def open_folder(folder: Path) -> Images:
-    """Reads the images of a folder."""
-    files = list_folder(folder)
-    return len(files), in_parallel(lambda file: decode(str(file), file), files)
+def open_folder(listing: Listing) -> Collection:
+    """The images of a folder."""
+    return of_files(listing.files, listing.left_out)
 
 
 def file_state(file: Path) -> Any:
@@ -71,13 +52,16 @@ def file_state(file: Path) -> Any:
         DataError: There is no such file.
     """
     if not file.is_file():
-        raise DataError(f"data.path is {str(file)!r}, which is not a file; check the path")
-    return [str(file.resolve()), *_size_and_time(file)]
+        raise DataError(
+            f"data.path is {str(file.absolute())!r}, which is not a file; check the path"
+        )
+    return [str(file.resolve()), *size_and_time(file)]
 
 
-def open_array(file: Path) -> Images:
-    """Reads a .npy or .npz file: images as uint8 NHWC, NCHW or NHW, or concatenated JPEG files.
+def open_array(file: Path, settings: DataSettings) -> Collection:
+    """Reads a .npy or .npz file: images as NHWC, NCHW or NHW, or concatenated JPEG files.
 
+    Pixels are uint8 in 0..255, or any type of number if ``settings.range`` says what is black and white.
     The concatenated layout has ``jpeg`` (uint8, the files one after the other) and ``offsets``
     (N + 1 integers: file i is ``jpeg[offsets[i]:offsets[i + 1]]``).
 
@@ -87,10 +71,10 @@ def open_array(file: Path) -> Images:
     complaint = f"data.path is {str(file)!r}, which is not an array file that can be read"
     arrays = read_arrays(file, complaint)
     if isinstance(arrays, np.ndarray):
-        return _from_array(file.name, arrays)
+        return _from_array(file.name, arrays, settings)
     if {"jpeg", "offsets"} <= set(arrays):
         return _from_jpegs(file.name, arrays["jpeg"], arrays["offsets"])
-    return _from_array(file.name, _the_images(file.name, arrays))
+    return _from_array(file.name, _the_images(file.name, arrays), settings)
 
 
 def _the_images(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -103,12 +87,12 @@ def _the_images(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     return found[0]
 
 
-def _from_array(name: str, array: np.ndarray) -> Images:
-    if array.dtype != np.uint8:
-        raise DataError(f"{name} holds {array.dtype}; images are uint8 in 0..255")
-    if array.ndim == 3 and array.shape[2] in (1, 3):
+def _from_array(name: str, array: np.ndarray, settings: DataSettings) -> Collection:
+    _check_type(name, array, settings)
+    if array.ndim == 3 and (array.shape[2] in (1, 3) or array.shape[0] in (1, 3)):
+        order = "(H, W, C)" if array.shape[2] in (1, 3) else "(C, H, W)"
         raise DataError(
-            f"{name} has shape {array.shape}, which is one image (H, W, C); the axis N of the images "
+            f"{name} has shape {array.shape}, which is one image {order}; the axis N of the images "
             "is missing: store them as (N, H, W, C)"
         )
     images = array[..., None] if array.ndim == 3 else array
@@ -118,12 +102,23 @@ def _from_array(name: str, array: np.ndarray) -> Images:
         raise DataError(
             f"{name} has shape {array.shape}; (N, H, W, C) or (N, C, H, W) with C 1 or 3 is needed"
         )
-    return len(images), (
-        NamedImage(f"image {index} of {name}", pixels) for index, pixels in enumerate(images)
-    )
+    return of_arrays(images, lambda index: f"image {index} of {name}")
 
 
-def _from_jpegs(name: str, content: np.ndarray, offsets: np.ndarray) -> Images:
+def _check_type(name: str, array: np.ndarray, settings: DataSettings) -> None:
+    """Refuses values of which nothing says which are black and which are white."""
+    if array.dtype == np.uint8:
+        return
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{name} holds {array.dtype}; images are uint8 in 0..255")
+    if settings.range is None:
+        raise DataError(
+            f"{name} holds {array.dtype}; images are uint8 in 0..255, and of other numbers data.range has "
+            "to say which are black and white ([0, 1], say)"
+        )
+
+
+def _from_jpegs(name: str, content: np.ndarray, offsets: np.ndarray) -> Collection:
     sound = (
         content.dtype == np.uint8
         and content.ndim == offsets.ndim == 1
@@ -136,8 +131,9 @@ def _from_jpegs(name: str, content: np.ndarray, offsets: np.ndarray) -> Images:
     if not sound:
         raise DataError(f"{name} has offsets that do not cut its jpeg into files; make it anew")
 
-    def read(index: int) -> NamedImage:
-        part = content[offsets[index] : offsets[index + 1]].tobytes()
-        return decode(f"image {index} of {name}", part)
+    def items(places: Sequence[int]) -> Iterator[Item]:
+        for place in places:
+            part = content[offsets[place] : offsets[place + 1]].tobytes()
+            yield Item(f"image {place} of {name}", part)
 
-    return len(offsets) - 1, in_parallel(read, range(len(offsets) - 1))
+    return Collection(len(offsets) - 1, items)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,8 @@ from typing import Any
 import numpy as np
 
 from trainables.data.arrays import reason
-from trainables.data.decode import decode, in_parallel
+from trainables.data.collection import Collection, Item, of_arrays
 from trainables.data.errors import DamagedError, DataError
-from trainables.data.local import Images
-from trainables.data.store import NamedImage
 
 MEGABYTE = 1_000_000
 
@@ -116,7 +114,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def open_published(name: str, split: str, root: Path) -> Images:
+def open_published(name: str, split: str, root: Path) -> Collection:
     """Reads a data set whose files are below ``root``.
 
     Raises:
@@ -133,11 +131,7 @@ def open_published(name: str, split: str, root: Path) -> Images:
         raise DamagedError(
             f"{name} in {root} is damaged ({reason(error)}); `ttur prepare` fetches it again"
         ) from error
-    if name == "celeba":
-        return len(dataset), in_parallel(
-            lambda index: _from_pil(dataset, index), range(len(dataset))
-        )
-    return len(dataset), _from_memory(name, dataset)
+    return _of_celeba(dataset, root) if name == "celeba" else _in_memory(name, dataset)
 
 
 def _dataset(name: str, split: str, root: Path, *, download: bool) -> Any:
@@ -152,28 +146,27 @@ def _dataset(name: str, split: str, root: Path, *, download: bool) -> Any:
     return datasets.CelebA(root, split=split, target_type=[], download=download)
 
 
-def _from_memory(name: str, dataset: Any) -> Iterator[NamedImage]:
+def _in_memory(name: str, dataset: Any) -> Collection:
     """MNIST (N, 28, 28), CIFAR-10 (N, 32, 32, 3) and SVHN (N, 3, 32, 32) hold all their pixels."""
     images = np.asarray(dataset.data)
     if name == "mnist":
         images = images[..., None]
     if name == "svhn":
         images = images.transpose(0, 2, 3, 1)
-    for index, pixels in enumerate(images):
-        yield NamedImage(f"image {index} of {name}", pixels)
+    return of_arrays(images, lambda index: f"image {index} of {name}")
 
 
-def _from_pil(dataset: Any, index: int) -> NamedImage:
-    label = f"image {index} of celeba"
-    try:
-        return NamedImage(label, np.asarray(dataset[index][0].convert("RGB")))
-    except Exception as error:  # PIL raises all sorts on damaged bytes
-        raise DamagedError(
-            f"{label} is not an image that can be read ({reason(error)}); `ttur prepare` fetches it again"
-        ) from error
+def _of_celeba(dataset: Any, root: Path) -> Collection:
+    folder = root / "celeba" / "img_align_celeba"
+
+    def items(places: Sequence[int]) -> Iterator[Item]:
+        for place in places:
+            yield Item(f"image {place} of celeba", folder / str(dataset.filename[place]))
+
+    return Collection(len(dataset), items)
 
 
-def _open_lsun(folder: Path) -> Images:
+def _open_lsun(folder: Path) -> Collection:
     if not folder.is_dir():
         raise DataError(
             f"LSUN is not in {folder.parent}; unpack {folder.name}.zip from "
@@ -190,8 +183,10 @@ def _open_lsun(folder: Path) -> Images:
     except lmdb.Error as error:
         raise DataError(f"LSUN in {folder} is damaged ({error}); unpack it again") from error
 
-    def read(key: bytes) -> NamedImage:
+    def items(places: Sequence[int]) -> Iterator[Item]:
         with environment.begin() as transaction:
-            return decode(f"image {key.decode()} of lsun_bedroom", transaction.get(key))
+            for place in places:
+                label = f"image {keys[place].decode()} of lsun_bedroom"
+                yield Item(label, transaction.get(keys[place]))
 
-    return len(keys), in_parallel(read, keys)
+    return Collection(len(keys), items)

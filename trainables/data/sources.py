@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainables.data.local import Images, file_state, folder_state, open_array, open_folder
+from trainables.data.archives import open_archive
+from trainables.data.collection import Collection, of_arrays
+from trainables.data.listing import images_in, old_images_in
+from trainables.data.local import (
+    file_state,
+    folder_state,
+    open_array,
+    open_folder,
+)
+from trainables.data.parquet import choose_files, open_parquet
 from trainables.data.published import (
     Published,
     fetch_published,
@@ -19,8 +28,6 @@ from trainables.data.published import (
     open_published,
     refetch_published,
 )
-from trainables.data.store import NamedImage
-from trainables.data.transform import fit_images
 from trainables.settings.data import DataSettings
 
 
@@ -30,13 +37,13 @@ class Source:
 
     Attributes:
         state: JSON value that changes when the user's files do; None where they never change.
-        open: Gives how many images there are and the images themselves, as they are stored.
+        open: Gives the images as they are stored.
         published: What can be fetched; None if there is nothing to fetch.
         root: Folder of the files.
     """
 
     state: Any
-    open: Callable[[], Images]
+    open: Callable[[], Collection]
     published: Published | None = None
     root: Path | None = None
 
@@ -57,22 +64,33 @@ def find_source(settings: DataSettings, cache: Path) -> Source:
     if settings.name == "digits":
         return Source(None, _open_digits)
     path = Path(settings.path) if settings.path is not None else cache / "raw" / settings.name
-    if settings.name == "folder":
-        return Source(folder_state(path), partial(open_folder, path), root=path)
     if settings.name == "array":
-        return Source(file_state(path), partial(open_array, path), root=path)
+        return Source(file_state(path), partial(open_array, path, settings), root=path)
+    if settings.name == "archive":
+        return Source(file_state(path), partial(open_archive, path), root=path)
+    if settings.name in ("folder", "parquet"):
+        return _find_own(settings, path)
     split = str(settings.stated_split)
     published = find_published(settings.name, split)
     opener = partial(open_published, settings.name, split, path)
     return Source(None, opener, published, path)
 
 
-def open_fitted(settings: DataSettings, source: Source) -> Images:
-    """Opens a source and fits its images to the settings."""
-    count, images = source.open()
-    if settings.limit is not None:
-        count, images = min(count, settings.limit), islice(images, settings.limit)
-    return count, fit_images(images, settings)
+def _find_own(settings: DataSettings, path: Path) -> Source:
+    """A folder of images, or Parquet files: one, or a folder of them that has no images beside them."""
+    if settings.name == "parquet" and not path.is_dir():
+        opener = partial(open_parquet, [path], Counter(), settings)
+        return Source(file_state(path), opener, root=path)
+    listing = old_images_in(path) if settings.rules == 1 else images_in(path)
+    shards = listing.others(".parquet") if settings.rules > 1 else []
+    if not shards or (listing.files and settings.name == "folder"):
+        state = folder_state(path, listing)
+        return Source(state, partial(open_folder, listing), root=path)
+    files, others = choose_files(shards, settings.split)
+    left_out = listing.left_out + others
+    left_out[".parquet files"] = 0
+    opener = partial(open_parquet, files, +left_out, settings)
+    return Source([file_state(file) for file in files], opener, root=path)
 
 
 def fetch(settings: DataSettings, source: Source, *, damaged: bool = False) -> None:
@@ -91,10 +109,9 @@ def fetch(settings: DataSettings, source: Source, *, damaged: bool = False) -> N
         get(settings.name, str(settings.stated_split), source.root)
 
 
-def _open_digits() -> Images:
+def _open_digits() -> Collection:
     """scikit-learn's 1797 handwritten digits, 8 x 8, 0..16 scaled to 0..255."""
     from sklearn.datasets import load_digits
 
     grey = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    images = (NamedImage(f"image {index}", grey[index, :, :, None]) for index in range(len(grey)))
-    return len(grey), images
+    return of_arrays(grey[:, :, :, None], lambda index: f"image {index}")

@@ -12,12 +12,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from filelock import FileLock
@@ -64,6 +64,8 @@ class NamedImage:
     label: str
     pixels: np.ndarray
     """uint8, H x W x C."""
+    further: int = 0
+    """Pages or frames of its file that are not used."""
 
 
 @contextmanager
@@ -148,63 +150,94 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def build(folder: Path, count: int, images: Iterator[NamedImage], report: Report) -> None:
+def build(
+    folder: Path,
+    expected: int,
+    images: Iterator[NamedImage],
+    report: Report,
+    about: Callable[[], Mapping[str, Any]],
+) -> None:
     """Writes a set of images of one shape into a folder that does not exist yet; see :func:`building`.
 
     Args:
         folder: Where the set goes.
-        count: How many images there are (N).
-        images: The images, in order.
+        expected: How many images there are, unless some turn out to be broken.
+        images: The images, in order; whatever is wrong with them is raised by their iterator.
         report: Told how many are done.
+        about: Gives, once all are written, what else is to be kept with them.
 
     Raises:
-        DataError: There are fewer than 2 images, their sizes differ, or the disk is full.
+        DataError: There is no image, or the disk is full.
     """
-    if count < SMALLEST:
-        raise DataError(f"there are {count} images; a GAN needs at least {SMALLEST}")
     with building(folder) as temporary:
-        shape, fingerprint = _write_images(temporary / "images.npy", count, images, report)
-        meta = {"layout": LAYOUT, "shape": shape, "fingerprint": fingerprint}
+        shape, fingerprint = _write_images(temporary / "images.npy", expected, images, report)
+        meta = {"layout": LAYOUT, "shape": shape, "fingerprint": fingerprint, **about()}
         (temporary / "meta.json").write_text(json.dumps(meta))
 
 
 def _write_images(
-    path: Path, count: int, images: Iterator[NamedImage], report: Report
+    path: Path, expected: int, images: Iterator[NamedImage], report: Report
 ) -> tuple[tuple[int, ...], str]:
     """Writes a .npy file image by image; a full disk is an error here, not a fault in a map."""
-    first = next(images)
-    shape = (count, *first.pixels.shape)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    first = next(images, None)
+    if first is None:
+        raise DataError("there are no images")
+    shape = (expected, *first.pixels.shape)
     checksum = hashlib.sha256(repr(shape).encode())
     done = 0
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        _write_header(file, shape)
         for done, image in enumerate(chain([first], images), start=1):
-            if image.pixels.shape != first.pixels.shape:
-                raise DataError(
-                    f"{image.label} is {_size(image.pixels)}, but {first.label} is "
-                    f"{_size(first.pixels)}; set data.size to bring all images to one size"
-                )
             content = image.pixels.tobytes()
             file.write(content)
             checksum.update(content)
-            if worth_telling(done - 1, done, count):
-                report(Progress("converting images", done, count))
-    if done != count:
-        raise DataError(f"the source ended after {done} of {count} images; it is damaged")
-    return shape, checksum.hexdigest()
+            if worth_telling(done - 1, done, expected):
+                report(Progress("converting images", done, expected))
+        if done != expected:
+            shape = (done, *first.pixels.shape)
+            file.seek(0)
+            _write_header(
+                file, shape
+            )  # as long as the other: numpy leaves room for the count to grow
+    return shape, checksum.hexdigest() if done == expected else _fingerprint(path)
 
 
-def _size(pixels: np.ndarray) -> str:
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _fingerprint(path: Path) -> str:
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    checksum = hashlib.sha256(repr(images.shape).encode())
+    for image in images:
+        checksum.update(np.ascontiguousarray(image).data)
+    return checksum.hexdigest()
+
+
+def size_in_words(pixels: np.ndarray) -> str:
+    """The size of an image (H x W x C) in words: ``8 x 8 pixels with 3 channels``."""
     height, width, channels = pixels.shape
     return f"{width} x {height} pixels with {channels} channel{'s' if channels > 1 else ''}"
 
 
-def read(folder: Path) -> tuple[np.ndarray, str]:
-    """Maps a prepared set into memory, read-only, so that all processes share one copy.
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared set.
 
-    Returns:
-        The images (uint8, N x H x W x C) and their fingerprint.
+    Attributes:
+        images: uint8, N x H x W x C, a read-only memory map that all processes share.
+        fingerprint: SHA-256 of their shape and pixels.
+        left_out: How many files or pages were not used, by reason.
+    """
+
+    images: np.ndarray
+    fingerprint: str
+    left_out: Mapping[str, int]
+
+
+def read(folder: Path) -> Prepared:
+    """Maps a prepared set into memory.
 
     Raises:
         DataError: The folder is damaged.
@@ -214,10 +247,11 @@ def read(folder: Path) -> tuple[np.ndarray, str]:
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         sound = meta["layout"] == LAYOUT and list(images.shape) == meta["shape"]
         fingerprint = str(meta["fingerprint"])
+        left_out = {str(why): int(count) for why, count in meta.get("left_out", {}).items()}
     except Exception as error:  # damaged bytes make numpy raise all sorts
         raise DataError(
             f"prepared images in {folder} are damaged ({reason(error)}); delete it"
         ) from error
     if not sound or images.dtype != np.uint8:
         raise DataError(f"prepared images in {folder} are not what its meta.json says; delete it")
-    return images, fingerprint
+    return Prepared(images, fingerprint, left_out)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from PIL import Image
 
@@ -12,41 +10,27 @@ from trainables.data.store import NamedImage
 from trainables.settings.data import DataSettings
 
 
-def fit_images(images: Iterator[NamedImage], settings: DataSettings) -> Iterator[NamedImage]:
-    """Fits each image to the settings.
-
-    Where they leave the channels open, the first image decides: grey images among colour ones
-    become RGB, but colour is never dropped unasked.
-    """
-    channels = settings.image_channels
-    for image in images:
-        channels = channels or image.pixels.shape[2]
-        if settings.channels is None and channels == 1 and image.pixels.shape[2] == 3:
-            raise DataError(
-                f"{image.label} has colour, images before it are grey; set data.channels"
-            )
-        yield NamedImage(image.label, fit_pixels(image, settings, channels))
-
-
-def fit_pixels(image: NamedImage, settings: DataSettings, channels: int) -> np.ndarray:
-    """Converts, crops and resizes one image (uint8, H x W x C) to a square one.
+def fit_pixels(image: NamedImage, settings: DataSettings) -> np.ndarray:
+    """Brings one image (uint8, H x W x C) to a square, and to the channels that the settings state.
 
     Raises:
-        DataError: It is smaller than the crop, larger than the size to pad to, or not square.
+        DataError: It is smaller than the crop, or not square where the settings say no size.
     """
-    pixels = with_channels(image.pixels, channels)
+    pixels = image.pixels
+    if settings.image_channels is not None:
+        pixels = with_channels(pixels, settings.image_channels)
     size = settings.image_size
     if settings.image_crop is not None:
         pixels = centre_crop(image.label, pixels, settings.image_crop)
-    elif size is not None and settings.image_fit == "resize":
+    elif size is not None and settings.image_fit == "crop":
         pixels = centre_crop(image.label, pixels, min(pixels.shape[:2]))
     if size is not None:
         fit = padded if settings.image_fit == "pad" else resized
-        pixels = fit(image.label, pixels, size)
+        pixels = fit(pixels, size)
     if pixels.shape[0] != pixels.shape[1]:
         raise DataError(
-            f"{image.label} is {pixels.shape[1]} x {pixels.shape[0]} pixels, not square; "
-            "set data.size to crop and resize"
+            f"{image.label} is {pixels.shape[1]} x {pixels.shape[0]} pixels, not square; set data.size to "
+            "bring all images to one, and data.fit (crop, squash, pad) to say how"
         )
     return pixels
 
@@ -71,22 +55,27 @@ def centre_crop(label: str, pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels[top : top + side, left : left + side]
 
 
-def resized(label: str, pixels: np.ndarray, size: int) -> np.ndarray:
-    """Scales a square image, bilinear with antialiasing."""
-    del label  # the same signature as padded
-    if pixels.shape[:2] == (size, size):
-        return pixels
-    image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
-    scaled = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
-    return scaled.reshape(size, size, pixels.shape[2])
+def resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Scales an image to a square, bilinear with antialiasing."""
+    return _scaled(pixels, size, size)
 
 
-def padded(label: str, pixels: np.ndarray, size: int) -> np.ndarray:
-    """Centres an image on a black square."""
+def padded(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Centres an image on a black square; a larger one is first scaled down until it fits."""
     height, width, channels = pixels.shape
-    if max(height, width) > size:
-        raise DataError(f"{label} is {width} x {height} pixels, too large to pad to {size}")
+    longer = max(height, width)
+    if longer > size:
+        height, width = (max(1, round(side * size / longer)) for side in (height, width))
+        pixels = _scaled(pixels, height, width)
     out = np.zeros((size, size, channels), dtype=np.uint8)
     top, left = (size - height) // 2, (size - width) // 2
     out[top : top + height, left : left + width] = pixels
     return out
+
+
+def _scaled(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+    scaled = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    return scaled.reshape(height, width, pixels.shape[2])

@@ -6,19 +6,47 @@ made of these settings.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from trainables.settings.base import Settings
 
 DataName = Literal[
-    "digits", "mnist", "cifar10", "svhn", "celeba", "lsun_bedroom", "folder", "array"
+    "digits",
+    "mnist",
+    "cifar10",
+    "svhn",
+    "celeba",
+    "lsun_bedroom",
+    "folder",
+    "array",
+    "archive",
+    "parquet",
 ]
+
+Fit = Literal["crop", "squash", "pad"]
+"""How an image comes to a square; see :attr:`DataSettings.fit`."""
+
+SUFFIXES: dict[str, DataName] = {
+    ".npy": "array",
+    ".npz": "array",
+    ".zip": "archive",
+    ".tar": "archive",
+    ".tgz": "archive",
+    ".tar.gz": "archive",
+    ".tar.bz2": "archive",
+    ".tar.xz": "archive",
+    ".parquet": "parquet",
+}
+"""What kind of data a file is, by the end of its name; any other path is a folder."""
+
+PIXELS = 178_956_970
+"""Pixels of the largest image that is read unless the settings say otherwise (twice Pillow's limit)."""
 
 
 @dataclass(frozen=True)
@@ -55,37 +83,45 @@ KNOWN: dict[str, KnownData] = {
 }
 
 
-def _is_array(path: str) -> bool:
-    return PurePath(path).suffix.lower() in (".npy", ".npz")
+def kind_of(path: str) -> DataName | None:
+    """What kind of data a file is by the end of its name; None if that says nothing."""
+    return next((kind for end, kind in SUFFIXES.items() if path.lower().endswith(end)), None)
+
+
+def is_path(text: str) -> bool:
+    """Whether a bare string means a path (``./faces``, ``set.npz``) and not a known data set."""
+    return "/" in text or "\\" in text or kind_of(text) is not None
 
 
 class DataSettings(Settings):
     """A set of images. A bare string is a name (``digits``) or a path (``./faces``, ``set.npz``).
 
-    With a path the name may be left out: it is ``array`` for .npy and .npz, else ``folder``.
+    With a path the name may be left out: the end of the path says it (``SUFFIXES``).
     """
 
     name: DataName = Field(
-        description="A known data set, or `folder` (images in `path`, sub-folders included), or "
-        "`array` (a .npy or .npz file at `path`)."
+        description="A known data set, or `folder` (images in `path`, sub-folders included), `array` "
+        "(a .npy or .npz file), `archive` (a .zip or .tar of images), `parquet` (a file, or a folder of "
+        "them, with a column of images: the layout of Hugging Face)."
     )
     path: str | None = Field(
         default=None,
-        description="Where the images are. For a known data set: the folder its files are in or are "
-        "downloaded to (default: in the cache).",
+        description="Where the images are, beside the spec file or from the working folder. For a known "
+        "data set: the folder its files are in or are downloaded to (default: in the cache).",
     )
     split: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9]+$",
         description="Which part of the data set (default: `train` where it has parts); it is stated "
-        "in the score's name. For `folder` and `array` only that.",
+        "in the score's name. For `folder`, `array` and `archive` only that; of `parquet` files it also "
+        "chooses those whose names begin with it, where there are several parts.",
     )
     size: int | None = Field(
         default=None,
         ge=4,
         le=1024,
         description="Side in pixels of the prepared square images. Default: what is usual for the "
-        "data set; for `folder` and `array` the size they have, which must then be one.",
+        "data set; for images of your own the size they have, which must then be one.",
     )
     crop: int | None = Field(
         default=None,
@@ -93,17 +129,50 @@ class DataSettings(Settings):
         description="Side in pixels of the centre crop taken before resizing (default: 108 for "
         "celeba, else the largest centred square).",
     )
-    fit: Literal["resize", "pad"] | None = Field(
+    fit: Fit | None = Field(
         default=None,
-        description="How images come to `size`: `resize` (bilinear, antialiased) or `pad` (a black "
-        "border; they must not be larger). Default: `pad` for mnist up to 32, else `resize`.",
+        description="How images come to a square of `size`: `crop` (the largest centred square, scaled), "
+        "`squash` (scaled without regard to their shape) or `pad` (larger ones are scaled down until they "
+        "fit; a black border fills the square). Scaling is bilinear and antialiased. Default: `pad` for "
+        "mnist up to 32, else `crop`.",
     )
     channels: Literal[1, 3] | None = Field(
         default=None,
         description="1 turns the images grey, 3 makes them RGB (default: as the data set has them).",
     )
     limit: int | None = Field(
-        default=None, ge=2, description="Use only this many images, the first ones (default: all)."
+        default=None,
+        ge=2,
+        description="Use only this many images: a random subset, always the same one (default: all).",
+    )
+    background: str = Field(
+        default="white",
+        description="The colour behind transparent pixels: a name, or #rrggbb.",
+    )
+    range: tuple[float, float] | None = Field(
+        default=None,
+        description="The values that are black and white in arrays of floats, masks of 0 and 1, or images "
+        "of more than 8 bits, as [low, high] (default: 0 to 255 of 8 bits, 0 to 65535 of 16 bits; other "
+        "values are refused).",
+    )
+    broken: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description="What becomes of files that cannot be read as images: `refuse` lists them all and "
+        "stops, `skip` leaves them out and says how many.",
+    )
+    max_pixels: int = Field(
+        default=PIXELS,
+        ge=1,
+        description="Pixels of the largest image that is read; a larger one counts as broken.",
+    )
+    column: str | None = Field(
+        default=None,
+        description="For `parquet`: the column with the images (default: the only one that can hold them).",
+    )
+    rules: Literal[1, 2] = Field(
+        default=2,
+        description="By which rules files become pixels. The product sets it: a study that began under "
+        "earlier rules (1) goes on with the images that it began with.",
     )
     flip: bool = Field(
         default=False,
@@ -113,11 +182,38 @@ class DataSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            is_name = not _is_array(value) and "/" not in value and "\\" not in value
-            value = {"name": value} if is_name else {"path": value}
-        if isinstance(value, dict) and isinstance(value.get("path"), str):
-            return {"name": "array" if _is_array(value["path"]) else "folder", **value}
+        value = expanded(value)
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            names = get_args(DataName)
+            if value["name"] not in names:
+                raise ValueError(
+                    f"data is {value['name']!r}, which is not a known data set ({', '.join(names[:6])}); "
+                    f"for a folder or file of that name write ./{value['name'].removeprefix('./')}"
+                )
+        if isinstance(value, dict) and value.get("fit") == "resize":
+            return {**value, "fit": "crop"}  # what it was called before there was another way
+        return value
+
+    @field_validator("background")
+    @classmethod
+    def _is_a_colour(cls, value: str) -> str:
+        from PIL import ImageColor
+
+        try:
+            ImageColor.getrgb(value)
+        except ValueError:
+            raise ValueError(
+                f"background is {value!r}, which is not a colour; write a name (white) or #rrggbb"
+            ) from None
+        return value
+
+    @field_validator("range")
+    @classmethod
+    def _rises(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError(
+                f"range is {list(value)}; the first value is black, the second, larger one white"
+            )
         return value
 
     @model_validator(mode="after")
@@ -127,18 +223,17 @@ class DataSettings(Settings):
             raise ValueError(f"path is missing; data of name {self.name!r} needs the path to it")
         if self.name == "digits" and self.path is not None:
             raise ValueError(f"path is {self.path!r}, but digits come with scikit-learn; remove it")
+        if known is not None and self.range is not None:
+            raise ValueError(f"range is {list(self.range)}, but {self.name} needs none; remove it")
+        if self.column is not None and self.name not in ("parquet", "folder"):
+            raise ValueError(f"column is {self.column!r}, but only parquet has columns; remove it")
         if known is not None and self.split is not None and self.split not in known.splits:
             parts = ", ".join(known.splits) or "no parts; leave split out"
             raise ValueError(f"split is {self.split!r}, but {self.name} has {parts}")
-        return self._check_fit(known)
-
-    def _check_fit(self, known: KnownData | None) -> Self:
-        if self.fit == "pad" and self.size is None and known is None:
-            raise ValueError("fit is 'pad' without a size; set size to the side to pad to")
-        side = self.crop or (known.side if known else None)
-        size = self.size or (known.size if known else None)
-        if self.fit == "pad" and side is not None and size is not None and side > size:
-            raise ValueError(f"fit is 'pad', but images of side {side} are larger than size {size}")
+        if self.fit in ("pad", "squash") and self.image_size is None:
+            raise ValueError(
+                f"fit is {self.fit!r} without a size; set size to the side of the images"
+            )
         return self
 
     @classmethod
@@ -178,16 +273,33 @@ class DataSettings(Settings):
         return self.channels if self.channels is not None or known is None else known.channels
 
     @property
-    def image_fit(self) -> Literal["resize", "pad"]:
+    def image_fit(self) -> Fit:
         """How images come to their size, the default filled in."""
         if self.fit is not None:
             return self.fit
         known = KNOWN.get(self.name)
         small = self.name == "mnist" and self.crop is None and known is not None
-        return "pad" if small and 28 <= (self.image_size or 0) <= 32 else "resize"
+        return "pad" if small and 28 <= (self.image_size or 0) <= 32 else "crop"
 
     @property
     def image_crop(self) -> int | None:
         """Side of the centre crop in pixels; None is the largest centred square."""
         known = KNOWN.get(self.name)
         return self.crop if self.crop is not None or known is None else known.crop
+
+
+def expanded(value: Any) -> Any:
+    """Writes out what a bare string, or a path without a name, is short for; other values as they are."""
+    if isinstance(value, str):
+        value = {"path": value} if is_path(value) else {"name": value}
+    if isinstance(value, Mapping) and isinstance(value.get("path"), str):
+        return {"name": kind_of(value["path"]) or "folder", **value}
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def with_path(value: Any, resolve: Callable[[str], str]) -> Any:
+    """Returns the fields of a set of images, not yet validated, with its path resolved."""
+    value = expanded(value)
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        return {**value, "path": resolve(value["path"])}
+    return value

@@ -1,0 +1,57 @@
+"""A set of images as it is stored: how many there are, and their contents, which are not yet decoded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+Content = Path | bytes | np.ndarray | Exception
+"""A file, what is in one, pixels (H x W x C of any type of number), or why there is nothing."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image as it is stored.
+
+    Attributes:
+        label: What it is called in messages.
+        content: What is to be decoded.
+    """
+
+    label: str
+    content: Content
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Images that can be read.
+
+    Attributes:
+        count: How many there are.
+        items: Gives those with the given places, which rise.
+        left_out: How many files beside them are not used, by reason.
+    """
+
+    count: int
+    items: Callable[[Sequence[int]], Iterator[Item]]
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def of_arrays(images: np.ndarray, label: Callable[[int], str]) -> Collection:
+    """A collection of the images in one array, N x H x W x C."""
+    return Collection(
+        len(images), lambda places: (Item(label(place), images[place]) for place in places)
+    )
+
+
+def of_files(files: Sequence[Path], left_out: Counter[str]) -> Collection:
+    """A collection of files."""
+    return Collection(
+        len(files),
+        lambda places: (Item(str(files[place].absolute()), files[place]) for place in places),
+        left_out,
+    )
