@@ -11,7 +11,7 @@ import hashlib
 import io
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 
 from trainables.faults import point
@@ -63,7 +63,12 @@ def save(folder: Folder, step: int, state: State) -> str:
 
 def names(folder: Folder) -> list[str]:
     """Returns the names of the folder's checkpoints, newest first."""
-    return sorted((name for name in folder.names() if _NAME.fullmatch(name)), reverse=True)
+    return names_among(folder.names())
+
+
+def names_among(files: Iterable[str]) -> list[str]:
+    """Returns those names of files that are of checkpoints, newest first."""
+    return sorted((name for name in files if _NAME.fullmatch(name)), reverse=True)
 
 
 def steps(folder: Folder) -> list[int]:

@@ -94,6 +94,17 @@ class Folder:
             return []
         return sorted(posixpath.basename(str(entry)) for entry in entries)
 
+    def below(self) -> list[str]:
+        """Returns the relative paths of all files in the folder and its sub-folders; none if it is gone.
+
+        On an object store that is one listing, however many sub-folders there are.
+        """
+        try:
+            found = self._files.find(self._root)
+        except FileNotFoundError:
+            return []
+        return sorted(posixpath.relpath(str(each), self._root) for each in found)
+
     def remove(self, name: str) -> None:
         """Removes a file; it may be gone already."""
         try:

@@ -91,6 +91,22 @@ class KeptGenerators:
             self._steps.discard(step)
 
 
+def tidy(folder: Folder, steps: Iterable[int]) -> None:
+    """Removes what a trial that has ended needs no more: its checkpoints, and other generators.
+
+    Args:
+        folder: The trial's folder; it may be gone.
+        steps: The evaluations whose generators stay.
+
+    Raises:
+        OSError: Something could not be removed.
+    """
+    names = folder.names()
+    others = set(kept_steps(names)) - set(steps)
+    for name in (*checkpoint.names_among(names), *map(generator_name, sorted(others))):
+        folder.remove(name)
+
+
 def packed(weights: Mapping[str, Tensor], facts: Mapping[str, str]) -> bytes:
     """Tensors as a safetensors file.
 

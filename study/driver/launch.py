@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from study.driver.keeping import Keeping
 from study.driver.preparing import check_prepared
 from study.driver.publishing import CLOSE_SECONDS, Publishing
 from study.driver.stop import Stop, signals
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 STOPPING_SECONDS = 2.0
 """How long MLflow is waited for after an interruption; the next launch publishes what is left."""
+
+KEEPING_SECONDS = 30.0
+"""How long the end of a launch waits for files of ended trials to be removed; the next one goes on."""
 
 Observe = Callable[[Conductor], Observer]
 """Makes an observer of a launch: progress."""
@@ -127,8 +131,9 @@ def _drive(
         check_prepared(spec, places)
         for doubt in spec.settings.warnings():
             logger.warning("trial: %s", doubt)
-    publishing = Publishing(spec, places, conductor)
-    conductor.observe(publishing, *([observe(conductor)] if observe else []))
+    keeping = Keeping(spec, places, conductor)
+    publishing = Publishing(spec, places, conductor, keeps=keeping.keeps)
+    conductor.observe(keeping, publishing, *([observe(conductor)] if observe else []))
     stop.attach(conductor)
     try:
         if conductor.left:
@@ -137,13 +142,16 @@ def _drive(
         if not conductor.stopping:
             # Its thread must not go on beside a later launch of this process.
             publishing.close(STOPPING_SECONDS)
+            keeping.close(0)
             raise
         # A SIGTERM to the whole process group takes the embedded engine along.
         logger.warning("the engine ended before the trials were checkpointed: %s", error)
     seconds = STOPPING_SECONDS if conductor.stopping else CLOSE_SECONDS
     if stop.robbed:
         seconds = 0.0  # its trials are the other driver's, and run
-    return _close(publishing, conductor, ledger, seconds)
+    unpublished = _close(publishing, conductor, ledger, seconds)
+    keeping.close(min(seconds, KEEPING_SECONDS))
+    return unpublished
 
 
 def _check_ending(conductor: Conductor, result: LaunchResult, site: Site) -> None:
@@ -176,8 +184,11 @@ def sync(spec: Spec, site: Site) -> int:
     """
     with _held(spec.name, site.places, Stop()) as ledger:
         conductor = Conductor(spec, ledger, site.places)
-        publishing = Publishing(spec, site.places, conductor, everything=True)
-        return _close(publishing, conductor, ledger, CLOSE_SECONDS)
+        keeping = Keeping(spec, site.places, conductor)
+        publishing = Publishing(spec, site.places, conductor, everything=True, keeps=keeping.keeps)
+        unpublished = _close(publishing, conductor, ledger, CLOSE_SECONDS)
+        keeping.close(0)
+        return unpublished
 
 
 def _run(spec: Spec, conductor: Conductor, address: str | None, stop: Stop) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import yaml
@@ -33,18 +34,27 @@ class Publishing:
         conductor: The launch.
         everything: Nothing is run, and every ended trial is looked at, also those that the record
             knows to be published (the MLflow store may have been lost since).
+        keeps: Tells of a trial that ended whether it keeps its generators; published if the spec says so.
     """
 
     def __init__(
-        self, spec: Spec, places: Places, conductor: Conductor, everything: bool = False
+        self,
+        spec: Spec,
+        places: Places,
+        conductor: Conductor,
+        everything: bool = False,
+        keeps: Callable[[TrialRecord], bool] = lambda _: False,
     ) -> None:
         self._spec = spec
         self._conductor = conductor
         self._running: set[str] = set()
         self._cut_off: dict[str, float] = {}
         """When this launch ended without ending these trials, seconds since the epoch."""
+        shown = keeps if spec.storage.publish_generators else lambda _: False
         self._publisher = Publisher(
-            Tracking(places.tracking, places.artifacts, spec.name), self._shown, conductor.keep_run
+            Tracking(places.tracking, places.artifacts, spec.name, shown),
+            self._shown,
+            conductor.keep_run,
         )
         self._began = time.time()
         self._publish_arms(ended=self._began if everything else None)

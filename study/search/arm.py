@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -30,11 +31,18 @@ class ArmState:
     last_end: float | None = None
     best: tuple[float, int] | None = None
     """The lowest score so far, in all launches, and the number of its trial."""
+    results: dict[int, float] = field(default_factory=dict)
+    """The lowest score of every trial that ended and did not fail, by its number; infinity without one."""
 
     def note(self, score: float, number: int) -> None:
         """Takes in one score."""
         if math.isfinite(score) and (self.best is None or score < self.best[0]):
             self.best = (score, number)
+
+    def lowest(self, count: int) -> set[int]:
+        """The numbers of the trials with the lowest scores; of equals those with the lower numbers."""
+        scored = ((score, n) for n, score in self.results.items() if math.isfinite(score))
+        return {number for _, number in heapq.nsmallest(count, scored)}
 
     @property
     def left(self) -> int:
@@ -78,6 +86,8 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: Sequence[Entry]) 
     for entry in entries:
         for score in entry.counted.values():
             state.note(score, entry.number)
+        if entry.outcome not in (None, Outcome.FAILED):
+            state.results[entry.number] = min(entry.counted.values(), default=math.inf)
     return state
 
 

@@ -250,6 +250,8 @@ class Conductor:
         ended = live.arm.ledger.end(live.record.number, outcome, objective, reason, step)
         live.arm.counts[outcome] = live.arm.counts.get(outcome, 0) + 1
         live.arm.last_end = ended
+        if outcome is not Outcome.FAILED:
+            live.arm.results[live.record.number] = objective
         self._update(live)
         record = replace(live.record, outcome=outcome, reason=reason, ended=ended)
         self._ended[record.identity] = record
@@ -301,4 +303,5 @@ class Conductor:
             folder=record.folder,
             cache=self._places.cache,
             checkpoint_seconds=self.spec.resources.checkpoint_seconds,
+            keep=self.spec.storage.keep != "none",
         )

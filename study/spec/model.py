@@ -148,8 +148,22 @@ class Storage(Part):
     artifacts: str | None = Field(default=None, description="MLflow artifact location.")
     checkpoints: str | None = Field(default=None, description="Path or fsspec URI all nodes reach.")
     cache: str | None = Field(default=None, description="Folder of each node for prepared data.")
+    keep: Literal["best", "all", "none"] = Field(
+        default="best",
+        description="Whose generators are kept when trials have ended, of their best and their last "
+        "evaluation: the best `keep_best` trials of each arm, all, or none.",
+    )
+    keep_best: Whole = Field(
+        default=5,
+        ge=1,
+        description="Trials of each arm that keep their generators with keep: best.",
+    )
+    publish_generators: bool = Field(
+        default=False,
+        description="Whether a trial that keeps its generators when it ends has them as MLflow artifacts.",
+    )
 
-    @field_validator("*")
+    @field_validator("record", "tracking", "artifacts", "checkpoints", "cache")
     @classmethod
     def _no_password(cls, value: str | None) -> str | None:
         if holds_secret(value):

@@ -1,4 +1,4 @@
-"""The files that show where a trial stands (sample grids), read from its folder wherever that is.
+"""The files of a trial that MLflow shows: sample grids and kept generators, wherever its folder is.
 
 The folder is a path or an fsspec URI: the trial wrote it on whichever node it ran on.
 """
@@ -6,13 +6,15 @@ The folder is a path or an fsspec URI: the trial wrote it on whichever node it r
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
+
+from trainables.kept import generator_name
 
 FOLDER = "samples"
 """Where a trial keeps them, below its own folder."""
@@ -38,11 +40,21 @@ class SampleFile:
 
 def samples_of(folder: str) -> list[SampleFile]:
     """The files of samples in a trial's folder, by name; none if it has no such folder."""
+    return _files(folder, FOLDER)
+
+
+def generators_of(folder: str, steps: Collection[int]) -> list[SampleFile]:
+    """The generators that a trial keeps of the evaluations at these steps."""
+    names = {generator_name(step) for step in steps}
+    return [file for file in _files(folder, "") if file.name in names]
+
+
+def _files(folder: str, below: str) -> list[SampleFile]:
     if not folder:
         return []
     filesystem, path = url_to_fs(folder)
     try:
-        listed = filesystem.ls(str(PurePosixPath(path) / FOLDER), detail=True)
+        listed = filesystem.ls(str(PurePosixPath(path) / below), detail=True)
     except FileNotFoundError:
         return []
     files = [

@@ -19,12 +19,13 @@ from study.tracking import store as words
 from study.tracking.code_version import code_version
 from study.tracking.content import ArmRecord
 from study.tracking.experiment import Experiment, is_gone
-from study.tracking.sample_files import samples_of
+from study.tracking.sample_files import SampleFile, generators_of, samples_of
 from study.tracking.store import TrackingError, without_credentials
 from study.trial import TrialRecord
+from trainables.kept import steps_to_keep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mlflow.entities import Run
 
@@ -44,7 +45,8 @@ class _Sent:
     outcome: str | None = None
     has_parameters: bool = False
     scores: dict[int, float] = field(default_factory=dict)
-    files: dict[str, int] = field(default_factory=dict)
+    files: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Size of each file that the run has, by folder and name."""
     ended: bool = False
 
 
@@ -58,9 +60,17 @@ class Tracking:
         artifacts: Where a new experiment keeps its artifacts (a folder or a URI); None leaves it to
             the tracking server.
         study: Name of the study, which is the experiment's name.
+        keeps: Tells of a trial that ended whether its run is to have the generators that it keeps.
     """
 
-    def __init__(self, uri: str, artifacts: str | None, study: str) -> None:
+    def __init__(
+        self,
+        uri: str,
+        artifacts: str | None,
+        study: str,
+        keeps: Callable[[TrialRecord], bool] = lambda _: False,
+    ) -> None:
+        self._keeps = keeps
         self._uri = uri
         self._study = study
         self._experiment = Experiment(uri, artifacts, study)
@@ -170,7 +180,7 @@ class Tracking:
         if not sent.ended or sent.outcome != record.outcome:
             self._send_values(record, sent)
             self._send_status(record, sent)
-        self._send_samples(record, sent)
+        self._send_files(record, sent)
         return sent.run_id
 
     def _adopt(self, record: TrialRecord, fresh: bool) -> _Sent | None:
@@ -284,16 +294,23 @@ class Tracking:
         if tag in self._experiment.client.get_run(run_id).data.tags:
             self._experiment.client.delete_tag(run_id, tag)
 
-    def _send_samples(self, record: TrialRecord, sent: _Sent) -> None:
-        """The files in the trial's ``samples`` folder that MLflow does not have in that size."""
-        files = samples_of(record.folder)
+    def _send_files(self, record: TrialRecord, sent: _Sent) -> None:
+        """The samples, and the generators of a trial that keeps them."""
+        self._send_to("samples", samples_of(record.folder), sent)
+        if record.outcome is not None and self._keeps(record):
+            steps = steps_to_keep(record.measurements)
+            self._send_to("generator", generators_of(record.folder, steps), sent)
+
+    def _send_to(self, folder: str, files: Sequence[SampleFile], sent: _Sent) -> None:
+        """The files that MLflow does not have in that size."""
         if not files:
             return
-        if not sent.files:
-            listed = self._experiment.client.list_artifacts(sent.run_id, "samples")
-            sent.files = {Path(entry.path).name: entry.file_size or 0 for entry in listed}
+        if folder not in sent.files:
+            listed = self._experiment.client.list_artifacts(sent.run_id, folder)
+            sent.files[folder] = {Path(e.path).name: e.file_size or 0 for e in listed}
+        there = sent.files[folder]
         for file in files:
-            if sent.files.get(file.name) != file.size:
+            if there.get(file.name) != file.size:
                 with file.local_copy() as path:
-                    self._experiment.client.log_artifact(sent.run_id, str(path), "samples")
-                sent.files[file.name] = file.size
+                    self._experiment.client.log_artifact(sent.run_id, str(path), folder)
+                there[file.name] = file.size
