@@ -26,7 +26,7 @@ from study.spec.continuation import extended
 from study.spec.model import Spec
 from study.spec.reader import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
 from study.tracking import query
-from study.trial_row import TrialRow, to_frame
+from study.trial import TrialRecord, to_frame
 
 if TYPE_CHECKING:
     from study.driver.launch import LaunchResult
@@ -195,7 +195,7 @@ def stop(name: str, *, home: str | None = None, places: Locations | None = None)
     return request_stop(name, record_of(name, _options(home, places)))
 
 
-def trials(name: str, *, home: str | None = None, tracking: str | None = None) -> list[TrialRow]:
+def trials(name: str, *, home: str | None = None, tracking: str | None = None) -> list[TrialRecord]:
     """Reads every trial of a study from MLflow; :func:`to_frame` makes a DataFrame of them."""
     return query.trials(name, tracking_uri=_uri(name, home, tracking))
 
@@ -207,7 +207,7 @@ def best(
     top: int | None = None,
     home: str | None = None,
     tracking: str | None = None,
-) -> list[TrialRow]:
+) -> list[TrialRecord]:
     """Lists the configurations of a study, best first, from MLflow.
 
     Args:

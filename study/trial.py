@@ -1,11 +1,20 @@
-"""What is known of one trial: the values that pass from the record to MLflow, and from MLflow to queries."""
+"""One trial as it is known: the value that passes from the record to MLflow, and on to the answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
 
-from trainables.protocol import Measurement, Parameters
+from trainables.protocol import Measurement, Parameters, ParameterValue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ONE, TWO = "one_timescale", "two_timescale"
+"""The arms of the paper's question, the second being compared with the first."""
 
 
 class Outcome(StrEnum):
@@ -23,7 +32,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """One trial as the record has it.
+    """One trial as it is known, whoever tells of it: the record, the trial's folder, MLflow or a table.
 
     Attributes:
         study: Name of the study.
@@ -34,23 +43,23 @@ class TrialRecord:
         score_name: Protocol of the scores.
         outcome: How it ended; None while it runs or is interrupted.
         reason: One sentence on why it ended as it did, or None.
-        measurements: Its evaluations in order of step.
+        measurements: Its evaluations in order of step, one a step. MLflow and tables tell of the best alone.
         started: When it was asked for, seconds since the epoch.
         ended: When it ended, seconds since the epoch, or None.
         folder: Where its files are (checkpoints, measurements, samples): a path or an fsspec URI.
-        mlflow_run_id: Its MLflow run as far as the record knows it.
+        mlflow_run_id: Its MLflow run, as far as it is known.
         spec_fingerprint: Fingerprint of the part of the spec that gives its score a meaning.
     """
 
     study: str
     arm: str
     number: int
-    seed: int
     parameters: Parameters
     score_name: str
+    seed: int = 0
     outcome: Outcome | None = None
     reason: str | None = None
-    measurements: tuple[Measurement, ...] = field(default=())
+    measurements: tuple[Measurement, ...] = ()
     started: float = 0.0
     ended: float | None = None
     folder: str = ""
@@ -63,6 +72,181 @@ class TrialRecord:
         return f"{self.study}/{self.arm}/{self.number}"
 
     @property
+    def b(self) -> float:
+        """Learning rate of the discriminator."""
+        return self.parameters.b
+
+    @property
+    def a(self) -> float:
+        """Learning rate of the generator."""
+        return self.parameters.a
+
+    @property
+    def d_steps(self) -> int:
+        """Discriminator updates per generator update."""
+        return self.parameters.d_steps
+
+    @property
+    def further(self) -> Mapping[str, ParameterValue]:
+        """Any further sampled setting, by its dotted path."""
+        return self.parameters.further
+
+    @property
     def best(self) -> Measurement | None:
         """The evaluation with the lowest score (the first of equals), or None without evaluations."""
         return min(self.measurements, key=lambda m: m.score, default=None)
+
+    @property
+    def score(self) -> float | None:
+        """Lowest score of its evaluations, or None if it has none."""
+        return self.best.score if self.best else None
+
+    @property
+    def step(self) -> int | None:
+        """Generator updates done at the lowest score, or None."""
+        return self.best.step if self.best else None
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the lowest score over redrawn samples; 0 if unknown."""
+        return self.best.noise if self.best else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Training and evaluation time, interruptions excluded; 0 before the first evaluation."""
+        return self.measurements[-1].seconds if self.measurements else 0.0
+
+    @property
+    def counts(self) -> bool:
+        """Whether it belongs to the search's result: it ended, and not because of an error."""
+        return self.outcome in (Outcome.COMPLETE, Outcome.STOPPED, Outcome.DIVERGED)
+
+    @property
+    def objective(self) -> float:
+        """What the search minimises: the lowest score, +inf for a trial without one."""
+        return math.inf if self.best is None else self.best.score
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values: what queries print, and the columns of :func:`to_frame`."""
+        return {
+            "arm": self.arm,
+            "number": self.number,
+            "b": self.b,
+            "a": self.a,
+            "d_steps": self.d_steps,
+            "score": self.score,
+            "score_name": self.score_name,
+            "step": self.step,
+            "seed": self.seed,
+            "outcome": None if self.outcome is None else str(self.outcome),
+            "mlflow_run_id": self.mlflow_run_id,
+            "study": self.study,
+            "noise": self.noise,
+            "reason": self.reason,
+            "started": self.started,
+            "seconds": self.seconds,
+            "further": dict(self.further),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuilds a trial from :meth:`to_json`; what is left out is not known.
+
+        Args:
+            data: At least study, arm, number, score_name, b, a and d_steps.
+
+        Raises:
+            ValueError: A parameter or the outcome cannot be one.
+        """
+        score, outcome = data.get("score"), data.get("outcome")
+        best = None
+        if score is not None:
+            best = Measurement(
+                step=int(data.get("step") or 0),
+                score=float(score),
+                noise=float(data.get("noise") or 0.0),
+                seconds=float(data.get("seconds") or 0.0),
+                time=0.0,
+            )
+        return cls(
+            study=data["study"],
+            arm=data["arm"],
+            number=int(data["number"]),
+            parameters=Parameters(
+                b=data["b"], a=data["a"], d_steps=data["d_steps"], further=data.get("further") or {}
+            ),
+            score_name=data["score_name"],
+            seed=int(data.get("seed") or 0),
+            outcome=None if outcome is None else Outcome(outcome),
+            reason=data.get("reason"),
+            measurements=() if best is None else (best,),
+            started=float(data.get("started") or 0.0),
+            mlflow_run_id=data.get("mlflow_run_id"),
+        )
+
+
+def rank(trial: TrialRecord) -> tuple[float, int, str]:
+    """The place of a trial among others, as a key to sort by: the lower score first.
+
+    Of equals the one that was asked for earlier comes first, then the arm whose name does: every list of
+    trials, every best one and every finalist follows this one order.
+    """
+    return trial.objective, trial.number, trial.arm
+
+
+def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The trials that count and have a score, best first; see :func:`rank`."""
+    return sorted((t for t in trials if t.counts and t.best is not None), key=rank)
+
+
+def by_convention(arms: Iterable[str]) -> list[str]:
+    """Arms whose order in the spec is not known: one_timescale, two_timescale, the others by name."""
+    return sorted(arms, key=lambda arm: (arm != ONE, arm != TWO, arm))
+
+
+def compared_order(arms: Iterable[str]) -> list[str]:
+    """The order in which arms are compared: the paper's two first if both are there, else as given."""
+    known = list(dict.fromkeys(arms))
+    if ONE in known and TWO in known:
+        known.sort(key=lambda arm: (arm != ONE, arm != TWO))
+    return known
+
+
+COLUMNS = (
+    "study",
+    "arm",
+    "number",
+    "b",
+    "a",
+    "d_steps",
+    "score",
+    "score_name",
+    "step",
+    "seed",
+    "outcome",
+    "mlflow_run_id",
+    "noise",
+    "reason",
+    "started",
+    "seconds",
+)
+"""The columns of a table of trials, in order; further parameters follow."""
+
+
+def to_frame(rows: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Trials as a table: a column for each of :data:`COLUMNS`, whether there are trials or not.
+
+    Further parameters are columns of their own, called by their dotted paths; ``further.`` is put before
+    one that is called like a column (``noise``, ``score``, …).
+    """
+    import pandas as pd
+
+    records = []
+    for row in rows:
+        record = row.to_json()
+        further = record.pop("further")
+        records.append(
+            record | {f"further.{k}" if k in record else k: v for k, v in further.items()}
+        )
+    others = dict.fromkeys(name for record in records for name in record if name not in COLUMNS)
+    return pd.DataFrame(records, columns=[*COLUMNS, *others])

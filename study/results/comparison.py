@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.results.resampling import Difference, best_of, difference
-from study.trial import Outcome
-from study.trial_row import TrialRow, by_convention, compared_order, ranked
+from study.trial import Outcome, TrialRecord, by_convention, compared_order, ranked
 
 LEVEL = 0.95
 """Coverage of every interval."""
@@ -44,7 +43,7 @@ class ArmSummary:
 
     trials: int
     outcomes: Mapping[str, int]
-    best: TrialRow | None
+    best: TrialRecord | None
     curve: tuple[float | None, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -126,7 +125,7 @@ class Comparison:
         }
 
 
-def compare(study: str, rows: Sequence[TrialRow], arms: Sequence[str] = ()) -> Comparison:
+def compare(study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()) -> Comparison:
     """Compares each arm of a study with the first one.
 
     Args:
@@ -145,7 +144,7 @@ def compare(study: str, rows: Sequence[TrialRow], arms: Sequence[str] = ()) -> C
             "be compared; give each protocol a study of its own"
         )
     order = compared_order([*arms, *by_convention({row.arm for row in rows})])
-    grouped: dict[str, list[TrialRow]] = {arm: [] for arm in order}
+    grouped: dict[str, list[TrialRecord]] = {arm: [] for arm in order}
     for row in rows:
         grouped[row.arm].append(row)
     return Comparison(
@@ -158,7 +157,7 @@ def compare(study: str, rows: Sequence[TrialRow], arms: Sequence[str] = ()) -> C
     )
 
 
-def summarise(rows: Sequence[TrialRow]) -> ArmSummary:
+def summarise(rows: Sequence[TrialRecord]) -> ArmSummary:
     """What one arm found.
 
     Args:
@@ -177,7 +176,7 @@ def summarise(rows: Sequence[TrialRow]) -> ArmSummary:
 
 
 def arm_difference(
-    arms: tuple[str, str], first: Sequence[TrialRow], second: Sequence[TrialRow]
+    arms: tuple[str, str], first: Sequence[TrialRecord], second: Sequence[TrialRecord]
 ) -> ArmDifference:
     """The best of the second arm against the best of the first, with an interval by resampling.
 
@@ -205,7 +204,7 @@ def arm_difference(
     )
 
 
-def _spread(first: Sequence[TrialRow], second: Sequence[TrialRow]) -> Difference | None:
+def _spread(first: Sequence[TrialRecord], second: Sequence[TrialRecord]) -> Difference | None:
     """The resampled difference of the bests, or None with too few trials to resample."""
     one, two = ([row.objective for row in rows if row.counts] for rows in (first, second))
     if min(len(one), len(two)) < FEWEST:
@@ -213,7 +212,7 @@ def _spread(first: Sequence[TrialRow], second: Sequence[TrialRow]) -> Difference
     return difference(best_of(one, len(one)), best_of(two, len(two)))
 
 
-def _curve(ended: Sequence[TrialRow]) -> tuple[float | None, ...]:
+def _curve(ended: Sequence[TrialRecord]) -> tuple[float | None, ...]:
     """Lowest score so far; a trial that failed or has no score repeats the value before it."""
     curve: list[float | None] = []
     lowest = math.inf

@@ -14,7 +14,7 @@ from typing import Any
 from study.results.comparison import LEVEL
 from study.results.tables import aligned
 from study.spec.model import CONFIRMING
-from study.trial_row import TrialRow, by_convention, compared_order
+from study.trial import TrialRecord, by_convention, compared_order
 
 SUFFIX = CONFIRMING
 """What the name of a confirming study ends with."""
@@ -126,7 +126,7 @@ class Confirmation:
 
 
 def confirmation(
-    study: str, rows: Sequence[TrialRow], arms: Sequence[str] = ()
+    study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()
 ) -> Confirmation | None:
     """Summarises the rows of a confirming study; None without a row that has ended.
 
@@ -139,7 +139,7 @@ def confirmation(
     ended = [row for row in rows if row.outcome is not None]
     if not ended:
         return None
-    groups: dict[str, list[TrialRow]] = {}
+    groups: dict[str, list[TrialRecord]] = {}
     for row in ended:
         groups.setdefault(row.arm, []).append(row)
     finalists = [_finalist(name, group) for name, group in groups.items()]
@@ -175,7 +175,7 @@ def _sentence(difference: SeedDifference) -> str:
     return f"{sentence}."
 
 
-def _finalist(name: str, rows: Sequence[TrialRow]) -> Finalist:
+def _finalist(name: str, rows: Sequence[TrialRecord]) -> Finalist:
     arm, _, number = name.rpartition("-")
     scores = sorted(row.objective for row in rows if row.counts and row.score is not None)
     return Finalist(

@@ -16,7 +16,7 @@ import numpy as np
 from study.errors import UserError
 from study.results.comparison import Comparison
 from study.results.resampling import best_of
-from study.trial_row import TrialRow, ranked
+from study.trial import TrialRecord, ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ _LOG_RATIO = 20.0
 """Scores that span more than this factor are drawn on a logarithmic axis."""
 
 
-def score_curves(rows: Sequence[TrialRow], curves: Curves, score_name: str) -> bytes:
+def score_curves(rows: Sequence[TrialRecord], curves: Curves, score_name: str) -> bytes:
     """Score by step, a panel an arm: each trial thin, the best bold, a band over the best quarter.
 
     Args:
@@ -49,24 +49,24 @@ def score_curves(rows: Sequence[TrialRow], curves: Curves, score_name: str) -> b
     figure = _figure(width=5.2 * len(arms), height=3.8)
     panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
     for panel, arm, colour in zip(panels, arms, _colours(arms), strict=True):
-        drawn = [row for row in rows if row.arm == arm and curves.get(row.mlflow_run_id)]
+        drawn = [row for row in rows if row.arm == arm and curves.get(row.identity)]
         for row in drawn:
-            panel.plot(*_xy(curves[row.mlflow_run_id]), color="0.72", linewidth=0.7, zorder=1)
+            panel.plot(*_xy(curves[row.identity]), color="0.72", linewidth=0.7, zorder=1)
         leaders = ranked(drawn)
         if leaders:
             band = leaders[: max(2, math.ceil(BEST_SHARE * len(leaders)))]
-            _band(panel, [curves[row.mlflow_run_id] for row in band], colour)
+            _band(panel, [curves[row.identity] for row in band], colour)
             best = leaders[0]
-            line = _xy(curves[best.mlflow_run_id])
+            line = _xy(curves[best.identity])
             panel.plot(*line, color=colour, linewidth=2.2, zorder=3, marker="o", markersize=3)
             panel.plot(best.step, best.score, "*", color=colour, markersize=13, zorder=4)
         panel.set(title=arm, xlabel="generator updates")
     panels[0].set_ylabel(score_name)
-    _scale(panels[0], [score for row in rows for _, score in curves.get(row.mlflow_run_id, ())])
+    _scale(panels[0], [score for row in rows for _, score in curves.get(row.identity, ())])
     return _png(figure)
 
 
-def settings_plane(rows: Sequence[TrialRow], score_name: str) -> bytes:
+def settings_plane(rows: Sequence[TrialRecord], score_name: str) -> bytes:
     """Every trial by b and a on logarithmic axes, coloured by its best score, with the line b = a.
 
     A trial without a score is a cross; the best of each arm has a ring.
@@ -100,7 +100,7 @@ def settings_plane(rows: Sequence[TrialRow], score_name: str) -> bytes:
     return _png(figure)
 
 
-def search_curves(comparison: Comparison, rows: Sequence[TrialRow]) -> bytes:
+def search_curves(comparison: Comparison, rows: Sequence[TrialRecord]) -> bytes:
     """Best score so far by trial, with what a search of k trials would have found in 90 % of cases.
 
     The band is the best of k trials drawn with replacement from all those made.
@@ -130,7 +130,7 @@ def search_curves(comparison: Comparison, rows: Sequence[TrialRow]) -> bytes:
 
 
 def _shaded(
-    axes: Axes, rows: Sequence[TrialRow], norm: Normalize, marker: str, label: str
+    axes: Axes, rows: Sequence[TrialRecord], norm: Normalize, marker: str, label: str
 ) -> PathCollection:
     return axes.scatter(
         [row.b for row in rows],
@@ -146,7 +146,7 @@ def _shaded(
     )
 
 
-def _ring(axes: Axes, rows: Sequence[TrialRow], colour: str, label: str) -> None:
+def _ring(axes: Axes, rows: Sequence[TrialRecord], colour: str, label: str) -> None:
     for row in rows:
         axes.scatter(
             [row.b],
@@ -184,7 +184,7 @@ def _xy(curve: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
     return [step for step, _ in curve], [score for _, score in curve]
 
 
-def _arms(rows: Sequence[TrialRow]) -> list[str]:
+def _arms(rows: Sequence[TrialRecord]) -> list[str]:
     return list(dict.fromkeys(row.arm for row in rows))
 
 

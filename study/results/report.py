@@ -22,7 +22,7 @@ from study.tracking import files as run_files
 from study.tracking import query
 from study.tracking.query import StudyNotFound
 from study.tracking.store import TrackingError
-from study.trial_row import TrialRow, ranked
+from study.trial import TrialRecord, rank, ranked
 
 CURVES_AN_ARM = 60
 """Trials an arm whose score curves are drawn, the best ones: each costs a request."""
@@ -46,7 +46,7 @@ class Contents:
     """
 
     comparison: Comparison
-    rows: Sequence[TrialRow]
+    rows: Sequence[TrialRecord]
     confirmed: str | None = None
     spec: str | None = None
     images: Mapping[str, bytes] = field(default_factory=dict)
@@ -133,7 +133,7 @@ def render(study: str, contents: Contents) -> str:
     return _PAGE.format(title=escape(study), body="\n".join(parts))
 
 
-def _images(comparison: Comparison, rows: Sequence[TrialRow], uri: str) -> dict[str, bytes]:
+def _images(comparison: Comparison, rows: Sequence[TrialRecord], uri: str) -> dict[str, bytes]:
     name = comparison.score_name or "score"
     drawn = [row for arm in comparison.arms for row in _leaders(rows, arm)]
     curves = query.histories(drawn, tracking_uri=uri)
@@ -144,10 +144,10 @@ def _images(comparison: Comparison, rows: Sequence[TrialRow], uri: str) -> dict[
     }
 
 
-def _leaders(rows: Sequence[TrialRow], arm: str) -> list[TrialRow]:
+def _leaders(rows: Sequence[TrialRecord], arm: str) -> list[TrialRecord]:
     """The trials of an arm whose curves are drawn: the best, whether they have ended or not."""
     mine = [row for row in rows if row.arm == arm]
-    return sorted(mine, key=lambda row: (row.objective, row.number))[:CURVES_AN_ARM]
+    return sorted(mine, key=rank)[:CURVES_AN_ARM]
 
 
 def _samples(

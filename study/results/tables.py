@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from study.results.comparison import ArmDifference, ArmSummary, Comparison
-from study.trial import Outcome
-from study.trial_row import TrialRow
+from study.trial import Outcome, TrialRecord
 from trainables.protocol import ParameterValue
 
 _NONE = "-"
 
 
-def best_table(rows: Sequence[TrialRow]) -> str:
+def best_table(rows: Sequence[TrialRecord]) -> str:
     """Trials as a table, in the order given; one line each, further parameters as columns."""
     if not rows:
         return "no trial has ended with a score yet"
@@ -107,7 +106,7 @@ def _arm_line(arm: str, summary: ArmSummary) -> list[str]:
     return [*cells, _score(best.score) + noise, str(best.step), *_setting(best)]
 
 
-def _setting(row: TrialRow) -> list[str]:
+def _setting(row: TrialRecord) -> list[str]:
     return [f"{row.b:.3g}", f"{row.a:.3g}", f"{row.a / row.b:.3g}", str(row.d_steps)]
 
 

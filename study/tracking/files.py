@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from study.tracking import store as words
 from study.tracking.query import StudyNotFound, open_store
-from study.trial_row import TrialRow
+from study.trial import TrialRecord
 
 
 def spec_text(study: str, *, tracking_uri: str) -> str | None:
@@ -32,15 +32,15 @@ def spec_text(study: str, *, tracking_uri: str) -> str | None:
         raise words.unreadable(tracking_uri, error) from None
 
 
-def samples(row: TrialRow, *, tracking_uri: str) -> dict[str, bytes]:
+def samples(row: TrialRecord, *, tracking_uri: str) -> dict[str, bytes]:
     """The samples of a trial at its best evaluation, by file name; of the last, if those are gone.
 
     Raises:
         TrackingError: The store could not be read.
     """
-    store = open_store(tracking_uri, row.study)
+    store, run_id = open_store(tracking_uri, row.study), row.mlflow_run_id or ""
     try:
-        paths = [file.path for file in store.list_artifacts(row.mlflow_run_id, "samples")]
+        paths = [file.path for file in store.list_artifacts(run_id, "samples")]
         by_suffix: dict[str, str] = {}
         for path in sorted(path for path in paths if not path.endswith(".json")):
             suffix = PurePosixPath(path).suffix
@@ -49,7 +49,7 @@ def samples(row: TrialRow, *, tracking_uri: str) -> dict[str, bytes]:
             if not chosen:
                 by_suffix[suffix] = path
         return {
-            PurePosixPath(path).name: _read(tracking_uri, row.mlflow_run_id, path)
+            PurePosixPath(path).name: _read(tracking_uri, run_id, path)
             for path in by_suffix.values()
         }
     except words.failures() as error:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from study.tracking import store as words
 from study.tracking.content import POSITION
 from study.tracking.store import without_credentials
-from study.trial import Outcome
-from study.trial_row import TrialRow, by_convention, ranked
+from study.trial import Outcome, TrialRecord, by_convention, ranked
+from trainables.protocol import Measurement, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ class StudyNotFound(ValueError):
     """The store has no such study; the message says where it was looked for."""
 
 
-def trials(study: str, *, tracking_uri: str) -> list[TrialRow]:
+def trials(study: str, *, tracking_uri: str) -> list[TrialRecord]:
     """All trials of a study in the order of arm and number, ended or not.
 
     Args:
@@ -63,7 +63,7 @@ def arms(study: str, *, tracking_uri: str) -> list[str]:
 
 def best(
     study: str, *, arm: str | None = None, top: int | None = None, tracking_uri: str
-) -> list[TrialRow]:
+) -> list[TrialRecord]:
     """The trials that ended, best first.
 
     A trial that diverged counts with its best score; one without any score, one that failed and one
@@ -93,7 +93,7 @@ def best(
     return ranked(rows)[:top]
 
 
-def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[TrialRow]:
+def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[TrialRecord]:
     """The best trials without reading all of them; none if there are none or it cannot be told.
 
     MLflow takes seconds to sort thousands of runs by a metric, but little to leave out those above a
@@ -125,8 +125,8 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
         raise words.unreadable(tracking_uri, error) from None
 
 
-def histories(rows: list[TrialRow], *, tracking_uri: str) -> dict[str, list[tuple[int, float]]]:
-    """The score curve of each row: (step, score) by step, by run id. One request a trial.
+def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[tuple[int, float]]]:
+    """The score curve of each row: (step, score) by step, by the trial's identity. One request a trial.
 
     Raises:
         TrackingError: The store could not be read.
@@ -137,10 +137,10 @@ def histories(rows: list[TrialRow], *, tracking_uri: str) -> dict[str, list[tupl
     curves = {}
     try:
         for row in rows:
-            points = store.get_metric_history(row.mlflow_run_id, words.SCORE)
+            points = store.get_metric_history(row.mlflow_run_id or "", words.SCORE)
             # Of two evaluations at one step (one repeated after a restart) the later one counts.
             by_step = {p.step: p.value for p in sorted(points, key=lambda p: p.timestamp)}
-            curves[row.mlflow_run_id] = sorted(by_step.items())
+            curves[row.identity] = sorted(by_step.items())
     except words.failures() as error:
         raise words.unreadable(tracking_uri, error) from None
     return curves
@@ -162,12 +162,12 @@ def open_store(tracking_uri: str, study: str) -> MlflowClient:
         raise words.unreadable(tracking_uri, error) from None
 
 
-def _unique(runs: Iterable[Run]) -> list[TrialRow]:
+def _unique(runs: Iterable[Run]) -> list[TrialRecord]:
     """Runs as rows in the order of arm and number, each trial once."""
     # A run without b was made this instant and not filled yet.
     rows = [_row(run) for run in runs if words.LEARNING_RATE_D in run.data.metrics]
     # A trial has one run. Should a crash have left a second one, the one with more to show counts.
-    unique: dict[tuple[str, int], TrialRow] = {}
+    unique: dict[tuple[str, int], TrialRecord] = {}
     for row in rows:
         key = (row.arm, row.number)
         if key not in unique or _completeness(row) > _completeness(unique[key]):
@@ -194,32 +194,41 @@ def _experiment_id(store: MlflowClient, study: str) -> str:
     return str(experiment.experiment_id)
 
 
-def _completeness(row: TrialRow) -> tuple[bool, bool, float]:
+def _completeness(row: TrialRecord) -> tuple[bool, bool, float]:
     return row.outcome is not None, row.score is not None, row.seconds
 
 
-def _row(run: Run) -> TrialRow:
+def _row(run: Run) -> TrialRecord:
     """One run as a row; every name that publishing always sets must be there."""
     tags, metrics, parameters = run.data.tags, run.data.metrics, run.data.params
     own = (words.LEARNING_RATE_D, words.LEARNING_RATE_G, words.D_STEPS)
     outcome = tags.get(words.OUTCOME)
-    scored = words.BEST_SCORE in metrics
-    return TrialRow(
+    best = (
+        Measurement(
+            step=int(metrics[words.BEST_STEP]),
+            score=metrics[words.BEST_SCORE],
+            noise=metrics[words.NOISE],
+            seconds=metrics[words.SECONDS],
+            time=0.0,  # MLflow's queries do not tell
+        )
+        if words.BEST_SCORE in metrics
+        else None
+    )
+    return TrialRecord(
         study=tags[words.STUDY],
         arm=tags[words.ARM],
         number=int(tags[words.NUMBER]),
-        b=metrics[words.LEARNING_RATE_D],
-        a=metrics[words.LEARNING_RATE_G],
-        d_steps=int(metrics[words.D_STEPS]),
-        score=metrics[words.BEST_SCORE] if scored else None,
+        parameters=Parameters(
+            b=metrics[words.LEARNING_RATE_D],
+            a=metrics[words.LEARNING_RATE_G],
+            d_steps=int(metrics[words.D_STEPS]),
+            further={k: words.parameter_value(v) for k, v in parameters.items() if k not in own},
+        ),
         score_name=tags[words.SCORE_NAME],
-        step=int(metrics[words.BEST_STEP]) if scored else None,
-        noise=metrics[words.NOISE] if scored else 0.0,
         seed=int(tags[words.SEED]),
         outcome=None if outcome is None else Outcome(outcome),
         reason=tags.get(words.REASON),
-        mlflow_run_id=run.info.run_id,
+        measurements=() if best is None else (best,),
         started=run.info.start_time / 1000,
-        seconds=metrics[words.SECONDS] if scored else 0.0,
-        further={k: words.parameter_value(v) for k, v in parameters.items() if k not in own},
+        mlflow_run_id=run.info.run_id,
     )

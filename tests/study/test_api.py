@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from support.mlflow import new_store, record, row, tracking
+from support.mlflow import changed, new_store, record, row, tracking
 from support.study import empty_record, saddle_spec
 
 import study
 from study.cli.main import cli
 from study.errors import UserError
 from study.record.database import Ledger
-from study.trial import Outcome
-from study.trial_row import TrialRow
+from study.trial import Outcome, TrialRecord
 
 COMMANDS_ONLY = {"ui", "doctor"}
 """Verbs that serve a page or look at this machine: nothing that a program would call."""
@@ -99,8 +97,8 @@ def test_a_frame_of_nothing_has_its_columns() -> None:
 
 
 def test_a_further_parameter_takes_no_columns_place() -> None:
-    rows: list[TrialRow] = [
-        replace(row("x", 0, 1.0), noise=0.5, further={"noise": 7.0, "loss": "hinge", "score": 8.0}),
+    rows: list[TrialRecord] = [
+        changed(row("x", 0, 1.0), noise=0.5, further={"noise": 7.0, "loss": "hinge", "score": 8.0}),
         row("x", 1, None),
     ]
     frame = study.to_frame(rows)

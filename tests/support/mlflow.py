@@ -15,7 +15,6 @@ from mlflow.entities import Run
 from study.tracking import store as mlflow_store
 from study.tracking.writer import Tracking
 from study.trial import Outcome, TrialRecord
-from study.trial_row import TrialRow
 from trainables.protocol import Measurement, Parameters, ParameterValue
 
 BEGAN = 1_700_000_000.0
@@ -95,21 +94,28 @@ def row(
     score: float | None,
     outcome: Outcome | None = Outcome.COMPLETE,
     score_name: str = "fd_digits_1k",
-) -> TrialRow:
-    return TrialRow(
-        study="study",
-        arm=arm,
-        number=number,
-        b=1e-3,
-        a=5e-4,
-        d_steps=1,
-        score=score,
-        score_name=score_name,
-        step=None if score is None else 10,
-        seed=number,
-        outcome=outcome,
-        mlflow_run_id=f"{arm}{number}",
+) -> TrialRecord:
+    return TrialRecord.from_json(
+        {
+            "study": "study",
+            "arm": arm,
+            "number": number,
+            "b": 1e-3,
+            "a": 5e-4,
+            "d_steps": 1,
+            "score": score,
+            "score_name": score_name,
+            "step": None if score is None else 10,
+            "seed": number,
+            "outcome": outcome,
+            "mlflow_run_id": f"{arm}{number}",
+        }
     )
+
+
+def changed(trial: TrialRecord, **values: object) -> TrialRecord:
+    """A trial of a table with other values."""
+    return TrialRecord.from_json(trial.to_json() | values)
 
 
 def runs(store: MlflowClient, kind: str = "trial") -> list[Run]:

@@ -12,31 +12,32 @@ from study.record.trials import Entry
 from study.results.confirmation import confirmation, confirmation_table
 from study.spec.model import Spec
 from study.spec.reader import parse_spec
-from study.trial import Outcome
-from study.trial_row import TrialRow
+from study.trial import Outcome, TrialRecord
 
 ONE = [3.0, 4.0, 5.5, 4.5]
 TWO = [2.0, 2.5, 3.5, 1.0]
 
 
-def row(arm: str, number: int, score: float | None, outcome: Outcome | None) -> TrialRow:
-    return TrialRow(
-        study="s.confirm",
-        arm=arm,
-        number=number,
-        b=1e-3,
-        a=1e-4,
-        d_steps=2,
-        score=score,
-        score_name="saddle_norm",
-        step=100,
-        seed=number,
-        outcome=outcome,
-        mlflow_run_id=f"{arm}{number}",
+def row(arm: str, number: int, score: float | None, outcome: Outcome | None) -> TrialRecord:
+    return TrialRecord.from_json(
+        {
+            "study": "s.confirm",
+            "arm": arm,
+            "number": number,
+            "b": 1e-3,
+            "a": 1e-4,
+            "d_steps": 2,
+            "score": score,
+            "score_name": "saddle_norm",
+            "step": 100,
+            "seed": number,
+            "outcome": outcome,
+            "mlflow_run_id": f"{arm}{number}",
+        }
     )
 
 
-def rows() -> list[TrialRow]:
+def rows() -> list[TrialRecord]:
     made = [row("one_timescale-7", i, s, Outcome.COMPLETE) for i, s in enumerate(ONE)]
     return made + [row("two_timescale-3", i, s, Outcome.STOPPED) for i, s in enumerate(TWO)]
 

@@ -2,26 +2,24 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.mlflow import row
+from support.mlflow import changed, row
 
 from study.results.comparison import Comparison, compare
 from study.results.resampling import best_of, difference
 from study.results.tables import answer, best_table, comparison_table
-from study.trial import Outcome
-from study.trial_row import TrialRow
+from study.trial import Outcome, TrialRecord
 
 ONE, TWO = "one_timescale", "two_timescale"
 SCORES = st.lists(st.one_of(st.floats(0.01, 100), st.just(math.inf)), min_size=1, max_size=6)
 
 
-def rows_of(arm: str, scores: list[float]) -> list[TrialRow]:
+def rows_of(arm: str, scores: list[float]) -> list[TrialRecord]:
     return [
         row(arm, number, None, Outcome.DIVERGED) if math.isinf(score) else row(arm, number, score)
         for number, score in enumerate(scores)
@@ -217,7 +215,7 @@ def test_each_later_arm_is_compared_with_the_first_of_the_spec() -> None:
 
 
 def test_the_noise_of_the_two_bests_adds_up() -> None:
-    rows = [replace(row(ONE, 0, 5.0), noise=0.3), replace(row(TWO, 0, 4.0), noise=0.4)]
+    rows = [changed(row(ONE, 0, 5.0), noise=0.3), changed(row(TWO, 0, 4.0), noise=0.4)]
     found = compare("study", rows).difference
     assert found is not None
     assert found.noise == pytest.approx(0.5)
@@ -260,7 +258,7 @@ def test_an_uncertain_answer_says_so() -> None:
 
 def test_tables_are_aligned() -> None:
     rows = [
-        replace(row(ONE, 10, 12.3456), further={"loss": "hinge", "weight": 0.12345}),
+        changed(row(ONE, 10, 12.3456), further={"loss": "hinge", "weight": 0.12345}),
         row(TWO, 3, None, None),
     ]
     lines = best_table(rows).splitlines()
@@ -277,7 +275,7 @@ def test_tables_are_aligned() -> None:
 
 def test_the_comparison_table_shows_both_arms_and_the_method() -> None:
     rows = [*rows_of(ONE, [8.0, math.inf, 9.0]), *rows_of(TWO, [7.0, 6.5])]
-    rows.append(replace(row(TWO, 2, 6.0), noise=0.123))
+    rows.append(changed(row(TWO, 2, 6.0), noise=0.123))
     text = comparison_table(compare("study", rows))
     assert "best fd_digits_1k" in text
     assert "6 ± 0.12" in text

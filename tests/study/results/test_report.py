@@ -4,14 +4,13 @@ import base64
 import io
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.figure
 import numpy as np
 import pytest
 from PIL import Image
-from support.mlflow import BEGAN, new_store, record, row, tracking
+from support.mlflow import BEGAN, changed, new_store, record, row, tracking
 
 from study.errors import UserError
 from study.results import figures
@@ -107,7 +106,7 @@ def test_samples_are_those_of_the_best_evaluation(uri: str, tmp_path: Path) -> N
     found = samples(leader, tracking_uri=uri)
     assert found.keys() == {"samples-00000020.png", "samples-00000030.txt"}
     assert shade(found["samples-00000020.png"]) == 20
-    elsewhere = samples(replace(leader, step=40), tracking_uri=uri)
+    elsewhere = samples(changed(leader, step=40), tracking_uri=uri)
     assert "samples-00000030.png" in elsewhere
 
 
@@ -176,8 +175,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[matplotlib.figure.Figure]:
 
 def test_score_curves_show_every_trial_and_the_best(drawn: list[matplotlib.figure.Figure]) -> None:
     rows = [row(ONE, n, float(5 - n)) for n in range(3)] + [row(TWO, 0, 2.0)]
-    rows = [replace(each, step=20) for each in rows]
-    curves = {each.mlflow_run_id: [(10, each.objective + 1), (20, each.objective)] for each in rows}
+    rows = [changed(each, step=20) for each in rows]
+    curves = {each.identity: [(10, each.objective + 1), (20, each.objective)] for each in rows}
     figures.score_curves(rows, curves, "fd")
     one, two = drawn[0].axes
     assert (one.get_title(), two.get_title()) == (ONE, TWO)
@@ -193,7 +192,7 @@ def test_the_plane_has_equal_axes_and_marks_what_has_no_score(
     rows = [
         row(ONE, 0, 1.0),
         row(ONE, 1, None, Outcome.DIVERGED),
-        replace(row(TWO, 0, 100.0), b=1e-2, a=1e-4),
+        changed(row(TWO, 0, 100.0), b=1e-2, a=1e-4),
         row(TWO, 1, 5.0, Outcome.FAILED),
     ]
     figures.settings_plane(rows, "fd")
@@ -227,7 +226,7 @@ def test_search_curves_start_where_a_score_is(drawn: list[matplotlib.figure.Figu
 def test_thousands_of_trials_can_be_drawn() -> None:
     generator = np.random.default_rng(0)
     rows = [
-        replace(row(ONE, n, float(score)), b=float(b), a=float(b))
+        changed(row(ONE, n, float(score)), b=float(b), a=float(b))
         for n, (score, b) in enumerate(generator.lognormal(0, 1, (2_000, 2)))
     ]
     assert figures.search_curves(compare("study", rows), rows)
@@ -238,7 +237,7 @@ def test_an_arm_has_one_colour_in_all_figures(drawn: list[matplotlib.figure.Figu
     rows = [row("zz_base", n, 2.0 + n) for n in range(2)] + [
         row("new", n, 1.0 + n) for n in range(2)
     ]
-    curves = {each.mlflow_run_id: [(10, each.objective)] for each in rows}
+    curves = {each.identity: [(10, each.objective)] for each in rows}
     figures.search_curves(compare("study", rows, ["to_come", "zz_base", "new"]), rows)
     figures.score_curves(rows, curves, "fd")
     search, scores = drawn
@@ -250,7 +249,7 @@ def test_an_arm_has_one_colour_in_all_figures(drawn: list[matplotlib.figure.Figu
 
 def test_an_unfinished_study_can_be_reported(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
-    unfinished: TrialRecord = replace(
+    unfinished: TrialRecord = changed(
         record(TWO, 0), parameters=Parameters(b=1e-3, a=1e-3, d_steps=1)
     )
     tracking(uri, tmp_path).publish(unfinished, fresh=True)

@@ -3,11 +3,10 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.mlflow import BEGAN, new_store, record, row, tracking
+from support.mlflow import BEGAN, changed, new_store, record, row, tracking
 
 from study.results.answers import compared
 from study.results.tables import comparison_table
@@ -16,8 +15,7 @@ from study.tracking import store as mlflow_store
 from study.tracking.content import ArmRecord
 from study.tracking.query import StudyNotFound
 from study.tracking.store import TrackingError, parameter_text, parameter_value, safe_name
-from study.trial import Outcome, TrialRecord
-from study.trial_row import ranked, to_frame
+from study.trial import Outcome, TrialRecord, ranked, to_frame
 from trainables.protocol import ParameterValue
 
 
@@ -208,8 +206,8 @@ def test_histories_are_score_curves(uri: str, tmp_path: Path) -> None:
     publish(uri, tmp_path, record(scores=[5.0, 2.0, 3.0]), record(number=1))
     rows = query.trials("study", tracking_uri=uri)
     curves = query.histories(rows, tracking_uri=uri)
-    assert curves[rows[0].mlflow_run_id] == [(10, 5.0), (20, 2.0), (30, 3.0)]
-    assert curves[rows[1].mlflow_run_id] == []
+    assert curves[rows[0].identity] == [(10, 5.0), (20, 2.0), (30, 3.0)]
+    assert curves[rows[1].identity] == []
 
 
 @pytest.mark.parametrize(
@@ -240,7 +238,7 @@ def test_names_become_safe(name: str, safe: str) -> None:
 
 
 def test_a_frame_has_further_parameters_as_columns() -> None:
-    rows = [replace(row("x", 0, 1.0), further={"loss": "hinge"}), row("x", 1, None)]
+    rows = [changed(row("x", 0, 1.0), further={"loss": "hinge"}), row("x", 1, None)]
     frame = to_frame(rows)
     assert list(frame["number"]) == [0, 1]
     assert frame["loss"][0] == "hinge"
