@@ -31,13 +31,14 @@ lint: $(VENV)/.installed-dev  ## check style and types
 docs: $(VENV)/.installed-dev  ## build the pages, with a reference made from the code, into build/docs
 	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# The quick tests run first, so that a plain mistake is known within two minutes. Both measured runs, their
+# The quick tests run first, so that a plain mistake is known within two minutes. Two processes share the tests,
+# but those that start clusters and servers stay in one of them (tests/conftest.py). Both measured runs, their
 # child processes and the workers of their Ray clusters add to one measurement of coverage; what is
 # killed with SIGKILL, as in the tests after them, measures nothing.
 test: lint docs  ## every check and every test that needs no GPU, and the coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "$(FAST)"
-	$(BIN)/coverage run -m pytest -m "$(SLOW)"
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "$(FAST)"
+	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -m "$(SLOW)"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 	$(MAKE) faults

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -14,3 +16,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # On a busy machine an example may take any time.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+TOGETHER = ("trainables", "search_spaces")
+"""Folders of tests that start no cluster and no server, so that several of them may run at a time."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps heavy tests that start clusters and servers to one process: two at a time disturb each other."""
+    root = Path(__file__).parent
+    for item in items:
+        heavy = any(
+            item.get_closest_marker(name) for name in ("slow", "faults", "cluster", "browser")
+        )
+        if heavy and item.path.relative_to(root).parts[0] not in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group("alone"))
