@@ -1,0 +1,117 @@
+"""Curves of a recorded surface (record_surfaces.py): what a trial at any setting would have scored.
+
+Between the recorded settings the logarithm of the score is interpolated by a smoothing thin-plate spline over
+(log b, log a), for each d_steps and step; that is the noise-free surface. A trial adds the deviations of a whole
+recorded curve from it, drawn with the trial's seed, so that the noise of a curve hangs together as it does in truth.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+
+SURFACES = Path(__file__).parent / "surfaces"
+SMOOTHING = 0.3
+WORST = 4.0
+"""A score that is missing (diverged) counts as so many times the highest one recorded."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A surface that can be asked anywhere.
+
+    Attributes:
+        name: The file's name.
+        steps: The steps of the evaluations.
+        d_steps: The recorded values of d_steps.
+        low: Lowest recorded rate.
+        high: Highest recorded rate.
+    """
+
+    name: str
+    steps: tuple[int, ...]
+    d_steps: tuple[int, ...]
+    low: float
+    high: float
+    _smooth: dict[int, RBFInterpolator]
+    _deviations: NDArray[np.float64]
+
+    def truth(self, b: float, a: float, d_steps: int) -> NDArray[np.float64]:
+        """The noise-free score at each step, shape (steps,)."""
+        return np.asarray(np.exp(self._logarithms(b, a, d_steps)))
+
+    def best(self, b: float, a: float, d_steps: int) -> float:
+        """The lowest noise-free score of a trial."""
+        return float(self.truth(b, a, d_steps).min())
+
+    def curve(self, b: float, a: float, d_steps: int, seed: int) -> NDArray[np.float64]:
+        """One trial's scores, shape (steps,)."""
+        chosen = np.random.default_rng(seed).integers(len(self._deviations))
+        logarithms = self._logarithms(b, a, d_steps) + self._deviations[chosen]
+        return np.asarray(np.exp(logarithms))
+
+    def _logarithms(self, b: float, a: float, d_steps: int) -> NDArray[np.float64]:
+        # Outside of the plane that was recorded nothing is known: the nearest recorded setting counts.
+        point = np.log10(np.clip([[b, a]], self.low, self.high))
+        nearest = min(self.d_steps, key=lambda known: abs(math.log(known / d_steps)))
+        return np.asarray(self._smooth[nearest](point)[0])
+
+    @functools.cached_property
+    def optima(self) -> dict[str, float]:
+        """The lowest noise-free score of one timescale and of two, on a grid of 1/16 decade."""
+        count = round(16 * math.log10(self.high / self.low)) + 1
+        rates = np.geomspace(self.low, self.high, count)
+        plane = np.asarray([[b, a] for b in rates for a in rates])
+        lowest = np.min([self._smooth[d](np.log10(plane)).min(1) for d in self.d_steps], axis=0)
+        diagonal = plane[:, 0] == plane[:, 1]
+        return {
+            "one_timescale": float(np.exp(lowest[diagonal].min())),
+            "two_timescale": float(np.exp(lowest.min())),
+        }
+
+
+def load(name: str, folder: Path = SURFACES) -> Recorded:
+    """Reads a recorded surface by its name."""
+    frame = pd.read_parquet(folder / f"{name}.parquet")
+    steps = tuple(sorted(int(step) for step in frame.loc[frame.score.notna(), "step"].unique()))
+    keys = ["b", "a", "d_steps", "seed"]
+    table = frame.pivot_table(index=keys, columns="step", values="score", dropna=False)[[*steps]]
+    table = table.loc[frame.set_index(keys).index.unique()]
+    logarithms = np.log(table.fillna(WORST * float(np.nanmax(table.to_numpy()))))
+    means = logarithms.groupby(level=["b", "a", "d_steps"]).mean()
+    smooth = {}
+    for d_steps, part in means.groupby(level="d_steps"):
+        places = np.log10(part.index.droplevel("d_steps").to_frame().to_numpy())
+        smooth[int(d_steps)] = RBFInterpolator(places, part.to_numpy(), smoothing=SMOOTHING)
+    rates = frame["b"]
+    return Recorded(
+        name=name,
+        steps=steps,
+        d_steps=tuple(sorted(smooth)),
+        low=float(rates.min()),
+        high=float(rates.max()),
+        _smooth=smooth,
+        _deviations=_deviations(logarithms),
+    )
+
+
+def _deviations(logarithms: pd.DataFrame) -> NDArray[np.float64]:
+    """How curves of one setting differ from their mean, corrected for the mean being theirs."""
+    groups = logarithms.groupby(level=["b", "a", "d_steps"])
+    count = groups[logarithms.columns[0]].transform("size")
+    several = count > 1
+    apart = (logarithms - groups.transform("mean"))[several]
+    scale = np.sqrt(count[several] / (count[several] - 1))
+    return np.asarray(apart.mul(scale, axis=0).to_numpy(), dtype=np.float64)
+
+
+def names(folder: Path = SURFACES) -> list[str]:
+    """The surfaces that are recorded."""
+    return sorted(path.stem for path in folder.glob("*.parquet"))

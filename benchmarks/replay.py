@@ -1,0 +1,228 @@
+"""Replays whole studies on a surface in simulated time, with the product's own conductor, samplers and stopping.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.replay digits --trials 20 --set search.sampler=tpe [--slots 2] [--studies 5]
+
+Nothing is trained and nothing is written: a trial's evaluations come from the surface, and the time of one is the
+updates that it takes. What is asked next, and when a trial ends, is decided by the code that decides it in a launch;
+the record is Optuna's storage in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from benchmarks import recorded
+from study.places.locations import Places
+from study.record.retry import Patience
+from study.record.trials import ArmLedger
+from study.search.conductor import Conductor
+from study.spec.model import Spec
+from study.spec.reader import parse_spec, set_fields
+from trainables.protocol import Measurement
+from trainables.run import Assignment, Turn
+
+NOISE = 0.05
+"""A score's own noise, as a share of it: what 1,000 images say of the digits GAN."""
+
+
+class Curves(Protocol):
+    """Where scores come from: a recorded surface, or a formula."""
+
+    name: str
+    steps: tuple[int, ...]
+    d_steps: tuple[int, ...]
+    low: float
+    high: float
+
+    def curve(self, b: float, a: float, d_steps: int, seed: int) -> NDArray[np.float64]:
+        """A trial's scores at the steps; one that is not finite: the trial diverges there."""
+        ...
+
+
+class MemoryRecord:
+    """The record of one study in memory: what a conductor needs of a ledger."""
+
+    def __init__(self) -> None:
+        self._storage = optuna.storages.InMemoryStorage()
+        self.patience = Patience()
+
+    def arm(
+        self,
+        study: str,
+        arm: str,
+        sampler: BaseSampler | None = None,
+        pruner: BasePruner | None = None,
+    ) -> ArmLedger:
+        """Opens an arm's trials."""
+        opened = optuna.create_study(
+            storage=self._storage,
+            study_name=f"{study}/{arm}",
+            load_if_exists=True,
+            sampler=sampler,
+            pruner=pruner,
+        )
+        return ArmLedger(opened, self.patience)
+
+
+@dataclass
+class Ended:
+    """One trial of a replayed study.
+
+    Attributes:
+        cost: Updates that were made, of both networks.
+        at: Updates that the whole study had made when it ended, in all slots together.
+    """
+
+    assignment: Assignment
+    scores: list[float]
+    whole: bool
+    cost: float
+    at: float
+
+
+@dataclass
+class Replay:
+    """One study, replayed."""
+
+    spec: Spec
+    trials: list[Ended] = field(default_factory=list)
+    cost: float = 0.0
+    seconds: float = 0.0
+
+
+def spec_for(curves: Curves, trials: int, changes: list[str], seed: int) -> Spec:
+    """A study of both arms over the surface's whole plane."""
+    rates = [curves.low, curves.high]
+    ranges: dict[str, Any] = {"b": rates, "d_steps": list(curves.d_steps), "trials": trials}
+    data: Mapping[str, Any] = {
+        "name": "replay",
+        "trial": {
+            "kind": "gan",
+            "data": "digits",
+            "steps": curves.steps[-1],
+            "evaluate_every": curves.steps[0],
+            "score": {"extractor": "digits"},
+        },
+        "arms": {
+            "one_timescale": {"space": "one_timescale", **ranges},
+            "two_timescale": {"space": "two_timescale", **ranges, "a": rates},
+        },
+        "search": {"seed": seed},
+    }
+    return parse_spec(set_fields(dict(data), changes))
+
+
+def replay(curves: Curves, spec: Spec, slots: int = 2) -> Replay:
+    """Replays one study."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    began = time.process_time()
+    places = Places(record="", tracking="", artifacts=None, checkpoints="/nowhere", cache="")
+    conductor = Conductor(spec, MemoryRecord(), places)  # type: ignore[arg-type]
+    found = Replay(spec)
+    running: list[tuple[float, int, Assignment, Iterator[Turn], list[float]]] = []
+    clock, order = 0.0, 0
+
+    def begin() -> None:
+        nonlocal order
+        assignment = conductor.next()
+        if assignment is not None:
+            order += 1
+            first = clock + _price(assignment, curves.steps[0])
+            turns = _turns(curves, assignment, spec.search.seed)
+            heapq.heappush(running, (first, order, assignment, turns, []))
+
+    for _ in range(slots):
+        begin()
+    while running:
+        clock, number, assignment, turns, scores = heapq.heappop(running)
+        turn = next(turns)
+        scores += [measurement.score for measurement in turn.measurements]
+        done = turn.step
+        found.cost += _price(assignment, done - _before(curves, done))
+        if conductor.turn(assignment.identity, turn):
+            whole = turn.finished and turn.diverged is None
+            found.trials.append(
+                Ended(assignment, scores, whole, _price(assignment, done), found.cost)
+            )
+            begin()
+        else:
+            after = clock + _price(assignment, _after(curves, done) - done)
+            heapq.heappush(running, (after, number, assignment, turns, scores))
+    found.seconds = time.process_time() - began
+    return found
+
+
+def full_trial(curves: Curves) -> float:
+    """What a whole trial with one update of D costs."""
+    return 2.0 * curves.steps[-1]
+
+
+def _price(assignment: Assignment, steps: int) -> float:
+    """Updates of both networks in so many steps."""
+    return float(steps * (1 + assignment.d_steps))
+
+
+def _before(curves: Curves, step: int) -> int:
+    index = curves.steps.index(step)
+    return curves.steps[index - 1] if index else 0
+
+
+def _after(curves: Curves, step: int) -> int:
+    return curves.steps[curves.steps.index(step) + 1]
+
+
+def _turns(curves: Curves, assignment: Assignment, study_seed: int) -> Iterator[Turn]:
+    """One turn an evaluation, as a worker hands them out."""
+    from trainables.protocol import Diverged
+
+    # In a launch the same number has the same seed in both arms; what it makes of it differs.
+    noise_seed = [assignment.seed, study_seed, len(assignment.identity.split("/")[1])]
+    seed = int(np.random.SeedSequence(noise_seed).generate_state(1)[0])
+    scores = curves.curve(assignment.b, assignment.a, assignment.d_steps, seed)
+    for step, score in zip(curves.steps, scores, strict=True):
+        if not np.isfinite(score):
+            lost = Diverged(step=step, reason="the loss is not finite", time=0.0)
+            yield Turn(step=step, steps=curves.steps[-1], diverged=lost, finished=True)
+            return
+        measured = Measurement(step=step, score=float(score), noise=NOISE * float(score), time=0.0)
+        finished = step == curves.steps[-1]
+        yield Turn(step=step, steps=curves.steps[-1], measurements=(measured,), finished=finished)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=recorded.names())
+    parser.add_argument("--trials", type=int, default=20, help="of each arm")
+    parser.add_argument("--studies", type=int, default=5)
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--set", dest="changes", action="append", default=[])
+    given = parser.parse_args()
+    curves = recorded.load(given.name)
+    best = curves.optima
+    for seed in range(given.studies):
+        study = replay(curves, spec_for(curves, given.trials, given.changes, seed), given.slots)
+        print(
+            f"study {seed}: {len(study.trials)} trials in {study.seconds:.2f} CPU seconds", end=""
+        )
+        print(f", {study.cost / full_trial(curves):.1f} full trials' updates")
+        for arm, optimum in best.items():
+            mine = [t for t in study.trials if t.assignment.identity.split("/")[1] == arm]
+            lowest = min((t for t in mine if t.scores), key=lambda t: min(t.scores)).assignment
+            truth = curves.best(lowest.b, lowest.a, lowest.d_steps)
+            stopped = sum(not t.whole for t in mine)
+            print(f"  {arm}: {truth / optimum:.2f} of the best, {stopped} of {len(mine)} stopped")
+
+
+if __name__ == "__main__":
+    main()
