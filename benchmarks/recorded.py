@@ -1,8 +1,8 @@
 """Curves of a recorded surface (record_surfaces.py): what a trial at any setting would have scored.
 
-Between the recorded settings the logarithm of the score is interpolated by a smoothing thin-plate spline over
-(log b, log a), for each d_steps and step; that is the noise-free surface. A trial adds the deviations of a whole
-recorded curve from it, drawn with the trial's seed, so that the noise of a curve hangs together as it does in truth.
+Between the recorded settings the logarithm of the score is interpolated by a smoothing thin-plate spline
+over (log b, log a), for each d_steps and step; that is the noise-free surface. A trial adds the deviations
+of a whole recorded curve, drawn with the trial's seed: the noise of a curve hangs together, as in truth.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Replays whole studies on a surface in simulated time, with the product's own conductor, samplers and stopping.
+"""Replays whole studies on a surface in simulated time, with the product's own conductor and samplers.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.replay digits --trials 20 --set search.sampler=tpe [--slots 2] [--studies 5]
+    OMP_NUM_THREADS=1 python -m benchmarks.replay digits [--trials 20] [--set search.sampler=tpe]
 
-Nothing is trained and nothing is written: a trial's evaluations come from the surface, and the time of one is the
-updates that it takes. What is asked next, and when a trial ends, is decided by the code that decides it in a launch;
-the record is Optuna's storage in memory.
+Nothing is trained and nothing is written: a trial's evaluations come from the surface, and the time of one is
+the updates that it takes. What is asked next, and when a trial ends, is decided by the code that decides it
+in a launch; the record is Optuna's storage in memory.
 """
 
 from __future__ import annotations
@@ -39,11 +39,25 @@ NOISE = 0.05
 class Curves(Protocol):
     """Where scores come from: a recorded surface, or a formula."""
 
-    name: str
-    steps: tuple[int, ...]
-    d_steps: tuple[int, ...]
-    low: float
-    high: float
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps of the evaluations."""
+        ...
+
+    @property
+    def d_steps(self) -> tuple[int, ...]:
+        """Updates of D per update of G."""
+        ...
+
+    @property
+    def low(self) -> float:
+        """Lowest rate."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """Highest rate."""
+        ...
 
     def curve(self, b: float, a: float, d_steps: int, seed: int) -> NDArray[np.float64]:
         """A trial's scores at the steps; one that is not finite: the trial diverges there."""
