@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -75,6 +75,21 @@ class Measurement:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuilds a measurement from :meth:`to_json`."""
         return cls(**data)
+
+
+def one_a_step(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Returns the evaluations in order of step; of two at one step the one that comes later counts.
+
+    A trial that is taken up again goes on from its last checkpoint and computes the steps after it once
+    more. It is the same computation, so that as a rule both are equal. Where they are not (another kind of
+    machine, a score whose last digits differ), the trial goes on from the later one: its weights, its best
+    score and all that follows belong to it, and nothing that is there belongs to the earlier one.
+
+    Args:
+        measurements: In the order in which they were taken.
+    """
+    by_step = {measurement.step: measurement for measurement in measurements}
+    return [by_step[step] for step in sorted(by_step)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import PurePosixPath
 
 from trainables.folder import Folder
-from trainables.protocol import Measurement
+from trainables.protocol import Measurement, one_a_step
 
 MEASUREMENTS = "measurements.jsonl"
 """The evaluations, a line each, in the order in which they were taken."""
@@ -26,18 +26,15 @@ def sample_name(name: str, step: int) -> str:
 def read_measurements(folder: str) -> list[Measurement]:
     """Reads the evaluations that a trial left in its folder; a torn last line is left out.
 
-    Of two at one step (a worker that was being cut off may have added one) the first counts.
+    Of two at one step (a worker that was being cut off may have added one) the later one counts; see
+    :func:`trainables.protocol.one_a_step`.
     """
     try:
         content = Folder(folder).read(MEASUREMENTS)
     except FileNotFoundError:
         return []
     whole = content[: content.rfind(b"\n") + 1]
-    read = [Measurement.from_json(json.loads(line)) for line in whole.splitlines()]
-    by_step: dict[int, Measurement] = {}
-    for measurement in read:
-        by_step.setdefault(measurement.step, measurement)
-    return [by_step[step] for step in sorted(by_step)]
+    return one_a_step(Measurement.from_json(json.loads(line)) for line in whole.splitlines())
 
 
 def line_of(measurement: Measurement) -> bytes:

@@ -65,7 +65,8 @@ class ArmLedger:
         self._study = study
         self._patience = patience
         self._open: dict[int, optuna.Trial] = {}
-        self._reported: dict[int, set[int]] = {}
+        self._reported: dict[int, dict[int, float]] = {}
+        """The scores of the open trials by step, as the record has them."""
 
     def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
         """Sets who proposes and who prunes trials from now on."""
@@ -122,15 +123,24 @@ class ArmLedger:
             self._patience(lambda: self._study.sampler.before_trial(self._study, frozen))
         trial = self._patience(lambda: optuna.Trial(self._study, frozen._trial_id))
         self._open[number] = trial
-        self._reported[number] = set(frozen.intermediate_values)
+        self._reported[number] = dict(frozen.intermediate_values)
         return self._suggest(trial, space)
 
-    def report(self, number: int, measurement: Measurement) -> None:
-        """Records an evaluation's score; one that is there already stays as it is."""
-        steps = self._reported.setdefault(number, set())
-        if measurement.step not in steps:
-            self._patience(lambda: self._open[number].report(measurement.score, measurement.step))
-            steps.add(measurement.step)
+    def report(self, number: int, measurement: Measurement) -> bool:
+        """Records an evaluation's score; tells whether it took the place of another one at its step."""
+        scores, trial = self._reported.setdefault(number, {}), self._open[number]
+        step, score = measurement.step, measurement.score
+        replaces = step in scores and scores[step] != score
+        if step not in scores:
+            self._patience(lambda: trial.report(score, step))
+        elif replaces:
+            # Optuna's own call leaves the first one there; see trainables.protocol.one_a_step.
+            storage = self._study._storage
+            self._patience(
+                lambda: storage.set_trial_intermediate_value(trial._trial_id, step, score)
+            )
+        scores[step] = score
+        return replaces
 
     def should_prune(self, number: int, step: int) -> bool:
         """Asks the pruner about an evaluation.

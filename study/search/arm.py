@@ -39,6 +39,17 @@ class ArmState:
         if math.isfinite(score) and (self.best is None or score < self.best[0]):
             self.best = (score, number)
 
+    def take_in(self, entries: Sequence[Entry]) -> None:
+        """Takes in every score that the record has."""
+        for entry in entries:
+            for score in entry.counted.values():
+                self.note(score, entry.number)
+
+    def look_for_best(self) -> None:
+        """Looks for the lowest score anew: the one that was it has been replaced."""
+        self.best = None
+        self.take_in(self.ledger.entries())
+
     def lowest(self, count: int) -> set[int]:
         """The numbers of the trials with the lowest scores; of equals those with the lower numbers."""
         scored = ((score, n) for n, score in self.results.items() if math.isfinite(score))
@@ -83,9 +94,8 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: Sequence[Entry]) 
         counts=counts,
         last_end=max((e.ended for e in entries if e.ended is not None), default=None),
     )
+    state.take_in(entries)
     for entry in entries:
-        for score in entry.counted.values():
-            state.note(score, entry.number)
         if entry.outcome not in (None, Outcome.FAILED):
             state.results[entry.number] = min(entry.counted.values(), default=math.inf)
     return state

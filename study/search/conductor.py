@@ -147,10 +147,9 @@ class Conductor:
         self._any_ran = True
         for note in turn.notes:
             logger.warning("%s: %s", identity, note)
-        known = {m.step for m in live.measurements}
         reason = None
         for measurement in turn.measurements:
-            if measurement.step not in known:
+            if measurement not in live.measurements:  # else a restored worker hands it out again
                 reason = self._measured(live, measurement)
                 if reason:
                     break
@@ -222,9 +221,12 @@ class Conductor:
             live.run_id = run_id
 
     def _measured(self, live: _Live, measurement: Measurement) -> str | None:
-        live.measurements.append(measurement)
+        # Computed again from a checkpoint (see one_a_step): what came after it will be computed again too.
+        before = [m for m in live.measurements if m.step < measurement.step]
+        live.measurements = [*before, measurement]
         number = live.record.number
-        live.arm.ledger.report(number, measurement)
+        if live.arm.ledger.report(number, measurement):
+            live.arm.look_for_best()
         live.arm.note(measurement.score, number)
         point("reported")
         reason = reason_to_stop(live.measurements, self.spec.stopping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from study.tracking import store as words
 from study.tracking.code_version import code_version
 from study.trial import Outcome, TrialRecord
-from trainables.protocol import Measurement
+from trainables.protocol import Measurement, one_a_step
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -131,6 +132,19 @@ def parameter_metrics(record: TrialRecord) -> list[Metric]:
     ]
 
 
+def scores_of(points: Iterable[Metric]) -> list[Measurement]:
+    """The score curve that MLflow has of a trial: in order of step, the later of two at one step.
+
+    Args:
+        points: The history of the metric ``score``, in any order.
+    """
+    in_order = sorted(points, key=lambda point: int(point.timestamp))
+    return one_a_step(
+        Measurement(step=point.step, score=point.value, time=point.timestamp / 1000)
+        for point in in_order
+    )
+
+
 def evaluation_metrics(
     measurements: Iterable[Measurement], sent: Mapping[int, float]
 ) -> Iterator[Metric]:
@@ -138,7 +152,8 @@ def evaluation_metrics(
 
     The best score so far goes with each evaluation, so that its latest value is the trial's best. A
     number that is not finite is left out: MLflow would show an infinity as 1.8e308. An evaluation
-    that was made again after a restart (the same score at the same step, only later) is not sent twice.
+    that was made again after a restart (the same score at the same step, only later) is not sent twice,
+    unless what it is compared with has changed: then the best so far is another one.
 
     Args:
         measurements: All evaluations of the trial, in order.
@@ -147,19 +162,34 @@ def evaluation_metrics(
     from mlflow.entities import Metric
 
     best: Measurement | None = None
+    shown, latest = _bests(sent), 0
     for measurement in measurements:
         if best is None or measurement.score < best.score:
             best = measurement
         step, when = moment(measurement)
-        if sent.get(step) == measurement.score:
+        latest = max(latest, when)
+        values = {words.BEST_SCORE: best.score, words.BEST_STEP: float(best.step)}
+        if sent.get(step) != measurement.score:
+            values |= _evaluated(measurement)
+        elif shown[step] == best.score:
             continue
-        values = {words.metric_name(k): v for k, v in measurement.metrics.items()} | {
-            words.SCORE: measurement.score,
-            words.BEST_SCORE: best.score,
-            words.BEST_STEP: float(best.step),
-            words.NOISE: measurement.noise,
-            words.SECONDS: measurement.seconds,
-        }
+        else:  # of two values at one step and time MLflow would show the larger one
+            when = latest
         for name, value in values.items():
             if math.isfinite(value):
                 yield Metric(name, float(value), when, step)
+
+
+def _evaluated(measurement: Measurement) -> dict[str, float]:
+    """Every number of one evaluation, by its name in MLflow."""
+    return {words.metric_name(k): v for k, v in measurement.metrics.items()} | {
+        words.SCORE: measurement.score,
+        words.NOISE: measurement.noise,
+        words.SECONDS: measurement.seconds,
+    }
+
+
+def _bests(scores: Mapping[int, float]) -> dict[int, float]:
+    """The lowest score up to each step."""
+    steps = sorted(scores)
+    return dict(zip(steps, itertools.accumulate((scores[s] for s in steps), min), strict=True))

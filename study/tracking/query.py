@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from study.tracking import store as words
-from study.tracking.content import POSITION
+from study.tracking.content import POSITION, scores_of
 from study.tracking.store import without_credentials
 from study.trial import Outcome, TrialRecord, by_convention, ranked
 from trainables.protocol import Measurement, Parameters
@@ -138,9 +138,7 @@ def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[t
     try:
         for row in rows:
             points = store.get_metric_history(row.mlflow_run_id or "", words.SCORE)
-            # Of two evaluations at one step (one repeated after a restart) the later one counts.
-            by_step = {p.step: p.value for p in sorted(points, key=lambda p: p.timestamp)}
-            curves[row.identity] = sorted(by_step.items())
+            curves[row.identity] = [(m.step, m.score) for m in scores_of(points)]
     except words.failures() as error:
         raise words.unreadable(tracking_uri, error) from None
     return curves

@@ -219,8 +219,7 @@ class Tracking:
         sent.ended = sent.outcome is not None and sent.status in (content.FINISHED, content.FAILED)
         if not sent.ended and words.SCORE in run.data.metrics:
             history = self._experiment.client.get_metric_history(sent.run_id, words.SCORE)
-            in_order = sorted(history, key=lambda point: point.timestamp)
-            sent.scores = {point.step: point.value for point in in_order}
+            sent.scores = {m.step: m.score for m in content.scores_of(history)}
         return sent
 
     def _create_trial(self, record: TrialRecord) -> str:

@@ -347,11 +347,17 @@ def test_a_torn_last_line_is_left_out(
     assert [m.step for m in read_measurements(assignment.folder)] == [300, 600]
 
 
-def test_of_two_lines_of_one_step_the_first_counts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scores", [(5.0, 4.0), (4.0, 5.0)])
+def test_of_two_lines_of_one_step_the_later_counts(
+    tmp_path: Path, scores: tuple[float, float]
+) -> None:
+    """A trial that is taken up again computes what came after its checkpoint once more."""
     folder = Folder(str(tmp_path))
-    for score in (1.0, 2.0):
-        folder.append(MEASUREMENTS, b'{"step": 10, "score": %g, "time": 3.0}\n' % score)
-    assert [m.score for m in read_measurements(str(tmp_path))] == [1.0]
+    for step, score in ((10, 9.0), (20, scores[0]), (30, 3.0), (20, scores[1])):
+        line = b'{"step": %d, "score": %g, "time": 3.0}\n' % (step, score)
+        folder.append(MEASUREMENTS, line)
+    found = [(m.step, m.score) for m in read_measurements(str(tmp_path))]
+    assert found == [(10, 9.0), (20, scores[1]), (30, 3.0)]
 
 
 def test_a_folder_without_measurements_has_none(tmp_path: Path) -> None:

@@ -124,11 +124,11 @@ def test_a_trial_that_was_cut_off_goes_on_as_the_same_trial(
     (entry,) = again.entries()
     assert entry.outcome is None
     assert again.reopen(number, space) == sample
-    again.report(number, measured(10, 999.0))  # made again after a restart: what is there stays
+    again.report(number, measured(10, 4.0))  # computed again after a restart: the later one counts
     again.report(number, measured(20, 1.0))
     again.end(number, Outcome.COMPLETE, 1.0, None, 20)
     (entry,) = opened(record).entries()
-    assert entry.scores == {10: 3.0, 20: 1.0}
+    assert entry.scores == {10: 4.0, 20: 1.0}
 
 
 def test_a_trial_cut_off_while_it_was_asked_for_gets_what_it_lacks(

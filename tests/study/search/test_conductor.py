@@ -272,6 +272,40 @@ def test_evaluations_that_come_twice_count_once(record: Ledger, places: Places) 
     assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 4.0, 3.0]
 
 
+@pytest.mark.parametrize(("first", "again"), [(5.0, 4.0), (4.0, 5.0)])
+def test_of_two_evaluations_at_one_step_the_later_counts_everywhere(
+    record: Ledger, places: Places, first: float, again: float
+) -> None:
+    """A worker that was lost is replaced by one that goes on from step 10: step 20 is computed again."""
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    history = turn(9.0)
+    finish(conductor, identity, history, turn(first, 3.5, first=20), history, turn(again, first=20))
+    arm = conductor.arms[identity.split("/")[1]]
+    assert arm.best == (3.5, 0)  # step 30 is in the record until it is computed again
+    assert [m.score for m in conductor.lookup(identity).measurements] == [9.0, again]
+    finish(conductor, identity, turn(6.0, first=30, finished=True))
+    entry = only_entry(record, identity)
+    assert entry.scores == {10: 9.0, 20: again, 30: 6.0}
+    assert [m.score for m in conductor.lookup(identity).measurements] == [9.0, again, 6.0]
+    assert record.arm("little", arm.name)._study.trials[0].value == again
+    assert arm.best == (again, 0)
+
+
+def test_a_trial_that_ends_earlier_than_before_it_was_cut_off_has_no_later_scores(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(spec_of(), record, places)
+    identity = begun(conductor)
+    ending = Diverged(step=25, reason="the loss of D is nan at step 25")
+    finish(conductor, identity, turn(5.0, 4.0, 3.0), turn(4.5, first=20))
+    finish(conductor, identity, turn(first=25, diverged=ending))
+    assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 4.5]
+    arm = identity.split("/")[1]
+    assert record.arm("little", arm)._study.trials[0].value == 4.5
+    assert only_entry(record, identity).counted == {10: 5.0, 20: 4.5}
+
+
 def test_a_trial_that_diverged_has_its_best_score_or_none(record: Ledger, places: Places) -> None:
     conductor = Conductor(spec_of(), record, places)
     ending = Diverged(step=17, reason="the loss of D is nan at step 17")

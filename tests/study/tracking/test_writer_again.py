@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from support.mlflow import BEGAN, everything, history, measured, new_store, record, runs, tracking
 
+from study.tracking import query
 from study.tracking.content import ArmRecord
 from study.tracking.store import client
 from study.tracking.writer import Tracking
@@ -125,6 +126,26 @@ def test_an_interrupted_run_is_shown_as_such_and_goes_on(
     for metric in expected.data.metrics:
         assert history(store, run_id, metric) == history(straight, expected.info.run_id, metric)
     assert found.data.metrics == expected.data.metrics
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(("first", "again"), [(5.0, 4.0), (4.0, 5.0)])
+def test_an_evaluation_that_is_computed_again_takes_the_place_of_the_earlier_one(
+    uri: str, tmp_path: Path, store: MlflowClient, first: float, again: float, restarted: bool
+) -> None:
+    writer = tracking(uri, tmp_path)
+    before = record(scores=[9.0, first, 8.0])
+    run_id = writer.publish(before, fresh=True)
+    known, later = before.measurements, replace(before.measurements[1], score=again, time=BEGAN + 9)
+    after = replace(before, measurements=(known[0], later, known[2]), mlflow_run_id=run_id)
+    writer = tracking(uri, tmp_path) if restarted else writer
+    writer.publish(after, fresh=False)
+    found = store.get_run(run_id).data.metrics
+    assert (found["best_score"], found["best_step"]) == (again, 20)
+    curve = query.histories([after], tracking_uri=uri)[after.identity]
+    assert curve == [(10, 9.0), (20, again), (30, 8.0)]
+    [shown] = query.trials("study", tracking_uri=uri)
+    assert (shown.score, shown.step) == (again, 20)
 
 
 def test_an_arm_that_is_launched_again_runs_without_an_end(
