@@ -7,6 +7,7 @@ numbers are common, all else is written twice.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.devices import accelerator
 from support.plain_loop import Draw, PlainLoop, Plan
 from torch import Tensor, nn
 
@@ -97,6 +99,7 @@ EVERY = [case for case in itertools.product(*FACTORS.values()) if allowed(case)]
 _LOOKED_AT = 60
 
 
+@functools.cache
 def cover(strength: int) -> list[Case]:
     """Cases in which all values of any ``strength`` factors meet: again and again the best of 60 drawn."""
     places = list(itertools.combinations(range(len(FACTORS)), strength))
@@ -194,9 +197,10 @@ class DoubleLatent(Latent):
 class RealSamples:
     """The same real batches for both loops, each from its beginning; also the product's Batches."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], device: str = "cpu") -> None:
         stream = torch.Generator().manual_seed(7)
-        self._all = torch.rand((99, BATCH, *shape), generator=stream, dtype=torch.float64) * 2 - 1
+        values = torch.rand((99, BATCH, *shape), generator=stream, dtype=torch.float64) * 2 - 1
+        self._all = values.to(device)
         self._given = 0
 
     def next(self) -> Tensor:
@@ -225,35 +229,33 @@ def draws(streams: Streams, dimensions: int) -> tuple[Draw, Draw]:
     )
 
 
-def both(name: str, plan: Plan) -> tuple[GanGame, PlainLoop]:
-    """The product and the loop by hand after STEPS updates of the generator."""
+def both(name: str, plan: Plan, device: str = "cpu") -> tuple[GanGame, PlainLoop]:
+    """The product on a device, and the loop by hand on the CPU, after STEPS updates of the generator."""
     networks, streams = pair(name), Streams(5)
     shape = (5, 6) if name == "language" else (1, 8, 8)
     z, alpha = draws(streams, len(shape) + 1)
     real = RealSamples(shape).next
     plain = PlainLoop(plan, networks.generator, networks.discriminator, real, z, alpha)
     parameters = Parameters(b=plan.b, a=plan.a, d_steps=plan.d_steps)
-    game = GanGame(settings_of(plan), parameters, networks, RealSamples(shape), streams, "cpu")
+    batches = RealSamples(shape, device)
+    game = GanGame(settings_of(plan), parameters, networks, batches, streams, device)
     for n in range(1, STEPS + 1):
         game.step(n)
         plain.step(n)
     return game, plain
 
 
-def assert_equal(game: GanGame, plain: PlainLoop) -> None:
+def assert_equal(game: GanGame, plain: PlainLoop, tolerance: float = TOLERANCE) -> None:
     pairs = [("G", game.generator, plain.g), ("D", game.discriminator, plain.d)]
     if plain.average is not None:
         pairs.append(("average", game.sampled, plain.average))
     for who, ours, theirs in pairs:
         for name, expected in theirs.state_dict().items():
-            found = ours.state_dict()[name]
-            if not found.is_floating_point():
-                assert torch.equal(found, expected)
-                continue
+            expected, found = expected.double(), ours.state_dict()[name].cpu().double()
             off = (found - expected).norm() / expected.norm().clamp_min(1e-3)
-            assert off <= TOLERANCE, f"{who} {name} is off by {off:.1e}"
+            assert off <= tolerance, f"{who} {name} is off by {off:.1e}"
     means = [sum(losses) / len(losses) for losses in plain.losses]
-    assert game.mean_losses() == pytest.approx(means, rel=TOLERANCE, abs=TOLERANCE)
+    assert game.mean_losses() == pytest.approx(means, rel=tolerance, abs=tolerance)
 
 
 def identifier(case: Case) -> str:
@@ -265,8 +267,21 @@ def test_whole_updates_are_those_of_a_plain_loop(case: Case) -> None:
     assert_equal(*both(case[0], plan_of(case)))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("networks", NETWORKS)
+def test_whole_updates_in_which_any_three_values_meet(networks: str) -> None:
+    for case in cover(3):
+        if case[0] == networks:
+            assert_equal(*both(case[0], plan_of(case)))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", cover(2), ids=identifier)
+def test_whole_updates_on_a_gpu_are_those_of_a_plain_loop_on_the_cpu(case: Case) -> None:
+    assert_equal(*both(case[0], plan_of(case), accelerator()))
+
+
 def test_the_cases_hold_every_pair_of_values() -> None:
-    names = list(FACTORS)
-    for one, other in itertools.combinations(range(len(names)), 2):
+    for one, other in itertools.combinations(range(len(FACTORS)), 2):
         wanted = {(case[one], case[other]) for case in EVERY}
         assert {(case[one], case[other]) for case in cover(2)} == wanted
