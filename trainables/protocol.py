@@ -170,7 +170,7 @@ class Context:
 
     Attributes:
         seed: Seed of the trial's streams (initial weights, data order, latent z), >= 0.
-        device: A torch device string: ``cpu``, ``cuda``.
+        device: A torch device string: ``cpu``, ``cuda``, ``mps``.
         cache: A folder of this node for prepared data, statistics and weights.
     """
 

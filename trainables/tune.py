@@ -58,6 +58,10 @@ class TuneTrainable(Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial into this process; the one before has ended, so nothing of it is kept."""
         self.setup(new_config)
+        if "torch" in sys.modules:
+            from trainables.devices import release
+
+            release()
         return True
 
     def cleanup(self) -> None:
@@ -71,12 +75,22 @@ def place() -> str:
     """Takes the device and the threads that Ray gave this worker.
 
     Returns:
-        ``cuda`` if Ray gave it a GPU or a part of one, else ``cpu``. On CPUs the numeric libraries get as
-        many threads as the trial holds CPUs (at least one), so that parallel trials do not fight.
+        The machine's accelerator if Ray gave it one or a part of one, else ``cpu``. On CPUs the numeric
+        libraries get as many threads as the trial holds CPUs (at least one), so that parallel trials do not
+        fight.
     """
     resources = ray.get_runtime_context().get_assigned_resources()
     threads = max(1, int(resources.get("CPU", 1)))
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
-    return "cuda" if resources.get("GPU", 0) > 0 else "cpu"
+    if resources.get("GPU", 0) == 0:
+        return "cpu"
+    from trainables.devices import accelerator
+
+    kind = accelerator()
+    if kind is None:
+        raise RuntimeError(
+            "Ray gave this trial a GPU, but torch sees none; install the torch that fits the driver"
+        )
+    return kind

@@ -442,3 +442,24 @@ def test_a_point_that_is_not_known_is_refused_when_one_is_armed(
     for module in (driver, worker):
         with pytest.raises(ValueError, match="'nowhere' is no fault point"):
             module.point("nowhere")
+
+
+@pytest.mark.parametrize("kind", ["gan", "saddle"])
+def test_a_turn_gets_on_however_short_it_is(tmp_path: Path, kind: str) -> None:
+    given = Assignment(
+        identity="study/arm/0",
+        trial=small_config(kind, tmp_path),
+        b=1e-3,
+        a=1e-3,
+        d_steps=1,
+        seed=0,
+        folder=str(tmp_path / "trial"),
+        cache=str(tmp_path / "cache"),
+        turn_seconds=0,
+    )
+    run = TrialRun(given)
+    steps = []
+    while not run.finished:
+        steps.append(run.turn().step)
+        assert len(steps) < 20, "it hands back turn after turn and trains nothing"
+    assert steps[-1] == given.trial["steps"]

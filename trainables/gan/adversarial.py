@@ -10,12 +10,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from trainables.configuration import configuration_of, require_same
+from trainables.devices import repeatable_kernels
 from trainables.gan.game import Batches, GanGame
 from trainables.gan.state import snapshot
 from trainables.gan.streams import Streams
@@ -101,7 +100,7 @@ class AdversarialTrial(ABC):
         if self.finished:
             raise RuntimeError("the trial is finished; there is nothing to advance to")
         try:
-            with self._streams.inside_networks(), _repeatable_kernels():
+            with self._streams.inside_networks(), repeatable_kernels():
                 while not pause():
                     if self._due:
                         return self._evaluate()
@@ -187,11 +186,3 @@ class AdversarialTrial(ABC):
             elapsed = time.perf_counter() - started
             self._seconds += elapsed
             self._training_seconds += elapsed if training else 0.0
-
-
-@contextmanager
-def _repeatable_kernels() -> Iterator[None]:
-    """Inside, cuDNN uses only algorithms that give the same result every time."""
-    flags: Any = torch.backends.cudnn.flags
-    with flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=True):
-        yield

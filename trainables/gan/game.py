@@ -158,15 +158,18 @@ class GanGame:
         real = _laid_out(self._batches.next(), self._layout)
         fake = self._generated_for_d()
         loss = self._loss.discriminator(self._scores(real), self._scores(fake))
+        decay, penalty = self._settings.regulariser.weight_decay, self._penalty(real, fake)
+        return self._recorded(0, gradient_of(loss, self.d_optimiser.parameters, decay, penalty))
+
+    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | None:
+        """What is added to D's loss, with its weight."""
         weights = self._settings.regulariser
         if weights.gradient_penalty:
-            penalty = gradient_penalty(self._scores, real, fake, self._streams.regulariser)
-            loss = loss + weights.gradient_penalty * penalty
+            term = gradient_penalty(self._scores, real, fake, self._streams.regulariser)
+            return weights.gradient_penalty * term
         if weights.r1:
-            loss = loss + weights.r1 * r1(self._scores, real)
-        return self._recorded(
-            0, gradient_of(loss, self.d_optimiser.parameters, weights.weight_decay)
-        )
+            return weights.r1 * r1(self._scores, real)
+        return None
 
     def _g_gradient(self) -> Gradient:
         """G's loss and gradient, on fresh z or on those of the last D update."""

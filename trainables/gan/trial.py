@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from trainables.data.images import load_images
+from trainables.devices import own_random_numbers
 from trainables.gan.adversarial import AdversarialTrial
 from trainables.gan.batches import ImageBatches
 from trainables.gan.sampling import ImageSampler, png_grid
@@ -30,7 +29,7 @@ class GanTrial(AdversarialTrial):
         _, height, side, channels = data.images.shape
         if height != side:
             raise ValueError(f"the images are {height}x{side}; a GAN needs square ones")
-        streams = Streams(context.seed)
+        streams = Streams(context.seed, context.device)
         networks = build(settings.networks, channels, side, streams.weights_seed)
         if not settings.networks.built_in and settings.regulariser.at_samples:
             _require_own_scores(settings.networks.name, networks, (channels, side, side))
@@ -42,7 +41,7 @@ class GanTrial(AdversarialTrial):
         self._sampler = ImageSampler(
             self.game.sampled, networks.latent, settings.sampling, context.device
         )
-        with torch.random.fork_rng(devices=[]):  # an extractor is built from random weights
+        with own_random_numbers(0):  # an extractor is built from random weights
             self._scorer = build_scorer(settings.score, data, cache, context.device)
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.devices import own_random_numbers
 from trainables.gan.adversarial import AdversarialTrial
 from trainables.gan.batches import EpochOrder
 from trainables.gan.streams import Streams, evaluation_stream
@@ -34,7 +35,7 @@ class LanguageTrial(AdversarialTrial):
         self, settings: LanguageSettings, parameters: Parameters, context: Context
     ) -> None:
         self._text = load_text(settings.data, Path(context.cache))
-        streams = Streams(context.seed)
+        streams = Streams(context.seed, context.device)
         networks = build(settings.networks, self._text, streams.weights_seed)
         batches = TextBatches(self._text, settings.batch_size, streams, context.device)
         super().__init__(settings, parameters, context, networks, batches, streams)
@@ -116,8 +117,7 @@ class LineSampler:
 def build(settings: CharacterNetworkSettings, text: TextData, seed: int) -> Networks:
     """Builds the networks for a text, weights drawn from ``seed``."""
     shape = (len(text.characters), text.tokens.shape[1])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with own_random_numbers(seed):
         return Networks(
             Generator(settings, *shape),
             Discriminator(settings, *shape),

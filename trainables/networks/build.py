@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from trainables.devices import own_random_numbers
 from trainables.kinds import load
 from trainables.networks import dcgan, wgan_gp
 from trainables.networks.contract import OF_THE_MOMENT, check_contract
@@ -28,8 +29,7 @@ def build(settings: NetworkSettings, channels: int, side: int, seed: int) -> Net
             contract; the message says what it gave and what it must give.
     """
     latent = Latent(settings.latent_used(), settings.distribution_used())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with own_random_numbers(seed):
         pair = (
             _built_in(settings, channels, side)
             if settings.built_in

@@ -11,6 +11,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from trainables.devices import own_random_numbers
 from trainables.networks.pair import Networks
 
 _PROBE = 4
@@ -50,7 +51,7 @@ def check_contract(name: str, networks: Networks, image: tuple[int, int, int]) -
     generator = _copy_of_users(name, "generator", networks.generator, networks.layout)
     discriminator = _copy_of_users(name, "discriminator", networks.discriminator, networks.layout)
     z = networks.latent.draw(_PROBE, torch.Generator().manual_seed(0))
-    with torch.random.fork_rng(devices=[]):
+    with own_random_numbers(0):
         images = _output(name, "generator", generator, z)
         _check_images(name, images, z, (_PROBE, *image))
         _check_range(name, images, _output(name, "generator", generator, _FAR * z))
@@ -78,8 +79,7 @@ def scores_alone(networks: Networks, image: tuple[int, int, int]) -> bool:
 
 def _judged(networks: Networks, images: Tensor) -> Tensor:
     judge = _copy(networks.discriminator, networks.layout)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with torch.no_grad(), own_random_numbers(0):
         scores: Tensor = judge(images).flatten()
     return scores
 

@@ -8,12 +8,13 @@ inference mode. Otherwise the distance would measure the difference between two 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
+
+from trainables.devices import full_precision
 
 
 @dataclass(frozen=True)
@@ -100,24 +101,6 @@ def rebatched(batches: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tens
             waiting, count = [joined[whole:]], count - whole
     if count:
         yield torch.cat(waiting)
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Keeps float32 at full precision: no TF32 in products or convolutions, no autocast."""
-    precision = torch.get_float32_matmul_precision()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    # Not by cudnn.flags(), which would also switch cuDNN and its repeatable algorithms off.
-    cudnn: Any = torch.backends.cudnn
-    convolutions = cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    cudnn.allow_tf32 = False
-    try:
-        with torch.autocast(device, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
-        cudnn.allow_tf32 = convolutions
 
 
 def as_batches(images: np.ndarray, size: int) -> Iterator[torch.Tensor]:

@@ -1,0 +1,179 @@
+"""The device that a trial computes on: which there is, its stream of random numbers, how exactly it computes.
+
+Everything goes through torch's names for any accelerator, so that ROCm (which calls itself ``cuda``), XPU and
+MPS work as far as torch does.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+_T = TypeVar("_T")
+_PRECISION = "fp32_precision"
+
+
+def accelerator() -> str | None:
+    """The kind of this machine's accelerator (``cuda``, ``xpu``, ``mps``), None without one."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return None if found is None else str(found.type)
+
+
+def kind_of(device: str) -> str:
+    """The kind of a device: ``cuda`` of ``cuda:1``."""
+    return torch.device(device).type
+
+
+def random_state(device: str) -> Tensor:
+    """Returns where the device's stream of random numbers stands, as bytes on the CPU."""
+    module = torch.get_device_module(device)
+    state: Tensor = module.get_rng_state(*_place(device))
+    return state
+
+
+def set_random_state(device: str, state: Tensor) -> None:
+    """Continues from :func:`random_state`."""
+    torch.get_device_module(device).set_rng_state(state, *_place(device))
+
+
+def seeded_state(device: str, seed: int) -> Tensor:
+    """Returns the state that ``seed`` gives to the device's stream, which stays where it is."""
+    before = random_state(device)
+    try:
+        torch.get_device_module(device).manual_seed(seed)
+        return random_state(device)
+    finally:
+        set_random_state(device, before)
+
+
+@contextmanager
+def own_random_numbers(seed: int) -> Iterator[None]:
+    """Inside, torch's global stream on the CPU starts at ``seed``; afterwards all streams are as before.
+
+    ``torch.manual_seed`` seeds every device, so it is not used here; what is called inside (a user's code)
+    may use it all the same, so the accelerator's stream is restored too.
+    """
+    kind = accelerator()
+    used = kind is not None and torch.get_device_module(kind).is_initialized()
+    state = random_state(kind) if kind is not None and used else None
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if kind is not None and state is not None:
+                set_random_state(kind, state)
+
+
+@contextmanager
+def repeatable_kernels() -> Iterator[None]:
+    """Inside, cuDNN uses only algorithms that give the same result every time, in TF32 where it can."""
+    cudnn: Any = torch.backends.cudnn
+    before = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
+    with _convolutions(tf32=True):
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = True, False, True
+        try:
+            yield
+        finally:
+            cudnn.enabled, cudnn.benchmark, cudnn.deterministic = before
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Keeps float32 at full precision: no TF32 or bfloat16 in products and convolutions, no autocast."""
+    kinds = {"cpu", accelerator() or "cpu"}
+    with ExitStack() as stack:
+        stack.enter_context(_convolutions(tf32=False))
+        stack.enter_context(_full_products())
+        for kind in filter(torch.is_autocast_enabled, kinds):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+def release() -> None:
+    """Gives the memory of trials that have ended back to the device."""
+    gc.collect()
+    kind = accelerator()
+    if kind is not None and torch.get_device_module(kind).is_initialized():
+        torch.get_device_module(kind).empty_cache()
+
+
+@contextmanager
+def _convolutions(*, tf32: bool) -> Iterator[None]:
+    """Allows or forbids TF32 in cuDNN."""
+    cudnn: Any = torch.backends.cudnn
+    groups = [getattr(cudnn, name, None) for name in ("conv", "rnn")]
+    with _as_found(groups), _old_switch(_get_cudnn, _set_cudnn, tf32):
+        _set_precision(groups, "tf32" if tf32 else "ieee")
+        yield
+
+
+@contextmanager
+def _full_products() -> Iterator[None]:
+    backends: Any = torch.backends
+    old = (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision)
+    groups = [
+        backends.cuda.matmul,
+        *(getattr(backends.mkldnn, n, None) for n in ("matmul", "conv")),
+    ]
+    with _as_found(groups), _old_switch(*old, "highest"):
+        _set_precision(groups, "ieee")
+        yield
+
+
+# Torch has two ways to say how exactly float32 is computed. Whoever reads by one what was set by the other
+# gets an error, so both are set, and each is put back as it was found.
+
+
+@contextmanager
+def _old_switch(get: Callable[[], _T], put: Callable[[_T], None], value: _T) -> Iterator[None]:
+    try:
+        found = [get()]
+    except RuntimeError:  # somebody uses the new way only
+        found = []
+    put(value)
+    try:
+        yield
+    finally:
+        for known in found:
+            put(known)
+
+
+@contextmanager
+def _as_found(groups: Sequence[Any]) -> Iterator[None]:
+    """Puts the precisions of groups back; one that is inherited must go on following the group above."""
+    found = [getattr(group, _PRECISION, None) for group in groups]
+    try:
+        yield
+    finally:
+        for group, precision in zip(groups, found, strict=True):
+            if precision is None:
+                continue
+            setattr(group, _PRECISION, "none")
+            if getattr(group, _PRECISION) != precision:
+                setattr(group, _PRECISION, precision)
+
+
+def _set_precision(groups: Sequence[Any], precision: str) -> None:
+    for group in groups:
+        if hasattr(group, _PRECISION):  # since torch 2.9
+            setattr(group, _PRECISION, precision)
+
+
+def _get_cudnn() -> bool:
+    allowed: bool = torch.backends.cudnn.allow_tf32
+    return allowed
+
+
+def _set_cudnn(allowed: bool) -> None:
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _place(device: str) -> Sequence[str]:
+    """The device as an argument, where it is more than its kind: MPS takes none."""
+    return () if torch.device(device).index is None else (device,)
