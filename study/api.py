@@ -22,7 +22,7 @@ from study.errors import UserError
 from study.places.home import resolve
 from study.places.locations import Site
 from study.places.options import Options
-from study.spec.continuation import extended
+from study.spec.continuation import changed, extended
 from study.spec.model import Spec
 from study.spec.reader import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
 from study.tracking import query
@@ -100,14 +100,29 @@ def launch(
 def resume(
     name: str,
     *,
+    failed: bool = False,
+    changes: Sequence[str] = (),
     home: str | None = None,
     places: Locations | None = None,
     address: str | None = None,
 ) -> LaunchResult:
-    """Launches a study with its stored spec."""
+    """Launches a study with its stored spec.
+
+    Args:
+        name: The study.
+        failed: Whether trials that failed are run again, as the same trials.
+        changes: ``path.to.field=value`` for what may change in a study, as after ``--set``.
+        home: Folder of local state.
+        places: Locations by name.
+        address: A running Ray cluster.
+    """
     from study.driver import launch
 
-    return launch.launch(*stored(name, _options(home, places, address)))
+    spec, site = stored(name, _options(home, places, address))
+    changing = changed(spec, changes)
+    if failed:
+        launch.reopen_failed(spec, site)
+    return launch.launch(changing, site)
 
 
 def extend(
@@ -115,6 +130,7 @@ def extend(
     trials: str | int,
     *,
     arm: str | None = None,
+    changes: Sequence[str] = (),
     home: str | None = None,
     places: Locations | None = None,
     address: str | None = None,
@@ -125,6 +141,7 @@ def extend(
         name: The study.
         trials: ``40``: a budget of 40 in all; ``"+40"``: 40 more.
         arm: The arm; None: every arm.
+        changes: ``path.to.field=value`` for what else may change in a study, as after ``--set``.
         home: Folder of local state.
         places: Locations by name.
         address: A running Ray cluster.
@@ -132,7 +149,7 @@ def extend(
     from study.driver import launch
 
     spec, site = stored(name, _options(home, places, address))
-    return launch.launch(extended(spec, str(trials), arm), site)
+    return launch.launch(extended(changed(spec, changes), str(trials), arm), site)
 
 
 def confirm(

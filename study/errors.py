@@ -17,3 +17,7 @@ class StudyBusy(RuntimeError):
 
 class Interrupted(RuntimeError):
     """The launch was asked to stop and has; the sentence says how to go on. Exit code 130."""
+
+
+class TrialsFail(RuntimeError):
+    """Trial after trial failed, so that something outside of them is wrong. Exit code 1."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from study.cli.look import best, compare, doctor, recipes, report, schema, status, ui
-from study.cli.options import address, located
+from study.cli.options import address, changes, located
 from study.cli.run import read, run_study, with_progress
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.places.options import typed
@@ -37,7 +37,7 @@ def cli(context: click.Context, debug: bool) -> None:
 
 @cli.command()
 @click.argument("what", default=QUICKSTART)
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Change a field.")
+@changes
 @click.option("--name", default=None, help="Give the study another name.")
 @click.option("--dry-run", is_flag=True, help="Print the resolved spec and what would run.")
 @address
@@ -61,7 +61,7 @@ def launch(
 
 @cli.command()
 @click.argument("what", default=QUICKSTART)
-@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Change a field.")
+@changes
 @located
 def prepare(what: str, assignments: tuple[str, ...], options: Options) -> None:
     """Fetch and convert the data and weights that WHAT (a recipe or spec file) needs, ahead of time."""
@@ -74,27 +74,40 @@ def prepare(what: str, assignments: tuple[str, ...], options: Options) -> None:
 
 @cli.command()
 @click.argument("name")
+@click.option("--failed", is_flag=True, help="Run trials that failed again, as the same trials.")
+@changes
 @address
 @located
-def resume(name: str, options: Options) -> None:
+def resume(name: str, failed: bool, assignments: tuple[str, ...], options: Options) -> None:
     """Continue the study NAME with its stored spec."""
     from study.api import stored
+    from study.spec.continuation import changed
 
-    run_study(stored(name, options)[0], options)
+    spec, site = stored(name, options)
+    changing = changed(spec, assignments)
+    if failed:
+        from study.driver.launch import reopen_failed
+
+        click.echo(f"{name}: {reopen_failed(spec, site)} failed trials are run again.")
+    run_study(changing, options)
 
 
 @cli.command()
 @click.argument("name")
 @click.option("--trials", required=True, metavar="[+]N", help="New budget of an arm, or +N more.")
 @click.option("--arm", default=None, help="Only this arm.")
+@changes
 @address
 @located
-def extend(name: str, trials: str, arm: str | None, options: Options) -> None:
+def extend(
+    name: str, trials: str, arm: str | None, assignments: tuple[str, ...], options: Options
+) -> None:
     """Give the study NAME a larger budget and run it."""
     from study.api import stored
-    from study.spec.continuation import extended
+    from study.spec.continuation import changed, extended
 
-    run_study(extended(stored(name, options)[0], trials, arm), options)
+    spec = changed(stored(name, options)[0], assignments)
+    run_study(extended(spec, trials, arm), options)
 
 
 @cli.command()

@@ -64,3 +64,10 @@ def address(function: Callable[..., Any]) -> Callable[..., Any]:
         help="A running Ray cluster: auto or host:port (the driver runs here), or http://head:8265 (the "
         "driver is submitted as a job and this machine may go away).",
     )(function)
+
+
+def changes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the option that changes fields of a spec."""
+    return click.option(
+        "--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Change a field."
+    )(function)

@@ -54,6 +54,7 @@ class Progress:
         self._conductor = conductor
         self._stream = stream or sys.stderr
         self._running: dict[str, _Running] = {}
+        self._said_failed: set[str] = set()
         self._lock = threading.Lock()
         """Held while ``_running`` is changed or copied: a terminal is redrawn by another thread."""
         self._clock: float | None = None
@@ -88,8 +89,17 @@ class Progress:
         if running.at_start is None:
             running.at_start = running.done
 
+    def failed(self, record: TrialRecord, error: str) -> None:
+        """A trial could not be run."""
+        with self._lock:
+            self._running.pop(record.identity)
+        self._said_failed.add(record.identity)
+        self._say(f"{_label(record)} failed: {error}")
+
     def ended(self, record: TrialRecord) -> None:
-        """A trial ended."""
+        """A trial ended; of one that failed, that was said when it did."""
+        if record.identity in self._said_failed:
+            return
         with self._lock:
             running = self._running.pop(record.identity)
         self._trials_done += 0.0 if running.at_start is None else 1.0 - running.at_start

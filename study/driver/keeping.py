@@ -55,6 +55,9 @@ class Keeping:
     def turned(self, record: TrialRecord, turn: Turn) -> None:
         """A turn came back: nothing to do."""
 
+    def failed(self, record: TrialRecord, error: str) -> None:
+        """A trial could not be run: all of it stays."""
+
     def ended(self, record: TrialRecord) -> None:
         """A trial ended; it may take the place of another one among the best."""
         before = self._keepers[record.arm]

@@ -11,7 +11,7 @@ from study.driver.keeping import Keeping
 from study.driver.preparing import check_prepared
 from study.driver.publishing import CLOSE_SECONDS, Publishing
 from study.driver.stop import Stop, signals
-from study.errors import Interrupted, UserError
+from study.errors import Interrupted, TrialsFail, UserError
 from study.places.locations import Places, Site
 from study.places.options import typed
 from study.record.database import Counts, Ledger
@@ -72,6 +72,7 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
     Raises:
         UserError: The spec does not continue the stored study, or cannot be run here.
         StudyBusy: Another driver runs the study.
+        TrialsFail: Too many trials in a row failed (``resources.stop_after_failures``); none is used up.
         Interrupted: It was asked to stop (Ctrl-C, SIGTERM, ``ttur stop``) and has.
     """
     if site.options.submits:
@@ -138,6 +139,7 @@ def _drive(
     try:
         if conductor.left:
             _run(spec, conductor, site.options.address, stop)
+            conductor.settle()
     except Exception as error:
         if not conductor.stopping:
             # Its thread must not go on beside a later launch of this process.
@@ -162,11 +164,33 @@ def _check_ending(conductor: Conductor, result: LaunchResult, site: Site) -> Non
             f"no trial of {name} can be built: {conductor.refusal}; correct it and launch again "
             "(no trial was used up)"
         )
+    if conductor.fault:
+        raise TrialsFail(
+            f"{conductor.stopping}, the last one with: {conductor.fault}. None of them is used up: put that "
+            f"right and go on with: {typed(site.options, 'resume', name)}"
+        )
     if conductor.stopping and conductor.unfinished:
         raise Interrupted(
             f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
             f"Go on with: {typed(site.options, 'resume', name)}"
         )
+
+
+def reopen_failed(spec: Spec, site: Site) -> int:
+    """Makes the failed trials of a study ones that were cut off, so that the next launch runs them again.
+
+    Args:
+        spec: The study, as the record has it.
+        site: Where it is.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        StudyBusy: A driver runs it.
+    """
+    with _held(spec.name, site.places, Stop()) as ledger:
+        return sum(ledger.reopen_failed(spec.name, arm) for arm in spec.arms)
 
 
 def sync(spec: Spec, site: Site) -> int:

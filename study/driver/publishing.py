@@ -73,6 +73,9 @@ class Publishing:
         if turn.measurements:
             self._publisher.submit(record.identity)
 
+    def failed(self, record: TrialRecord, error: str) -> None:
+        """A trial could not be run: its run is left as it is until it is known what that means."""
+
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
         self._running.discard(record.identity)

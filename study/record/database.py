@@ -23,7 +23,15 @@ from optuna.trial import TrialState
 from study.credentials import hidden
 from study.errors import Unreachable, UserError
 from study.record.retry import Patience
-from study.record.trials import OUTCOME, PUBLISHED, ArmLedger
+from study.record.trials import (
+    END_STEP,
+    OUTCOME,
+    PARAMETERS,
+    PUBLISHED,
+    REASON,
+    ArmLedger,
+    outcome_of,
+)
 from study.trial import Outcome
 
 SPEC = "spec"
@@ -112,7 +120,7 @@ class Ledger:
     def counts(self, study: str, arm: str) -> Counts:
         """Counts an arm's trials in the database: reading thousands of them would take seconds."""
         trial, attribute = TrialModel.__table__, TrialUserAttributeModel.__table__
-        outcome, published = attribute.alias(), attribute.alias()
+        outcome, published, ours = attribute.alias(), attribute.alias(), attribute.alias()
         query = (
             sa.select(trial.c.state, outcome.c.value_json, published.c.value_json, sa.func.count())
             .select_from(trial.join(StudyModel.__table__))
@@ -123,9 +131,12 @@ class Ledger:
                 published,
                 (published.c.trial_id == trial.c.trial_id) & (published.c.key == PUBLISHED),
             )
+            .outerjoin(ours, (ours.c.trial_id == trial.c.trial_id) & (ours.c.key == PARAMETERS))
             .where(
                 StudyModel.__table__.c.study_name == f"{study}/{arm}",
                 trial.c.state != TrialState.WAITING,
+                # As is_strange has it: another program's.
+                ours.c.key.is_not(None) | (trial.c.state == TrialState.RUNNING),
             )
             .group_by(trial.c.state, outcome.c.value_json, published.c.value_json)
         )
@@ -136,11 +147,50 @@ class Ledger:
                 for state, how, shown, number in connection.execute(query):
                     asked += number
                     if state.is_finished():
-                        ended[Outcome(json.loads(how)) if how else Outcome.FAILED] += number
+                        ended[outcome_of(state, json.loads(how) if how else None)] += number
                         unpublished += 0 if shown and json.loads(shown) else number
             return Counts(asked, ended, unpublished)
 
         return self.patience(count)
+
+    def reopen_failed(self, study: str, arm: str) -> int:
+        """Makes an arm's failed trials running ones, as those of a driver that died; returns how many.
+
+        Optuna refuses to change a trial that has ended, and offers only a new one with another number. A
+        failed trial has no value, so its state and the time of its end are all that says that it ended.
+        The arm must not be open: Optuna reads trials that have ended only once.
+        """
+        trial, attribute = TrialModel.__table__, TrialUserAttributeModel.__table__
+        studies = StudyModel.__table__
+
+        def reopen() -> int:
+            with self.engine.begin() as connection:
+                failed = connection.scalars(
+                    sa.select(trial.c.trial_id)
+                    .join(studies, studies.c.study_id == trial.c.study_id)
+                    .join(attribute, attribute.c.trial_id == trial.c.trial_id)
+                    .where(
+                        studies.c.study_name == f"{study}/{arm}",
+                        trial.c.state == TrialState.FAIL,
+                        attribute.c.key == PARAMETERS,
+                    )
+                ).all()
+                for identity in failed:
+                    mine = trial.c.trial_id == identity
+                    connection.execute(
+                        trial.update()
+                        .where(mine)
+                        .values(state=TrialState.RUNNING, datetime_complete=None)
+                    )
+                    connection.execute(
+                        attribute.delete().where(
+                            attribute.c.trial_id == identity,
+                            attribute.c.key.in_((OUTCOME, REASON, END_STEP, PUBLISHED)),
+                        )
+                    )
+            return len(failed)
+
+        return self.patience(reopen)
 
     def arm(
         self,

@@ -6,7 +6,9 @@ The attributes that a trial has in Optuna beside its parameters and scores are n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, GridSampler
 from optuna.storages._rdb.models import TrialUserAttributeModel
 from optuna.trial import FrozenTrial, TrialState
 
@@ -34,6 +36,16 @@ REASON = "reason"
 END_STEP = "end_step"
 RUN_ID = "mlflow_run_id"
 PUBLISHED = "published"
+REFUSED = "refused"
+"""Why a trial that another program enqueued was not run."""
+
+_BY_STATE = {
+    TrialState.COMPLETE: Outcome.COMPLETE,
+    TrialState.PRUNED: Outcome.STOPPED,
+    TrialState.FAIL: Outcome.FAILED,
+}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,9 +86,21 @@ class ArmLedger:
         self._study.pruner = pruner
 
     def entries(self) -> list[Entry]:
-        """Reads all trials that were asked for, in order of their numbers."""
-        trials = self._patience(lambda: self._study.get_trials(deepcopy=False))
-        return [_entry(trial) for trial in trials if trial.state != TrialState.WAITING]
+        """Reads all trials that were asked for here, in order of their numbers."""
+        return [_entry(trial) for trial in self._all() if not is_strange(trial)]
+
+    def strangers(self) -> int:
+        """Counts trials with a value that another program added: the search learns from them, no more."""
+        return sum(is_strange(t) and t.state == TrialState.COMPLETE for t in self._all())
+
+    def untried(self, points: Sequence[Mapping[str, Any]]) -> deque[Mapping[str, Any]]:
+        """Returns the points that no trial was asked for with, in their order."""
+        left = [dict(point) for point in points]
+        for trial in self._all():
+            asked = trial.system_attrs.get("fixed_params", trial.params)
+            if asked in left and REFUSED not in trial.user_attrs:
+                left.remove(asked)
+        return deque(left)
 
     def entry(self, number: int) -> Entry:
         """Reads one trial."""
@@ -87,18 +111,20 @@ class ArmLedger:
         return _entry(self._patience(lambda: storage.get_trial(identity)))
 
     def ask(
-        self, space: SearchSpace, first: Mapping[str, Any] | None = None
+        self, space: SearchSpace, points: deque[Mapping[str, Any]] | None = None
     ) -> tuple[int, dict[str, Any]]:
         """Asks the sampler for a new trial.
 
         Args:
             space: What may vary.
-            first: A point to try instead of asking the sampler; names that are missing are sampled.
+            points: What is to be tried before the sampler is asked, after what another program has
+                enqueued; one that is tried is taken out. Names that are missing are sampled.
 
         Returns:
             The trial's number and its sample.
         """
-        if first is not None and not self._patience(self._waiting):
+        if not self.queue(space) and points:
+            first = points.popleft()
             self._patience(lambda: self._study.enqueue_trial(dict(first)))
         known = set(self._open)
         try:
@@ -107,11 +133,41 @@ class ArmLedger:
             # The trial may or may not have been made before the record went away.
             stray = [t for t in self._patience(self._running) if t.number not in known]
             if not stray:
-                return self.ask(space, first)
+                return self.ask(space, points)
             return stray[0].number, self.reopen(stray[0].number, space)
         point("asked")
         self._open[trial.number] = trial
         return trial.number, self._suggest(trial, space)
+
+    def queue(self, space: SearchSpace) -> int:
+        """Counts the trials that wait to be tried; those that cannot be are refused, each in a sentence.
+
+        Another program (a script, Optuna's dashboard) may have enqueued anything, or begun it.
+        """
+        # Optuna's grid samples no single value.
+        partial = not isinstance(self._study.sampler, GridSampler)
+        waiting = 0
+        for trial in self._patience(self._open_ones):
+            if PARAMETERS in trial.user_attrs or trial.number in self._open:
+                continue
+            given = trial.params or trial.system_attrs.get("fixed_params", {})
+            reasons = space.violations(given, partial=partial or not given)
+            if reasons:
+                self._refuse(trial, given, "; ".join(reasons))
+            else:
+                waiting += trial.state == TrialState.WAITING
+        return waiting
+
+    def _refuse(self, trial: FrozenTrial, given: Mapping[str, Any], reasons: str) -> None:
+        storage, where = self._study._storage, self._study.study_name
+        self._patience(lambda: storage.set_trial_user_attr(trial._trial_id, REFUSED, reasons))
+        self._patience(lambda: storage.set_trial_state_values(trial._trial_id, TrialState.FAIL))
+        logger.warning(
+            "a trial of %s that another program enqueued with %s is not run: %s",
+            where,
+            dict(given),
+            reasons,
+        )
 
     def reopen(self, number: int, space: SearchSpace) -> dict[str, Any]:
         """Takes up a trial that was cut off, as the same trial, and returns its sample.
@@ -223,8 +279,23 @@ class ArmLedger:
     def _running(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
-    def _waiting(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    def _open_ones(self) -> list[FrozenTrial]:
+        states = (TrialState.WAITING, TrialState.RUNNING)
+        return self._study.get_trials(deepcopy=False, states=states)
+
+    def _all(self) -> list[FrozenTrial]:
+        return self._patience(lambda: self._study.get_trials(deepcopy=False))
+
+
+def is_strange(trial: FrozenTrial) -> bool:
+    """Whether a trial is none of the study's: it waits, or another program put it there."""
+    ended_elsewhere = trial.state.is_finished() and PARAMETERS not in trial.user_attrs
+    return trial.state == TrialState.WAITING or ended_elsewhere
+
+
+def outcome_of(state: TrialState, outcome: str | None) -> Outcome:
+    """How a trial ended; one that another program ended has only Optuna's state."""
+    return Outcome(outcome) if outcome else _BY_STATE[state]
 
 
 def _suggested(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
@@ -271,11 +342,10 @@ def _set_attribute_of_finished(study: optuna.Study, trial_id: int, key: str, val
 def _entry(trial: FrozenTrial) -> Entry:
     attributes = trial.user_attrs
     ended = trial.state.is_finished()
-    outcome = attributes.get(OUTCOME, Outcome.FAILED.value) if ended else None
     return Entry(
         number=trial.number,
         sample=trial.params,
-        outcome=Outcome(outcome) if outcome else None,
+        outcome=outcome_of(trial.state, attributes.get(OUTCOME)) if ended else None,
         reason=attributes.get(REASON) if ended else None,
         end_step=attributes.get(END_STEP) if ended else None,
         mlflow_run_id=attributes.get(RUN_ID),

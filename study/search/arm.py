@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from search_spaces.space import SearchSpace
 from study.record.trials import ArmLedger, Entry
 from study.spec.model import Arm
 from study.trial import Outcome
 from trainables.protocol import Measurement
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -25,10 +29,14 @@ class ArmState:
     ledger: ArmLedger
     asked: int
     interrupted: deque[int]
+    points: deque[Mapping[str, Any]]
+    """The spec's points that were not tried yet."""
     ended: list[int]
     unpublished: list[int]
     counts: dict[Outcome, int] = field(default_factory=dict)
     last_end: float | None = None
+    any_ran: bool = False
+    """Whether any trial was evaluated in an earlier launch."""
     best: tuple[float, int] | None = None
     """The lowest score so far, in all launches, and the number of its trial."""
     results: dict[int, float] = field(default_factory=dict)
@@ -76,8 +84,11 @@ class ArmState:
         return (self.asked - len(self.interrupted)) / max(1, self.arm.trials)
 
 
-def arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: Sequence[Entry]) -> ArmState:
+def arm_state(name: str, arm: Arm, ledger: ArmLedger) -> ArmState:
     """The state of an arm as the record has it."""
+    space = arm.build()
+    ledger.queue(space)
+    entries = ledger.entries()
     counts: dict[Outcome, int] = {}
     for entry in entries:
         if entry.outcome is not None:
@@ -85,20 +96,43 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger, entries: Sequence[Entry]) 
     state = ArmState(
         name=name,
         arm=arm,
-        space=arm.build(),
+        space=space,
         ledger=ledger,
         asked=len(entries),
+        points=ledger.untried(arm.points),
         interrupted=deque(entry.number for entry in entries if entry.outcome is None),
         ended=[e.number for e in entries if e.outcome is not None],
         unpublished=[e.number for e in entries if e.outcome is not None and not e.published],
         counts=counts,
+        any_ran=any(entry.scores for entry in entries),
         last_end=max((e.ended for e in entries if e.ended is not None), default=None),
     )
     state.take_in(entries)
     for entry in entries:
         if entry.outcome not in (None, Outcome.FAILED):
             state.results[entry.number] = min(entry.counted.values(), default=math.inf)
+    _say_what_is_left_out(state)
     return state
+
+
+def _say_what_is_left_out(state: ArmState) -> None:
+    beyond = len(state.points) - max(0, state.arm.trials - state.asked)
+    if beyond > 0:
+        logger.warning(
+            "arms.%s: %d of its points are not tried, as its budget is %d trials; raise arms.%s.trials",
+            state.name,
+            beyond,
+            state.arm.trials,
+            state.name,
+        )
+    strangers = state.ledger.strangers()
+    if strangers:
+        logger.warning(
+            "arms.%s: the search learns from %d trials that another program added to the record; they are "
+            "not counted as trials of the study, and not shown in MLflow",
+            state.name,
+            strangers,
+        )
 
 
 def bare(entry: Entry) -> tuple[Measurement, ...]:

@@ -45,12 +45,22 @@ class _Live:
     """Written by whoever publishes, in a thread of its own; the record is the conductor's alone."""
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """A trial that could not be run; whether it is to blame for that is not known yet."""
+
+    live: _Live
+    error: str
+    step: int
+
+
 class Conductor:
     """One launch of one study.
 
     Attributes:
         stopping: Why the launch is to end early; empty while it is not.
         refusal: Why no trial of this spec can be built; empty if none was refused.
+        fault: What the last of too many failures in a row said; empty if there were not too many.
 
     Args:
         spec: The study.
@@ -64,8 +74,11 @@ class Conductor:
         self._observers: tuple[Observer, ...] = ()
         self._live: dict[str, _Live] = {}
         self._ended: OrderedDict[str, TrialRecord] = OrderedDict()
+        self._failures: dict[str, _Failure] = {}
+        """Failures in a row, without a trial that ended well since."""
         self.stopping = ""
         self.refusal = ""
+        self.fault = ""
         settings = spec.settings
         pruner = make_pruner(spec.stopping, settings)
         self._prunes = spec.stopping.pruner is not None
@@ -73,10 +86,10 @@ class Conductor:
         self.arms: dict[str, ArmState] = {}
         for name, arm in spec.arms.items():
             opened = ledger.arm(spec.name, name)
-            entries = opened.entries()
-            opened.use(make_sampler(spec.search, name, arm, len(entries)), pruner)
-            self.arms[name] = arm_state(name, arm, opened, entries)
-            self._any_ran = self._any_ran or any(entry.scores for entry in entries)
+            asked = len(opened.entries())
+            opened.use(make_sampler(spec.search, name, arm, asked), pruner)
+            self.arms[name] = arm_state(name, arm, opened)
+            self._any_ran = self._any_ran or self.arms[name].any_ran
 
     @property
     def left(self) -> int:
@@ -96,7 +109,7 @@ class Conductor:
     @property
     def unfinished(self) -> int:
         """Trials that have not ended: cut off ones and those never asked for."""
-        return self.left + len(self._live)
+        return self.left + len(self._live) + len(self._failures)
 
     def observe(self, *observers: Observer) -> None:
         """Adds observers."""
@@ -118,7 +131,7 @@ class Conductor:
         state = min(open_arms, key=lambda s: s.share)
         fresh = not state.interrupted
         if fresh:
-            number, sample = state.ledger.ask(state.space, self._first_point(state))
+            number, sample = state.ledger.ask(state.space, state.points)
             state.asked += 1
         else:
             number = state.interrupted[0]
@@ -176,15 +189,52 @@ class Conductor:
             self.interrupt("its trials cannot be built")
 
     def failed(self, identity: str, error: str) -> None:
-        """Takes in that a trial could not be run, after all retries."""
+        """Takes in that a trial could not be run, after all retries.
+
+        A fault of the environment (a full disk, a cache that cannot be written) fails every trial. So a
+        failure is not written into the record before another trial has ended well; too many in a row end
+        the launch, and then these trials are only cut off: the next launch runs them again.
+        """
         live = self._live.get(identity)
-        if live is not None and not self.stopping:
-            step = live.measurements[-1].step if live.measurements else 0
-            self._end(live, Outcome.FAILED, error, step)
+        if live is None or self.stopping:
+            return
+        del self._live[identity]
+        step = live.measurements[-1].step if live.measurements else 0
+        self._failures[identity] = _Failure(live, error, step)
+        longest = self.spec.resources.stop_after_failures
+        if longest is None:
+            self._believe_failures()
+            return
+        for observer in self._observers:
+            observer.failed(live.record, error)
+        if len(self._failures) >= longest:
+            self._end_of_failures(f"{longest} trials in a row failed")
+
+    def settle(self) -> None:
+        """Says that nothing runs any more: failures count, unless no trial of the study ever ended well."""
+        if self.stopping or not self._failures:
+            return
+        outcomes = {outcome for arm in self.arms.values() for outcome in arm.counts}
+        if outcomes - {Outcome.FAILED}:
+            self._believe_failures()
+        else:
+            self._end_of_failures("every trial failed")
+
+    def _end_of_failures(self, why: str) -> None:
+        self.fault = list(self._failures.values())[-1].error
+        self.interrupt(why)
+
+    def _believe_failures(self) -> None:
+        """Another trial ended well, so those that failed had a fault of their own."""
+        failures, self._failures = self._failures, {}
+        for failure in failures.values():
+            self._end(failure.live, Outcome.FAILED, failure.error, failure.step)
 
     def lookup(self, identity: str) -> TrialRecord:
         """Returns the newest record of a trial, from memory, the record and the trial's folder."""
         live = self._live.get(identity)
+        if identity in self._failures:
+            live = self._failures[identity].live
         if live is not None:
             return replace(live.record, mlflow_run_id=live.run_id or live.record.mlflow_run_id)
         ended = self._ended.get(identity)
@@ -216,7 +266,8 @@ class Conductor:
             return
         self.arms[record.arm].ledger.set_run(record.number, run_id, published)
         point("run-stored")
-        live = self._live.get(record.identity)
+        failure = self._failures.get(record.identity)
+        live = failure.live if failure else self._live.get(record.identity)
         if live is not None:
             live.run_id = run_id
 
@@ -257,15 +308,13 @@ class Conductor:
         self._update(live)
         record = replace(live.record, outcome=outcome, reason=reason, ended=ended)
         self._ended[record.identity] = record
-        del self._live[record.identity]
+        self._live.pop(record.identity, None)  # a failure was taken out when it came
         while len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
         for observer in self._observers:
             observer.ended(record)
-
-    def _first_point(self, state: ArmState) -> Mapping[str, Any] | None:
-        points = state.arm.points
-        return points[state.asked] if state.asked < len(points) else None
+        if outcome is not Outcome.FAILED:
+            self._believe_failures()
 
     def _record(
         self, state: ArmState, number: int, sample: Mapping[str, Any], entry: Entry | None = None

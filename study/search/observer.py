@@ -17,5 +17,8 @@ class Observer(Protocol):
     def turned(self, record: TrialRecord, turn: Turn) -> None:
         """A turn came back."""
 
+    def failed(self, record: TrialRecord, error: str) -> None:
+        """A trial could not be run; that it ended so is said if another one ends well."""
+
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""

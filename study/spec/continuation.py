@@ -5,12 +5,12 @@ Resources, stopping and places may; a budget may grow; a search space may be wid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from study.errors import UserError
 from study.spec.model import Arm, Spec
-from study.spec.reader import parse_spec
+from study.spec.reader import parse_spec, set_fields
 
 
 def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str]:
@@ -95,6 +95,26 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, 
             yield from differences(old.get(key), new.get(key), inner)
     elif old != new:
         yield path, old, new
+
+
+def changed(spec: Spec, changes: Sequence[str]) -> Spec:
+    """Returns a stored spec with some fields changed; a launch refuses what may not change in a study.
+
+    Args:
+        spec: The stored spec.
+        changes: ``path.to.field=value``.
+
+    Raises:
+        UserError: A change cannot be read, gives an invalid spec, or another name.
+    """
+    if not changes:
+        return spec
+    new = parse_spec(set_fields(spec.model_dump(mode="json"), changes))
+    if new.name != spec.name:
+        raise UserError(
+            f"--set name={new.name}: a study keeps its name; for a new study launch its spec file with --name"
+        )
+    return new
 
 
 def extended(spec: Spec, trials: str, arm: str | None = None) -> Spec:

@@ -120,6 +120,11 @@ class Resources(Part):
     max_failures: Whole = Field(
         default=2, ge=0, description="Retries after a lost worker or an error."
     )
+    stop_after_failures: Whole | None = Field(
+        default=5,
+        ge=1,
+        description="Failed trials in a row that end the launch, none of them used up; null: never.",
+    )
     checkpoint_seconds: Number = Field(
         default=15.0,
         ge=0,

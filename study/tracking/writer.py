@@ -178,6 +178,8 @@ class Tracking:
             sent = self._adopt(record, fresh) or _Sent(self._create_trial(record))
             self._trials[record.identity] = sent
         if not sent.ended or sent.outcome != record.outcome:
+            if sent.ended:  # a trial that failed is run again
+                sent.scores = self._scores(sent.run_id)
             self._send_values(record, sent)
             self._send_status(record, sent)
         self._send_files(record, sent)
@@ -218,9 +220,12 @@ class Tracking:
         # The status is sent last, so a run that has ended with its outcome has everything.
         sent.ended = sent.outcome is not None and sent.status in (content.FINISHED, content.FAILED)
         if not sent.ended and words.SCORE in run.data.metrics:
-            history = self._experiment.client.get_metric_history(sent.run_id, words.SCORE)
-            sent.scores = {m.step: m.score for m in content.scores_of(history)}
+            sent.scores = self._scores(sent.run_id)
         return sent
+
+    def _scores(self, run_id: str) -> dict[int, float]:
+        history = self._experiment.client.get_metric_history(run_id, words.SCORE)
+        return {m.step: m.score for m in content.scores_of(history)}
 
     def _create_trial(self, record: TrialRecord) -> str:
         tags = {

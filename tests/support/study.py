@@ -152,7 +152,10 @@ class Place:
         variables = os.environ | {"OMP_NUM_THREADS": "1"} | self.environment | environment
         variables |= {"TTUR_HOME": str(self.home), "COLUMNS": "200"}
         variables["TTUR_HOLD"] = str(self._hold)
-        variables["PYTHONPATH"] = str(self.folder)
+        inherited = os.environ.get("PYTHONPATH")
+        variables["PYTHONPATH"] = os.pathsep.join(
+            [str(self.folder), *([inherited] if inherited else [])]
+        )
         return subprocess.Popen(
             [sys.executable, "-m", "study.cli", *arguments],
             cwd=self.folder,

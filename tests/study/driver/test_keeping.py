@@ -33,6 +33,7 @@ class Launches:
         self.ledger = Ledger(empty_record(folder))
         self.storage: dict[str, Any] = {}
         self.stopping: dict[str, Any] = {}
+        self.resources: dict[str, Any] = {}
         self.places = Places(
             record="",
             tracking=new_store(folder),
@@ -43,7 +44,13 @@ class Launches:
 
     def launch(self, trials: int = 4) -> tuple[Conductor, Keeping]:
         spec = Spec.model_validate(
-            saddle_spec("study", trials=trials, storage=self.storage, stopping=self.stopping)
+            saddle_spec(
+                "study",
+                trials=trials,
+                storage=self.storage,
+                stopping=self.stopping,
+                resources=self.resources,
+            )
         )
         conductor = Conductor(spec, self.ledger, self.places)
         keeping = Keeping(spec, self.places, conductor)
@@ -143,6 +150,7 @@ def test_a_generator_of_an_evaluation_that_does_not_count_goes(study: Launches) 
 
 def test_everything_of_a_trial_that_failed_or_was_cut_off_stays(study: Launches) -> None:
     study.storage = {"keep": "none"}
+    study.resources = {"stop_after_failures": None}  # a failure is final at once
     conductor, keeping = study.launch()
     failed, cut_off = begun(conductor), begun(conductor)
     for assignment in (failed, cut_off):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,12 +160,12 @@ def test_a_trial_cut_off_while_it_was_asked_for_gets_what_it_lacks(
 
 def test_points_come_first_and_only_once(record: Ledger, space: SearchSpace) -> None:
     point = {"b": 1e-3, "a": 1e-4, "d_steps": 2}
-    number, sample = opened(record).ask(space, point)
+    number, sample = opened(record).ask(space, deque([point]))
     assert (number, sample) == (0, point)
     # A driver that died between queueing a point and asking for it.
     arm = opened(record)
     arm._study.enqueue_trial({"b": 2e-3})
-    number, sample = arm.ask(space, {"b": 2e-3})
+    number, sample = arm.ask(space, deque([{"b": 2e-3}]))
     assert number == 1
     assert sample["b"] == 2e-3
     assert space.contains(sample)

@@ -325,11 +325,128 @@ def test_a_trial_that_cannot_be_run_is_failed_with_its_error(
     identity = begun(conductor)
     finish(conductor, identity, turn(5.0))
     conductor.failed(identity, "OSError: the disk is gone")
+    assert only_entry(record, identity).outcome is None  # nobody knows yet whose fault it is
+    finish(conductor, begun(conductor), turn(5.0, finished=True))
     entry = only_entry(record, identity)
     assert (entry.outcome, entry.reason) == (Outcome.FAILED, "OSError: the disk is gone")
     assert (entry.end_step, entry.scores) == (10, {10: 5.0})
     assert conductor.turn(identity, turn(4.0, first=20))  # a late result of it changes nothing
     assert only_entry(record, identity).scores == {10: 5.0}
+
+
+def fail(conductor: Conductor, trials: int) -> list[str]:
+    """Begins so many trials, which all fail."""
+    identities = [begun(conductor) for _ in range(trials)]
+    for identity in identities:
+        conductor.failed(identity, f"OSError: no cache for {identity}")
+    return identities
+
+
+def limited(longest: int | None, trials: int = 3) -> Spec:
+    return spec_of(trials=trials, resources={"stop_after_failures": longest})
+
+
+def test_too_many_failures_in_a_row_end_the_launch_and_use_nothing_up(
+    record: Ledger, places: Places
+) -> None:
+    spec = limited(3)
+    conductor = Conductor(spec, record, places)
+    identities = fail(conductor, 3)
+    assert conductor.next() is None
+    assert conductor.stopping == "3 trials in a row failed"
+    assert conductor.fault == f"OSError: no cache for {identities[-1]}"
+    assert conductor.ended == 0
+    assert conductor.unfinished == 6
+    again = Conductor(spec, record, places)
+    assert again.unfinished == 6
+    assert {begun(again) for _ in range(3)} == set(identities)
+    Engine(again, Worlds(), random.Random(0)).run()
+
+
+@pytest.mark.parametrize("outcome", ["complete", "diverged"])
+def test_a_trial_that_ends_well_between_failures_ends_the_row(
+    record: Ledger, places: Places, outcome: str
+) -> None:
+    conductor = Conductor(limited(2), record, places)
+    fail(conductor, 1)
+    well = (
+        turn(5.0, finished=True)
+        if outcome == "complete"
+        else turn(diverged=Diverged(step=9, reason="nan"))
+    )
+    finish(conductor, begun(conductor), well)
+    fail(conductor, 1)
+    assert not conductor.stopping
+    conductor.settle()
+    assert not conductor.fault
+    assert conductor.ended == 3
+
+
+def test_an_evaluation_does_not_end_a_row_of_failures(record: Ledger, places: Places) -> None:
+    """A disk that is full when the first checkpoint is due fails every trial after an evaluation."""
+    conductor = Conductor(limited(2), record, places)
+    for _ in range(2):
+        identity = begun(conductor)
+        finish(conductor, identity, turn(5.0))
+        conductor.failed(identity, "OSError: full")
+    assert conductor.fault == "OSError: full"
+
+
+def test_a_study_of_which_nothing_ever_ran_is_not_used_up_by_fewer_failures(
+    record: Ledger, places: Places
+) -> None:
+    conductor = Conductor(limited(50), record, places)
+    identities = fail(conductor, 6)
+    assert conductor.next() is None
+    assert not conductor.stopping
+    conductor.settle()
+    assert (conductor.stopping, conductor.ended) == ("every trial failed", 0)
+    assert conductor.unfinished == 6
+    assert conductor.fault == f"OSError: no cache for {identities[-1]}"
+
+
+def test_failures_count_where_an_earlier_launch_had_a_trial_that_ended_well(
+    record: Ledger, places: Places
+) -> None:
+    first = Conductor(limited(50), record, places)
+    finish(first, begun(first), turn(5.0, finished=True))
+    again = Conductor(limited(50), record, places)
+    fail(again, 5)
+    again.settle()
+    assert not again.fault
+    assert again.ended == 6
+
+
+def test_failures_end_no_launch_where_the_spec_says_so(record: Ledger, places: Places) -> None:
+    conductor = Conductor(limited(None), record, places)
+    fail(conductor, 6)
+    conductor.settle()
+    assert not conductor.stopping
+    assert conductor.ended == 6
+
+
+def test_failed_trials_are_run_again_as_the_same_trials(record: Ledger, places: Places) -> None:
+    spec = limited(None)
+    first = Conductor(spec, record, places)
+    finish(first, begun(first), turn(5.0, finished=True))
+    identities = fail(first, 5)
+    for identity in identities:
+        first.keep_run(first.lookup(identity), f"run of {identity}")
+    samples = {identity: only_entry(record, identity).sample for identity in identities}
+    assert sum(record.reopen_failed("little", arm) for arm in spec.arms) == 5
+    assert sum(record.reopen_failed("little", arm) for arm in spec.arms) == 0
+    again = Conductor(spec, record, places)
+    assert (again.ended, again.unfinished) == (1, 5)
+    for _ in identities:
+        identity = begun(again)
+        assert only_entry(record, identity).mlflow_run_id == f"run of {identity}"
+        finish(again, identity, turn(4.0, finished=True))
+    for identity in identities:
+        entry = only_entry(record, identity)
+        assert entry.sample == samples[identity]
+        assert (entry.outcome, entry.reason) == (Outcome.COMPLETE, None)
+        assert not entry.published, "its new end is not in MLflow"
+    assert again.next() is None
 
 
 def test_a_spec_of_which_no_trial_can_be_built_ends_the_launch_and_uses_nothing_up(
