@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from study.api import (
         best,
         compare,
+        compare_table,
         confirm,
         extend,
         launch,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "best",
     "compare",
+    "compare_table",
     "confirm",
     "extend",
     "launch",

@@ -29,6 +29,8 @@ from study.tracking import query
 from study.trial import TrialRecord, to_frame
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from study.driver.launch import LaunchResult
     from study.record.status import StudyStatus
     from study.results.comparison import Comparison
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "best",
     "compare",
+    "compare_table",
     "confirm",
     "extend",
     "launch",
@@ -242,6 +245,36 @@ def compare(name: str, *, home: str | None = None, tracking: str | None = None) 
     from study.results.answers import compared
 
     return compared(name, tracking_uri=_uri(name, home, tracking))
+
+
+def compare_table(frame: pd.DataFrame) -> Comparison:
+    """Compares the arms of a table of trials from any source, each later one with the first.
+
+    Args:
+        frame: A row a trial, with the columns of :func:`to_frame`: ``arm``, ``b``, ``a``, ``d_steps`` and
+            ``score`` (empty: none) must be there; ``number``, ``outcome`` and ``noise`` are looked at if they
+            are. Any other column is a further parameter.
+
+    Raises:
+        UserError: A column is missing or holds what it cannot; the sentence names it.
+
+    Example:
+        >>> import pandas as pd
+        >>> from study import compare_table
+        >>> rates = {"b": [1e-3, 1e-4, 1e-3], "a": [1e-3, 1e-4, 1e-4], "d_steps": 1}
+        >>> table = pd.DataFrame({"arm": ["one", "one", "two"], "score": [5.0, 7.0, 4.0], **rates})
+        >>> compare_table(table).difference.absolute
+        -1.0
+    """
+    from study.results.comparison import compare as compared
+    from study.results.frame import arms_of, rows_of
+
+    rows = rows_of(frame)
+    study = rows[0].study if rows else "table"
+    try:
+        return compared(study, rows, arms_of(rows))
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def report(

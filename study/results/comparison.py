@@ -1,8 +1,7 @@
 """The question a study asks: how much better is the best of one arm than the best of another?
 
-Pure functions of a table of trials; the same table always gives the same answer. The error bars here say
-how much the difference could vary had the searches drawn other trials. Whether the settings themselves
-differ, over new seeds, is what a confirmation says (confirmation.py).
+Pure functions of a table of trials; the same table always gives the same answer. What they say comes from the
+search alone; whether the settings found differ over new seeds is what a confirmation says (confirmation.py).
 """
 
 from __future__ import annotations
@@ -10,24 +9,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from study.results.resampling import Difference, best_of, difference
+from study.results.difference import ArmDifference
 from study.trial import Outcome, TrialRecord, by_convention, compared_order, ranked
 
-LEVEL = 0.95
-"""Coverage of every interval."""
-
-RESAMPLED = (
-    "bootstrap over trials, exact: 95 % of what searches of as many trials, drawn with replacement "
-    "from those made, would have found. It says how much luck in sampling may matter, not how the "
-    "best settings differ from seed to seed; it takes trials as independent draws, which an adaptive "
-    "sampler's are not; and best scores, having been chosen for being low, are optimistic"
-)
-
-FEWEST = 3
-"""Trials an arm must have for an interval: resampling fewer would show next to no spread."""
+if TYPE_CHECKING:
+    from study.results.optimum import Optimum
+    from study.results.surface import Surface
+    from study.results.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +30,14 @@ class ArmSummary:
         outcomes: How many ended in each way, and ``unfinished``.
         best: The trial with the lowest score, or None if none has a score.
         curve: Lowest score so far after each trial that ended, by number; None before the first.
+        optimum: Where the surface of its trials is lowest, or None without a surface.
     """
 
     trials: int
     outcomes: Mapping[str, int]
     best: TrialRecord | None
     curve: tuple[float | None, ...]
+    optimum: Optimum | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -53,42 +46,7 @@ class ArmSummary:
             "best": None if self.best is None else self.best.to_json(),
             "curve": list(self.curve),
             "outcomes": dict(self.outcomes),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmDifference:
-    """How an arm compares with the first one of its study; negative is lower, which is better.
-
-    Attributes:
-        arms: The study's first arm and the one that is compared with it, called the second here.
-        absolute: Best score of the second minus best score of the first, or None if one has none.
-        relative: ``absolute`` over the first's best score, or None if that is not positive.
-        interval: 95 % interval of the absolute difference, or None if it is not defined.
-        probability: Share of resampled searches in which the second arm's best is the lower one.
-        noise: Standard deviation of the difference from the scores' own sampling noise; 0 if unknown.
-        method: One sentence on what the interval means.
-    """
-
-    arms: tuple[str, str]
-    method: str
-    absolute: float | None = None
-    relative: float | None = None
-    interval: tuple[float, float] | None = None
-    probability: float | None = None
-    noise: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "arms": list(self.arms),
-            "absolute": self.absolute,
-            "relative": self.relative,
-            "interval": None if self.interval is None else list(self.interval),
-            "level": LEVEL,
-            "probability": self.probability,
-            "noise": self.noise,
-            "method": self.method,
+            "optimum": None if self.optimum is None else self.optimum.to_json(),
         }
 
 
@@ -114,6 +72,13 @@ class Comparison:
         """The second arm against the first, or None for a study of one arm."""
         return self.differences[0] if self.differences else None
 
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the search says of each later arm against the first."""
+        from study.results.verdict import of_search
+
+        return tuple(of_search(difference) for difference in self.differences)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
@@ -122,6 +87,7 @@ class Comparison:
             "arms": {name: summary.to_json() for name, summary in self.arms.items()},
             "difference": None if self.difference is None else self.difference.to_json(),
             "differences": [difference.to_json() for difference in self.differences],
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
         }
 
 
@@ -147,12 +113,15 @@ def compare(study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()) -
     grouped: dict[str, list[TrialRecord]] = {arm: [] for arm in order}
     for row in rows:
         grouped[row.arm].append(row)
+    surface = _surface(rows, order)
+    summaries = {arm: summarise(found) for arm, found in grouped.items()}
     return Comparison(
         study=study,
         score_name=names[0] if names else None,
-        arms={arm: summarise(found) for arm, found in grouped.items()},
+        arms={arm: _with_optimum(found, surface, arm) for arm, found in summaries.items()},
         differences=tuple(
-            arm_difference((order[0], arm), grouped[order[0]], grouped[arm]) for arm in order[1:]
+            _difference(surface, (order[0], arm), grouped[order[0]], grouped[arm])
+            for arm in order[1:]
         ),
     )
 
@@ -175,41 +144,51 @@ def summarise(rows: Sequence[TrialRecord]) -> ArmSummary:
     )
 
 
-def arm_difference(
-    arms: tuple[str, str], first: Sequence[TrialRecord], second: Sequence[TrialRecord]
-) -> ArmDifference:
-    """The best of the second arm against the best of the first, with an interval by resampling.
+def _surface(rows: Sequence[TrialRecord], arms: Sequence[str]) -> Surface | None:
+    """One surface for the trials of all arms that have enough of them; None if no arm has."""
+    if not rows:
+        return None
+    from study.results.surface import Surface, lacking
 
-    Args:
-        arms: Names of the two.
-        first: Trials of the first arm.
-        second: Trials of the second arm.
-    """
+    enough = [arm for arm in arms if lacking(rows, arm) is None]
+    return Surface(rows, enough) if enough else None
+
+
+def _with_optimum(summary: ArmSummary, surface: Surface | None, arm: str) -> ArmSummary:
+    if surface is None or arm not in surface.arms:
+        return summary
+    from study.results.optimum import optimum
+
+    return replace(summary, optimum=optimum(surface, arm))
+
+
+def _difference(
+    surface: Surface | None,
+    arms: tuple[str, str],
+    first: Sequence[TrialRecord],
+    second: Sequence[TrialRecord],
+) -> ArmDifference:
+    """The best of the second arm against the best of the first."""
     one, two = ranked(first), ranked(second)
-    if not one or not two:
-        missing = arms[1] if one else arms[0]
-        nothing = f"no trial of {missing} has ended with a score"
-        return ArmDifference(arms=arms, method=nothing)
-    base, other = one[0].objective, two[0].objective
-    spread = _spread(first, second)
-    tail = (1 - LEVEL) / 2
+    trials = sum(row.counts for row in (*first, *second))
+    seen = two[0].objective - one[0].objective if one and two else None
+    noise = math.hypot(one[0].noise, two[0].noise) if one and two else 0.0
+    if surface is not None and set(arms) <= set(surface.arms):
+        from study.results.advice import advised
+
+        return replace(advised(surface, arms), seen=seen, noise=noise, trials=trials)
+    from study.results.surface import lacking
+
+    reasons = [lacking(rows, arm) for arm, rows in zip(arms, (first, second), strict=True)]
     return ArmDifference(
         arms=arms,
-        absolute=other - base,
-        relative=(other - base) / base if base > 0 else None,
-        interval=None if spread is None else (spread.quantile(tail), spread.quantile(1 - tail)),
-        probability=None if spread is None else spread.below_zero,
-        noise=math.hypot(one[0].noise, two[0].noise),
-        method=f"none: an arm has fewer than {FEWEST} trials" if spread is None else RESAMPLED,
+        method="; ".join(reason for reason in reasons if reason),
+        absolute=seen,
+        relative=seen / one[0].objective if seen is not None and one[0].objective > 0 else None,
+        seen=seen,
+        noise=noise,
+        trials=trials,
     )
-
-
-def _spread(first: Sequence[TrialRecord], second: Sequence[TrialRecord]) -> Difference | None:
-    """The resampled difference of the bests, or None with too few trials to resample."""
-    one, two = ([row.objective for row in rows if row.counts] for rows in (first, second))
-    if min(len(one), len(two)) < FEWEST:
-        return None
-    return difference(best_of(one, len(one)), best_of(two, len(two)))
 
 
 def _curve(ended: Sequence[TrialRecord]) -> tuple[float | None, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from study.results.comparison import LEVEL
+from study.results.difference import LEVEL
 from study.results.tables import aligned
 from study.spec.model import CONFIRMING
 from study.trial import TrialRecord, by_convention, compared_order

@@ -11,11 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from study.errors import UserError
 from study.results.comparison import Comparison
-from study.results.resampling import best_of
 from study.trial import TrialRecord, ranked
 
 if TYPE_CHECKING:
@@ -101,10 +98,7 @@ def settings_plane(rows: Sequence[TrialRecord], score_name: str) -> bytes:
 
 
 def search_curves(comparison: Comparison, rows: Sequence[TrialRecord]) -> bytes:
-    """Best score so far by trial, with what a search of k trials would have found in 90 % of cases.
-
-    The band is the best of k trials drawn with replacement from all those made.
-    """
+    """Best score so far by trial."""
     figure = _figure(width=7.2, height=4.2)
     axes: Axes = figure.subplots()
     arms = _arms(rows)
@@ -115,14 +109,6 @@ def search_curves(comparison: Comparison, rows: Sequence[TrialRecord]) -> bytes:
             range(1, len(curve) + 1), curve, where="post", color=colour, label=arm, linewidth=2
         )
         shown += [value for value in curve if math.isfinite(value)]
-        scores = [row.objective for row in rows if row.arm == arm and row.counts]
-        if len(scores) > 1:
-            counts = _counts(len(scores))
-            bests = [best_of(scores, k) for k in counts]
-            low, high = ([b.quantile(q) for b in bests] for q in (0.05, 0.95))
-            # Where more than one search in twenty finds no score at all, the band has no upper edge.
-            finite = [value if math.isfinite(value) else math.nan for value in high]
-            axes.fill_between(counts, low, finite, color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="trials", ylabel=f"best {comparison.score_name} so far")
     _scale(axes, shown)
     axes.legend(fontsize="small")
@@ -161,11 +147,6 @@ def _ring(axes: Axes, rows: Sequence[TrialRecord], colour: str, label: str) -> N
 
 def _markers(arms: Sequence[str]) -> list[str]:
     return ["os^Dv<"[index % 6] for index in range(len(arms))]
-
-
-def _counts(n: int) -> list[int]:
-    """At most about 60 numbers of trials from 1 to n: the band is smooth."""
-    return sorted({round(k) for k in np.geomspace(1, n, 60)})
 
 
 def _band(panel: Axes, curves: Sequence[Sequence[tuple[int, float]]], colour: str) -> None:

@@ -55,8 +55,7 @@ class Contents:
 
 
 CAPTIONS = {
-    "search.png": "Best score so far by trial (line), and where the best of so many trials, drawn again "
-    "from those made, lies in 90 % of cases (band).",
+    "search.png": "Best score so far by trial.",
     "settings.png": "Every trial by its two learning rates, coloured by its best score; crosses are "
     "trials without a score, rings the best of each arm. On the dashed line both rates are equal.",
     "scores.png": f"Score by generator updates (at most {CURVES_AN_ARM} trials an arm): every trial "

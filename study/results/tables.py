@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from study.results.comparison import ArmDifference, ArmSummary, Comparison
+from study.results.comparison import ArmSummary, Comparison
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import ParameterValue
+
+if TYPE_CHECKING:
+    from study.results.optimum import Optimum
 
 _NONE = "-"
 
@@ -42,7 +46,8 @@ def comparison_table(comparison: Comparison) -> str:
     header = ["arm", "trials", "diverged", "failed", f"best {score}", "at step"]
     header += ["b", "a", "a/b", "d_steps"]
     lines = [_arm_line(arm, summary) for arm, summary in comparison.arms.items()]
-    parts = [aligned([header, *lines], left=1), answer(comparison), *_methods(comparison)]
+    parts = [aligned([header, *lines], left=1), *_optima(comparison), answer(comparison)]
+    parts += _methods(comparison)
     return "\n\n".join(parts)
 
 
@@ -50,22 +55,7 @@ def answer(comparison: Comparison) -> str:
     """The answer to the study's question: a line of one or two sentences for each arm but the first."""
     if not comparison.differences:
         return "The study has one arm, so there is nothing to compare it with."
-    return "\n".join(dict.fromkeys(_answer(comparison, d) for d in comparison.differences))
-
-
-def _answer(comparison: Comparison, difference: ArmDifference) -> str:
-    first, second = difference.arms
-    one, two = comparison.arms[first].best, comparison.arms[second].best
-    if difference.absolute is None or one is None or two is None:
-        return f"No answer yet: {difference.method}."
-    scores = f"{_score(two.score)} against {_score(one.score)}"
-    if difference.absolute == 0:
-        sentence = f"{second}'s best {one.score_name} equals {first}'s ({scores})"
-    else:
-        sentence = (
-            f"{second}'s best {one.score_name} is {_amount(difference)} than {first}'s ({scores})"
-        )
-    return f"{sentence}{_certainty(difference, second)}."
+    return "\n".join(dict.fromkeys(str(verdict) for verdict in comparison.verdicts))
 
 
 def aligned(lines: Sequence[Sequence[str]], left: int) -> str:
@@ -87,13 +77,32 @@ def aligned(lines: Sequence[Sequence[str]], left: int) -> str:
 
 def _methods(comparison: Comparison) -> list[str]:
     """What the intervals mean, said once; which pair has none, if others have one."""
-    told = [difference for difference in comparison.differences if difference.absolute is not None]
+    told = [difference for difference in comparison.differences if difference.interval is not None]
     methods: dict[str, list[str]] = {}
     for difference in told:
         methods.setdefault(difference.method, []).append(" against ".join(difference.arms[::-1]))
     if len(methods) < 2:
         return [f"Interval: {method}." for method in methods]
     return [f"Interval of {', '.join(pairs)}: {method}." for method, pairs in methods.items()]
+
+
+def _optima(comparison: Comparison) -> list[str]:
+    """Where each arm's surface is lowest, as a table."""
+    found = {arm: s.optimum for arm, s in comparison.arms.items() if s.optimum is not None}
+    if not found:
+        return []
+    header = ["lowest by the surface", "score", "95 %", "b", "a", "d_steps"]
+    header += ["within 10 %: b", "a", "share"]
+    lines = [[arm, *_optimum_line(optimum)] for arm, optimum in found.items()]
+    return [aligned([header, *lines], left=1)]
+
+
+def _optimum_line(optimum: Optimum) -> list[str]:
+    low, high = optimum.interval
+    cells = [f"{optimum.score:.4g}", f"{low:.4g} to {high:.4g}"]
+    cells += [_value(optimum.setting[name]) for name in ("b", "a", "d_steps")]
+    cells += [" to ".join(f"{end:.2g}" for end in optimum.ranges[name]) for name in ("b", "a")]
+    return [*cells, f"{optimum.share:.0%}".replace("%", " %")]
 
 
 def _arm_line(arm: str, summary: ArmSummary) -> list[str]:
@@ -116,24 +125,3 @@ def _score(score: float | None) -> str:
 
 def _value(value: ParameterValue) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _amount(difference: ArmDifference) -> str:
-    direction = "lower" if difference.absolute is not None and difference.absolute < 0 else "higher"
-    if difference.relative is None:
-        return f"{abs(difference.absolute or 0.0):.3g} {direction}"
-    return f"{abs(difference.relative):.1%} {direction}".replace("%", " %")
-
-
-def _certainty(difference: ArmDifference, second: str) -> str:
-    """The error bars as the rest of a sentence, and what follows if they include zero."""
-    if difference.interval is None or difference.probability is None:
-        return f"; difference {difference.absolute:+.3g}"
-    low, high = difference.interval
-    text = f"; difference {difference.absolute:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}"
-    text += f", {second} lower in {difference.probability:.0%} of resampled searches".replace(
-        "%", " %"
-    )
-    if low <= 0 <= high:
-        text += ". These trials cannot tell the difference from luck in sampling"
-    return text

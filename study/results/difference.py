@@ -1,0 +1,168 @@
+"""How much lower one arm's best setting is than another's, as a surface of all their trials has it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trainables.protocol import ParameterValue
+
+if TYPE_CHECKING:
+    from study.results.gaussian import Array
+    from study.results.surface import Surface
+
+LEVEL = 0.95
+"""Coverage of every interval."""
+
+MARGIN = 0.02
+"""Practical equivalence: best scores that differ by less than this part are called equal."""
+
+GAINS = (0.0, 0.05, 0.1)
+"""Parts by which the second arm may be lower, whose probabilities are told."""
+
+SURFACE = (
+    "95 % interval from the posterior of one surface for all trials: a Gaussian process on the logarithm of "
+    "the score over {axes}, its hyperparameters averaged. The estimate and the probabilities are of the two "
+    "settings at which the surface is lowest; the interval also covers what each arm may hide where "
+    "little was tried. A difference below {margin:.0%} counts as none"
+)
+"""What an interval is."""
+
+APART = "; trials with other further parameters are told apart"
+
+
+class Finding(StrEnum):
+    """What a comparison of two arms came to."""
+
+    LOWER = "lower"
+    """The second arm's best setting has a lower score."""
+    HIGHER = "higher"
+    """It has a higher one."""
+    EQUAL = "equal"
+    """The two differ by less than the margin."""
+    OPEN = "open"
+    """The trials cannot tell."""
+    NONE = "none"
+    """There is nothing to tell it from: too few trials, no scores, scores that are not positive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmDifference:
+    """How an arm compares with the first one of its study; negative is lower, which is better.
+
+    Attributes:
+        arms: The study's first arm and the one that is compared with it, called the second here.
+        method: One sentence on what the interval means, or why there is none.
+        finding: What it comes to.
+        absolute: Score at the second's best setting minus that at the first's: the surface's, or, without
+            one, of the lowest scores seen; None if an arm has no score.
+        relative: ``absolute`` over the first's, or None if that is not positive.
+        interval: 95 % interval of the difference of the best scores, or None without a surface.
+        relative_interval: The same as a part of the first's score.
+        probability: That the second's best setting has the lower score; None without a surface.
+        gains: Probability that it is lower by more than such a part, by the part in percent.
+        noise: Standard deviation of the difference of the lowest scores seen from the scores' own sampling
+            noise; 0 if unknown.
+        seen: Lowest score of the second minus lowest score of the first, or None if one has none.
+        trials: Trials of the two arms that count.
+        scores: Expected scores at the best settings of the first and the second; None without a surface.
+        margin: Part below which a difference counts as none.
+        next_arm: The arm whose next trial would tell most.
+        next_setting: The parameters of that trial.
+        more: About how many more trials would halve the interval; None if more than are counted.
+    """
+
+    arms: tuple[str, str]
+    method: str
+    finding: Finding = Finding.NONE
+    absolute: float | None = None
+    relative: float | None = None
+    interval: tuple[float, float] | None = None
+    relative_interval: tuple[float, float] | None = None
+    probability: float | None = None
+    gains: Mapping[str, float] = field(default_factory=dict)
+    noise: float = 0.0
+    seen: float | None = None
+    trials: int = 0
+    scores: tuple[float, float] | None = None
+    margin: float = MARGIN
+    next_arm: str | None = None
+    next_setting: Mapping[str, ParameterValue] | None = None
+    more: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "arms": list(self.arms),
+            "absolute": self.absolute,
+            "relative": self.relative,
+            "interval": _listed(self.interval),
+            "level": LEVEL,
+            "probability": self.probability,
+            "noise": self.noise,
+            "method": self.method,
+            "finding": str(self.finding),
+            "relative_interval": _listed(self.relative_interval),
+            "gains": dict(self.gains),
+            "seen": self.seen,
+            "trials": self.trials,
+            "scores": _listed(self.scores),
+            "margin": self.margin,
+            "next": None
+            if self.next_setting is None
+            else {"arm": self.next_arm, "setting": dict(self.next_setting)},
+            "more": self.more,
+        }
+
+
+def difference(surface: Surface, arms: tuple[str, str]) -> ArmDifference:
+    """The difference of two arms' best settings by a surface.
+
+    Args:
+        surface: Of their trials, and perhaps those of further arms.
+        arms: The first and the second.
+    """
+    one, two = (np.exp(surface.draws[:, surface.found(arm)]) for arm in arms)
+    best_one, best_two = (np.exp(surface.optima(arm)) for arm in arms)
+    parts = (two - one) / one
+    axes = ", ".join(axis.name for axis in surface.plane.axes) or "no parameter"
+    relative = _interval(parts, (best_two - best_one) / best_one)
+    absolute, centre = float(np.median(two - one)), float(np.median(one))
+    return ArmDifference(
+        arms=arms,
+        method=SURFACE.format(axes=axes, margin=MARGIN) + ("" if surface.common else APART),
+        finding=finding(float(np.median(parts)), relative),
+        absolute=absolute,
+        relative=float(np.median(parts)),
+        interval=_interval(two - one, best_two - best_one),
+        relative_interval=relative,
+        probability=float((parts < 0).mean() + (parts == 0).mean() / 2),
+        gains={f"{gain * 100:g}": float((parts < -gain).mean()) for gain in GAINS},
+        scores=(centre, float(np.median(two))),
+    )
+
+
+def finding(relative: float, interval: tuple[float, float]) -> Finding:
+    """What a difference and its interval, as parts of the first arm's score, come to."""
+    low, high = interval
+    if max(abs(low), abs(high)) <= MARGIN:
+        return Finding.EQUAL
+    if (low <= 0 <= high) or abs(relative) <= MARGIN:
+        return Finding.OPEN
+    return Finding.LOWER if relative < 0 else Finding.HIGHER
+
+
+def _interval(found: Array, optima: Array) -> tuple[float, float]:
+    """From the lowest to the highest end of the two intervals."""
+    tails = (1 - LEVEL) / 2, (1 + LEVEL) / 2
+    ends = np.quantile(np.stack([found, optima]), tails, axis=1)
+    return float(ends[0].min()), float(ends[1].max())
+
+
+def _listed(pair: tuple[float, float] | None) -> list[float] | None:
+    return None if pair is None or not all(map(math.isfinite, pair)) else list(pair)

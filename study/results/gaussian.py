@@ -1,0 +1,247 @@
+"""A Gaussian process over scattered points, averaged over its hyperparameters.
+
+The model of a value y at a point x of group g, all quantities in the units of y:
+
+    y = constant + f(x) + shift[g] + noise,
+
+f has a Matérn 5/2 kernel with a length a coordinate (Rasmussen & Williams 2006, Eq. 4.17), groups of points
+may be shifted as wholes, and the noise is the sum of what is known of each point and of a common part that
+is learnt. The hyperparameters are not maximised but sampled from their posterior by elliptical slice
+sampling (Murray, Adams & MacKay 2010): with ten points the best ones say too little about how wrong the
+surface may be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.special import logsumexp
+
+Array = NDArray[np.float64]
+
+LENGTH = (0.5, 0.7)
+"""Prior of a length where the coordinates span [0, 1]: its median, and the standard deviation of its log."""
+
+AMPLITUDE = (1.0, 0.7)
+NOISE = (0.3, 1.0)
+"""Priors of the standard deviations of f and of the noise, in standard deviations of y."""
+
+SHIFT = (1.0, 0.5)
+"""Prior of the standard deviation of the shifts, if there are any, in standard deviations of the noise."""
+
+BURN, KEPT, APART = 80, 24, 4
+"""States of the chain that are dropped, that are kept, and how many steps lie between two that are kept."""
+
+_JITTER = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observations:
+    """What a surface is fitted to.
+
+    Attributes:
+        points: Coordinates of about [0, 1], shape (n, p).
+        lengths: For each coordinate which length is its, from 0, shape (p,): choices that are told apart by
+            several coordinates share one.
+        groups: Which shift is added to each point, from 0, shape (n,).
+        values: What was seen, or the mean of several values seen at one point, shape (n,).
+        counts: How many values each mean is of, shape (n,).
+        within: Sum of squares of those values about their mean, shape (n,).
+        noise: Known standard deviation of each value, shape (n,); 0 where nothing is known.
+    """
+
+    points: Array
+    lengths: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    values: Array
+    counts: Array
+    within: Array
+    noise: Array
+
+    @cached_property
+    def centre(self) -> float:
+        """A value in the middle, which is taken off before fitting."""
+        return float(np.median(self.values))
+
+    @cached_property
+    def spread(self) -> float:
+        """The standard deviation of the values, > 0."""
+        return max(float(np.std(self.values)), 1e-6)
+
+
+def matern(points: Array, others: Array, scales: Array) -> Array:
+    """The Matérn 5/2 correlation of two sets of points.
+
+    Args:
+        points: Shape (n, p).
+        others: Shape (m, p).
+        scales: Length of each coordinate, shape (p,).
+
+    Returns:
+        Correlations, shape (n, m).
+    """
+    one, two = points / scales, others / scales
+    squared = (one**2).sum(1)[:, None] + (two**2).sum(1)[None, :] - 2 * one @ two.T
+    distance = np.sqrt(5 * np.maximum(squared, 0.0))
+    correlation: Array = (1 + distance + distance**2 / 3) * np.exp(-distance)
+    return correlation
+
+
+class Process:
+    """The model with its hyperparameters given.
+
+    Args:
+        seen: What it is fitted to.
+        hyper: The lengths, then the standard deviations of f, of the noise, and, in that of the noise,
+            of the shifts.
+    """
+
+    def __init__(self, seen: Observations, hyper: Array) -> None:
+        self._seen, self._hyper = seen, hyper
+        *lengths, amplitude, noise, shift = hyper
+        self._scales = np.asarray(lengths)[seen.lengths]
+        self.amplitude, self.noise = float(amplitude), float(noise)
+        self._shift = float(shift) * self.noise
+        # The constant: so vague that nothing is said about it.
+        self._constant = 100 * seen.spread**2
+        own = (self.noise**2 + seen.noise**2) / seen.counts
+        covariance = self._covariance(seen.points, seen.groups, seen.points, seen.groups)
+        covariance[np.diag_indices_from(covariance)] += own + _JITTER * seen.spread**2
+        self._factor = np.linalg.cholesky(covariance)
+        self._white = self._solve(seen.values - seen.centre)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Of what was seen, up to a constant that no hyperparameter changes."""
+        fit = -0.5 * float(self._white @ self._white) - float(np.log(np.diag(self._factor)).sum())
+        # Values that stand for several: how far these lie from their mean tells of the noise alone.
+        variance = self.noise**2 + self._seen.noise**2
+        repeats = (self._seen.counts - 1) * np.log(variance) + self._seen.within / variance
+        return fit - 0.5 * float(repeats.sum())
+
+    def with_shift(self, shift: float) -> Process:
+        """The same with another standard deviation of the shifts, in that of the noise."""
+        return Process(self._seen, np.append(self._hyper[:-1], shift))
+
+    def at(self, points: Array, groups: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Mean and variance of f, constant and shift included, shapes (m,)."""
+        mean, half = self._conditioned(points, groups)
+        prior = self.amplitude**2 + self._constant + self._shift**2
+        return mean, np.maximum(prior - (half**2).sum(0), 1e-12)
+
+    def jointly_at(self, points: Array, groups: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Mean and covariance of f, constant and shift included, shapes (m,) and (m, m)."""
+        mean, half = self._conditioned(points, groups)
+        return mean, self._covariance(points, groups, points, groups) - half.T @ half
+
+    def _conditioned(self, points: Array, groups: NDArray[np.int64]) -> tuple[Array, Array]:
+        half = self._solve(self._covariance(self._seen.points, self._seen.groups, points, groups))
+        mean: Array = half.T @ self._white + self._seen.centre
+        return mean, half
+
+    def _covariance(
+        self, one: Array, groups: NDArray[np.int64], two: Array, others: NDArray[np.int64]
+    ) -> Array:
+        shared = groups[:, None] == others[None, :]
+        smooth = self.amplitude**2 * matern(one, two, self._scales)
+        covariance: Array = smooth + self._constant + self._shift**2 * shared
+        return covariance
+
+    def _solve(self, right: Array) -> Array:
+        solved: Array = solve_triangular(self._factor, right, lower=True, check_finite=False)
+        return solved
+
+
+def posterior(seen: Observations, *, shifted: bool, seed: int = 0) -> list[Process]:
+    """Processes whose hyperparameters are draws from their posterior; the same for the same arguments.
+
+    Args:
+        seen: What was seen.
+        shifted: Whether groups may be shifted.
+        seed: Of the chain.
+    """
+    generator = np.random.default_rng(seed)
+    state = np.zeros(int(seen.lengths.max(initial=-1)) + 4)
+    process, kept = _process(seen, state, shifted), []
+    for step in range(1, BURN + KEPT * APART + 1):
+        ellipse = generator.normal(size=len(state))
+        level = process.log_likelihood + np.log(generator.uniform())
+        angle = generator.uniform(0, 2 * np.pi)
+        low, high = angle - 2 * np.pi, angle
+        while True:
+            proposed = state * np.cos(angle) + ellipse * np.sin(angle)
+            process = _process(seen, proposed, shifted)
+            # At an angle of 0 the proposal is the state itself, so the bracket always ends there.
+            if process.log_likelihood > level or high - low < 1e-9:
+                break
+            low, high = (angle, high) if angle < 0 else (low, angle)
+            angle = generator.uniform(low, high)
+        state = proposed
+        if step > BURN and step % APART == 0:
+            kept.append(process)
+    return kept
+
+
+def _process(seen: Observations, state: Array, shifted: bool) -> Process:
+    """The process at a state of the chain, whose prior is standard normal in every direction."""
+    scaled = [(median * seen.spread, spread) for median, spread in (AMPLITUDE, NOISE)]
+    each = [LENGTH] * (len(state) - 3) + [*scaled, SHIFT]
+    medians, spreads = np.asarray(each, dtype=np.float64).T
+    hyper = medians * np.exp(spreads * state)
+    hyper[-1] *= shifted
+    return Process(seen, hyper)
+
+
+def shift_factor(processes: list[Process]) -> float:
+    """How many times likelier what was seen is with shifts than without: the Bayes factor.
+
+    Args:
+        processes: From :func:`posterior`, without shifts.
+    """
+    # The mean, over the posterior without, of the ratio of the likelihoods; of the logarithms' size.
+    ratios = [each.with_shift(SHIFT[0]).log_likelihood - each.log_likelihood for each in processes]
+    return float(np.exp(min(logsumexp(ratios) - np.log(len(ratios)), 300.0)))
+
+
+def mixed(
+    processes: list[Process], points: Array, groups: NDArray[np.int64]
+) -> tuple[Array, Array]:
+    """Mean and standard deviation of f under all hyperparameters, shapes (m,)."""
+    found = [process.at(points, groups) for process in processes]
+    mean = np.mean([mean for mean, _ in found], axis=0)
+    second = np.mean([variance + mean**2 for mean, variance in found], axis=0)
+    return mean, np.sqrt(np.maximum(second - mean**2, 1e-12))
+
+
+def drawn(
+    processes: list[Process], points: Array, groups: NDArray[np.int64], each: int, seed: int = 0
+) -> Array:
+    """Joint draws of f at some points, constant and shift included.
+
+    Args:
+        processes: From :func:`posterior`.
+        points: Shape (m, p).
+        groups: Shape (m,).
+        each: Draws from each process.
+        seed: Of the draws.
+
+    Returns:
+        Shape (each * len(processes), m).
+    """
+    generator = np.random.default_rng([seed, 1])
+    found = []
+    for process in processes:
+        mean, covariance = process.jointly_at(points, groups)
+        values, vectors = _root(covariance)
+        found.append(mean + (generator.normal(size=(each, len(values))) * values) @ vectors)
+    return np.concatenate(found)
+
+
+def _root(covariance: Array) -> tuple[Array, Array]:
+    """Roots of the eigenvalues and the eigenvectors as rows: no jitter blurs points that are one."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.sqrt(np.maximum(values, 0.0)), vectors.T

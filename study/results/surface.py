@@ -1,0 +1,239 @@
+"""One surface of the score for all trials of all arms, and what it says about where the arms are best.
+
+A Gaussian process (gaussian.py) on the logarithm of the score over the plane (plane.py). Scores far above
+the lowest are pressed together: how bad a bad setting is says nothing about where the optimum is, and a
+trial that diverged without a score is at the upper end. What is asked of the surface is asked of joint
+draws from its posterior at candidate points of each arm's region.
+
+The plane of two time scales contains the diagonal of one, so the lowest points of a draw always promise the
+larger arm a gain, the more so the less is known of it. So a gain is only ever claimed for the settings at
+which the surface is lowest (``found``), whatever else the larger arm may hide; what it may hide is in the
+other end of the interval (``optima``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study.results.gaussian import (
+    Array,
+    Observations,
+    Process,
+    drawn,
+    mixed,
+    posterior,
+    shift_factor,
+)
+from study.results.plane import Plane, regions, setting
+from study.trial import TrialRecord
+from trainables.protocol import ParameterValue
+
+FEWEST, FEWEST_SCORED = 6, 3
+"""Trials an arm must have before anything is said of it, and how many of them with a score."""
+
+MOST = 250
+"""Points that a surface is fitted to; of more trials those far from the optimum are averaged."""
+
+CANDIDATES = 240
+"""Points at which all arms together are drawn jointly."""
+
+POOL = 1024
+"""Points an arm that candidates are chosen from."""
+
+DRAWS = 64
+"""Draws of the surface for each of its hyperparameters."""
+
+DOUBTED = 1.5
+"""How many times likelier trials must be with shifted arms before equal settings are doubted to be equal."""
+
+BESIDE = 0.06
+"""How far candidates lie from good trials, as a share of the range of a coordinate."""
+
+
+class NoSurface(ValueError):
+    """The trials do not make a surface; the message is one sentence that says why."""
+
+
+def pressed(values: Array) -> Array:
+    """Logarithms of scores with the high ones pressed together; +inf is the upper end.
+
+    Values up to twice as far above the median as a tenth of them lies below it are left as they are; above,
+    they near a bound of as much again.
+
+    Args:
+        values: Logarithms of scores, at least one of them finite, shape (n,).
+    """
+    finite = np.isfinite(values)
+    low, middle = np.quantile(values[finite], (0.1, 0.5))
+    width = max(2 * float(middle - low), 1e-3)
+    bend = float(middle) + width
+    above = np.where(finite, np.maximum(values - bend, 0.0), np.inf)
+    pressed_: Array = np.where(above > 0, bend - width * np.expm1(-above / width), values)
+    return pressed_
+
+
+class Surface:
+    """The score over the plane of all arms.
+
+    Args:
+        rows: Trials of the arms, in any order; those that failed or have not ended are left out.
+        arms: The arms that are asked about.
+
+    Attributes:
+        rows: The trials it is fitted to, by arm and number.
+        shifted: Whether trials of different arms at like settings differ by more than noise, so that the
+            surface of each arm is shifted as a whole.
+        common: Whether all trials have the same further parameters.
+        points: Candidate points, shape (m, p).
+        of: The arm of each candidate, from 0, shape (m,).
+        draws: Joint draws of the logarithm of the score at the candidates, shape (draws, m).
+        means: Their means, shape (m,).
+
+    Raises:
+        NoSurface: An arm has too few trials, or a score is not positive.
+    """
+
+    def __init__(self, rows: Sequence[TrialRecord], arms: Sequence[str]) -> None:
+        used = [row for row in rows if row.counts and row.arm in arms]
+        used.sort(key=lambda row: (arms.index(row.arm), row.number))
+        for arm in arms:
+            if reason := lacking(used, arm):
+                raise NoSurface(reason)
+        self.arms, self.rows = tuple(arms), tuple(used)
+        self.plane = Plane(used)
+        self.common = self.plane.common
+        groups = np.asarray([arms.index(row.arm) for row in used], dtype=np.int64)
+        points = self.plane.points(used)
+        scores = np.asarray([row.objective for row in used], dtype=np.float64)
+        values = pressed(np.log(scores))
+        noise = np.asarray([row.noise for row in used]) / np.where(np.isfinite(scores), scores, 1)
+        seen = thinned(points, self.plane.lengths, groups, values, noise)
+        self.processes: list[Process] = posterior(seen, shifted=False)
+        self.shifted = len(arms) > 1 and shift_factor(self.processes) > DOUBTED
+        if self.shifted:
+            self.processes = posterior(seen, shifted=True)
+        self._regions = regions(self.plane, points, groups)
+        good = np.argsort(values, kind="stable")[: max(8, len(values) // 8)]
+        self._choose(points, points[good])
+        self.draws = drawn(self.processes, self.points, self.of, DRAWS)
+        self.means = self.draws.mean(0)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the logarithm of the score at one setting, over seeds."""
+        return float(np.median([process.noise for process in self.processes]))
+
+    def found(self, arm: str) -> int:
+        """The candidate of an arm at which the surface is lowest."""
+        mine = np.flatnonzero(self.of == self.arms.index(arm))
+        return int(mine[np.argmin(self.means[mine])])
+
+    def optima(self, arm: str) -> Array:
+        """The lowest value of each draw in an arm's region, shape (draws,)."""
+        lowest: Array = self.draws[:, self.of == self.arms.index(arm)].min(1)
+        return lowest
+
+    def setting(self, candidate: int) -> dict[str, ParameterValue]:
+        """The parameters of a candidate."""
+        arm = self.arms[self.of[candidate]]
+        example = next(row for row in self.rows if row.arm == arm)
+        return self.plane.setting(self.points[candidate], setting(example))
+
+    def spread(self, arm: str) -> tuple[list[dict[str, ParameterValue]], Array]:
+        """Settings spread evenly over an arm's region, and the surface's mean there."""
+        group = self.arms.index(arm)
+        points = self._regions[group].sample(POOL, np.random.default_rng(1))
+        mean, _ = mixed(self.processes[::4], points, np.full(len(points), group))
+        example = next(row for row in self.rows if row.arm == arm)
+        return [self.plane.setting(point, setting(example)) for point in points], mean
+
+    def _choose(self, trials: Array, good: Array) -> None:
+        """Chooses the candidates: where the surface may be lowest in each arm's region."""
+        generator = np.random.default_rng(0)
+        pools = [trials]
+        for region in self._regions:
+            beside = good[generator.integers(len(good), size=POOL // 2)]
+            pools += [region.sample(POOL, generator), region.around(beside, BESIDE, generator)]
+        every = np.vstack(pools)
+        quota = max(20, CANDIDATES // (2 * len(self.arms)))
+        chosen, of = [], []
+        for group, region in enumerate(self._regions):
+            # A plane contains the points that were proposed for its diagonal.
+            mine = every[region.contains(every)]
+            mean, deviation = mixed(self.processes[::4], mine, np.full(len(mine), group))
+            lowest = np.argsort(mean - 2 * deviation)[:quota], np.argsort(mean)[:quota]
+            chosen.append(mine[np.union1d(*lowest)])
+            of.append(np.full(len(chosen[-1]), group))
+        self.points, self.of = np.vstack(chosen), np.concatenate(of)
+
+
+def lacking(rows: Sequence[TrialRecord], arm: str) -> str | None:
+    """Why the trials of an arm make no surface, as a clause; None if they do."""
+    mine = [row for row in rows if row.counts and row.arm == arm]
+    scored = sum(row.score is not None for row in mine)
+    if not scored:
+        return f"no trial of {arm} has ended with a score"
+    if len(mine) < FEWEST:
+        return (
+            f"{arm} has {len(mine)} ended trials, which is too few: an answer needs {FEWEST} an arm"
+        )
+    if scored < FEWEST_SCORED:
+        return f"{arm} has {scored} trials with a score, and an answer needs {FEWEST_SCORED} an arm"
+    if any(row.objective <= 0 for row in mine):
+        return f"{arm} has a score that is not positive, so its logarithm, which is compared, is not there"
+    return None
+
+
+def thinned(
+    points: Array,
+    lengths: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    values: Array,
+    noise: Array,
+) -> Observations:
+    """All trials, or of too many those near the optimum and the others averaged in cells.
+
+    Near is who has good neighbours: whoever is chosen by his own score is too good by luck.
+    """
+    n = len(values)
+    cells = [np.asarray([i]) for i in range(n)] if n <= MOST else _cells(points, groups, values)
+    means = np.asarray([values[cell].mean() for cell in cells])
+    return Observations(
+        points=np.asarray([points[cell].mean(0) for cell in cells]),
+        lengths=lengths,
+        groups=np.asarray([groups[cell[0]] for cell in cells]),
+        values=means,
+        counts=np.asarray([float(len(cell)) for cell in cells]),
+        within=np.asarray(
+            [((values[cell] - mean) ** 2).sum() for cell, mean in zip(cells, means, strict=True)]
+        ),
+        noise=np.asarray([np.sqrt((noise[cell] ** 2).mean()) for cell in cells]),
+    )
+
+
+def _cells(points: Array, groups: NDArray[np.int64], values: Array) -> list[NDArray[np.int64]]:
+    """Trials in cells: half of :data:`MOST` alone, the others halved along their widest side."""
+    from scipy.spatial import cKDTree
+
+    _, near = cKDTree(points).query(points, k=11)
+    around = np.asarray(
+        [np.median(values[others[others != i][:10]]) for i, others in enumerate(near)]
+    )
+    order = np.argsort(around, kind="stable")
+    alone = [np.asarray([i]) for i in order[: MOST // 2]]
+    rest = order[MOST // 2 :]
+    cells = [rest[groups[rest] == group] for group in np.unique(groups[rest])]
+    while len(cells) + len(alone) < MOST:
+        widest = max(range(len(cells)), key=lambda i: _extent(points, cells[i]))
+        cell = cells.pop(widest)
+        side = int(np.argmax(np.ptp(points[cell], axis=0)))
+        halves = np.array_split(cell[np.argsort(points[cell, side], kind="stable")], 2)
+        cells += [half for half in halves if len(half)]
+    return alone + cells
+
+
+def _extent(points: Array, cell: NDArray[np.int64]) -> float:
+    return float(np.ptp(points[cell], axis=0).max()) * len(cell) ** 0.5 if len(cell) > 1 else 0.0

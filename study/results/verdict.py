@@ -1,0 +1,156 @@
+"""The answer in plain sentences: what was found, from what, how sure that is, what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from study.results.difference import ArmDifference, Finding
+from study.results.surface import FEWEST
+
+Source = Literal["search", "fresh seeds", "nothing"]
+"""What a verdict rests on."""
+
+
+UNIT = " %"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the comparison of two arms comes to.
+
+    Attributes:
+        arms: The study's first arm and the one that is compared with it.
+        finding: What it comes to.
+        source: What it rests on.
+        sentence: What was found, from what, and how sure that is.
+        next: What to do next.
+    """
+
+    arms: tuple[str, str]
+    finding: Finding
+    source: Source
+    sentence: str
+    next: str
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.next}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "arms": list(self.arms),
+            "finding": str(self.finding),
+            "source": self.source,
+            "sentence": self.sentence,
+            "next": self.next,
+        }
+
+
+def of_search(found: ArmDifference) -> Verdict:
+    """What the trials of a search say of the arms' best settings."""
+    if found.interval is None:
+        return _nothing(found)
+    sentences = {
+        Finding.LOWER: _differ,
+        Finding.HIGHER: _differ,
+        Finding.EQUAL: _equal,
+        Finding.OPEN: _open,
+    }
+    return Verdict(
+        arms=found.arms,
+        finding=found.finding,
+        source="search",
+        sentence=sentences[found.finding](found),
+        next=_next(found),
+    )
+
+
+def _nothing(found: ArmDifference) -> Verdict:
+    first, second = found.arms
+    sentence = f"No answer yet: {found.method}"
+    if found.seen is not None:
+        sentence += f" (lowest score of {second} minus that of {first}: {found.seen:+.4g})"
+    few = found.seen is None or f"needs {FEWEST}" in found.method
+    todo = (
+        "let the arms have more trials" if few else "confirm the finalists from fresh seeds to know"
+    )
+    return Verdict(
+        arms=found.arms,
+        finding=Finding.NONE,
+        source="nothing",
+        sentence=f"{sentence}.",
+        next=f"Next: {todo}.",
+    )
+
+
+def _differ(found: ArmDifference) -> str:
+    sure = found.probability or 0.0
+    sure = sure if found.finding is Finding.LOWER else 1 - sure
+    return f"{_start(found)}, by the search's {found.trials} trials, with a probability of {_sure(sure)}."
+
+
+def _equal(found: ArmDifference) -> str:
+    return (
+        f"No difference above the margin of {percent(found.margin)}: {_start(found)}, by the search's "
+        f"{found.trials} trials."
+    )
+
+
+def _open(found: ArmDifference) -> str:
+    second, gain = found.arms[1], found.gains.get("5", 0.0)
+    return (
+        f"No difference can be told yet: {_start(found)}, by the search's {found.trials} trials; what is "
+        f"below the margin of {percent(found.margin)} counts as none, and {second} is lower by more than "
+        f"5 % with a probability of {_sure(gain)}."
+    )
+
+
+def _next(found: ArmDifference) -> str:
+    if found.finding in (Finding.LOWER, Finding.HIGHER):
+        return "Next: confirm it from fresh seeds, since those who were chosen by their scores are flattered."
+    if found.finding is Finding.EQUAL:
+        return "Next: take either, the simpler one first."
+    if found.more is None:
+        return (
+            "Next: confirm the finalists from fresh seeds; more trials alone would not tell soon."
+        )
+    trials = "1 more trial" if found.more == 1 else f"{found.more} more trials"
+    return (
+        f"Next: confirm the finalists from fresh seeds, or about {trials} would halve the interval."
+    )
+
+
+def _start(found: ArmDifference) -> str:
+    first, second = found.arms
+    one, two = found.scores or (0.0, 0.0)
+    relative = found.relative or 0.0
+    way = "lower" if relative < 0 else "higher"
+    return (
+        f"{second}'s best setting scores {percent(abs(relative))} {way} than {first}'s "
+        f"({two:.4g} against {one:.4g}; 95 % interval {_span(found)})"
+    )
+
+
+def _span(found: ArmDifference) -> str:
+    """An interval in words: 5 to 30 % lower, or 5 % lower to 2 % higher."""
+    low, high = found.relative_interval or (0.0, 0.0)
+    if high <= 0:
+        return f"{percent(-high).removesuffix(UNIT)} to {percent(-low)} lower"
+    if low >= 0:
+        return f"{percent(low).removesuffix(UNIT)} to {percent(high)} higher"
+    return f"{percent(-low)} lower to {percent(high)} higher"
+
+
+def percent(part: float) -> str:
+    """A part of one as percent, one or two digits: 12 %, 1.2 %, 0.04 %."""
+    value = part * 100
+    digits = 0 if value >= 9.95 or value == 0 else 1
+    return f"{value:.{digits}f}{UNIT}" if value >= 0.095 or value == 0 else f"{value:.1g}{UNIT}"
+
+
+def _sure(probability: float) -> str:
+    """A probability as percent; a finite number of draws never makes one certain."""
+    if probability > 0.995:
+        return "over 99 %"
+    return "under 1 %" if probability < 0.005 else f"{probability * 100:.0f} %"

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from study.results.difference import ArmDifference, Finding
+from study.results.verdict import of_search, percent
+
+
+def found(finding: Finding, **known: Any) -> ArmDifference:
+    return ArmDifference(
+        **{
+            "arms": ("one", "two"),
+            "method": "m",
+            "finding": finding,
+            "absolute": -1.0,
+            "relative": -0.2,
+            "interval": (-1.5, -0.5),
+            "relative_interval": (-0.3, -0.1),
+            "probability": 0.97,
+            "gains": {"0": 0.97, "5": 0.9, "10": 0.8},
+            "scores": (5.0, 4.0),
+            "seen": -1.2,
+            "trials": 80,
+            "more": 12,
+        }
+        | known
+    )
+
+
+def test_a_difference_is_said_with_what_it_rests_on_and_how_sure_it_is() -> None:
+    verdict = of_search(found(Finding.LOWER))
+    assert verdict.source == "search"
+    assert verdict.sentence == (
+        "two's best setting scores 20 % lower than one's (4 against 5; 95 % interval 10 to 30 % lower), by "
+        "the search's 80 trials, with a probability of 97 %."
+    )
+    assert verdict.next.startswith("Next: confirm it from fresh seeds")
+    assert str(verdict) == f"{verdict.sentence} {verdict.next}"
+
+
+def test_a_higher_one_is_as_sure_as_it_is_not_lower() -> None:
+    worse = found(
+        Finding.HIGHER,
+        relative=0.2,
+        relative_interval=(0.1, 0.3),
+        probability=0.02,
+        scores=(4.0, 5.0),
+    )
+    assert "20 % higher" in str(of_search(worse))
+    assert "10 to 30 % higher" in str(of_search(worse))
+    assert "a probability of 98 %" in str(of_search(worse))
+
+
+def test_what_cannot_be_told_says_how_many_trials_would() -> None:
+    verdict = of_search(found(Finding.OPEN, relative_interval=(-0.3, 0.05)))
+    assert verdict.sentence.startswith(
+        "No difference can be told yet: two's best setting scores 20 % lower"
+    )
+    assert "95 % interval 30 % lower to 5.0 % higher" in verdict.sentence
+    assert "below the margin of 2.0 % counts as none" in verdict.sentence
+    assert "lower by more than 5 % with a probability of 90 %" in verdict.sentence
+    assert "about 12 more trials would halve the interval" in verdict.next
+    assert "about 1 more trial would" in of_search(found(Finding.OPEN, more=1)).next
+    assert "more trials alone would not tell" in of_search(found(Finding.OPEN, more=None)).next
+
+
+def test_equality_states_its_margin() -> None:
+    verdict = of_search(found(Finding.EQUAL, relative=0.001, relative_interval=(-0.01, 0.012)))
+    assert verdict.sentence.startswith("No difference above the margin of 2.0 %: ")
+
+
+def test_no_draw_makes_certain() -> None:
+    assert "over 99 %" in str(of_search(found(Finding.LOWER, probability=1.0)))
+    assert "under 1 %" in str(of_search(found(Finding.OPEN, gains={"5": 0.0})))
+
+
+def test_every_verdict_is_plain_json() -> None:
+    data = of_search(found(Finding.NONE, interval=None, method="too few")).to_json()
+    assert data == {
+        "arms": ["one", "two"],
+        "finding": "none",
+        "source": "nothing",
+        "sentence": "No answer yet: too few (lowest score of two minus that of one: -1.2).",
+        "next": "Next: confirm the finalists from fresh seeds to know.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (0.2, "20 %"),
+        (0.0996, "10 %"),
+        (0.054, "5.4 %"),
+        (0.0004, "0.04 %"),
+        (1.5, "150 %"),
+        (0.0, "0 %"),
+    ],
+)
+def test_percent_has_two_digits(part: float, text: str) -> None:
+    assert percent(part) == text
