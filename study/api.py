@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
-from study.places.home import resolve
+from study.places.home import identity, resolve
 from study.places.locations import Site
 from study.places.options import Options
 from study.spec.continuation import changed, extended
@@ -340,8 +340,15 @@ def stored(name: str, options: Options) -> tuple[Spec, Site]:
 
 
 def tracking_uri(name: str, options: Options) -> str:
-    """Resolves the MLflow tracking URI of a study."""
-    return resolve(options, name).places.tracking
+    """Resolves the MLflow tracking URI of a study, and looks that it is this home's study there.
+
+    Raises:
+        StudyNotFound: The store has no study of this name, or another record's.
+        TrackingError: The store could not be read.
+    """
+    uri = resolve(options, name).places.tracking
+    query.check_record(name, identity(name, options), tracking_uri=uri)
+    return uri
 
 
 def _uri(name: str, home: str | None, tracking: str | None) -> str:

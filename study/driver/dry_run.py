@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from study.driver.claiming import check_free
 from study.driver.preparing import steps
 from study.places.locations import Places
 from study.places.urls import is_there
 from study.record.database import Ledger
+from study.record.publication import Publication
 from study.spec.continuation import continued
 from study.spec.model import Spec
 from study.spec.reader import dump_yaml, parse_spec
@@ -18,10 +20,11 @@ def describe(spec: Spec, places: Places) -> str:
     The YAML is the whole spec: read again, it is the same one.
 
     Raises:
-        UserError: A stored study of this name cannot be continued with this spec, or what it needs
-            cannot be used.
+        UserError: A stored study of this name cannot be continued with this spec, its name in MLflow is
+            another record's, or what it needs cannot be used.
     """
     spec, asked, raised = _continued(spec, places.record)
+    unknown = _name_is_free(spec.name, places)
     lines = [dump_yaml(spec.model_dump(mode="json"))]
     lines += [f"# note: {raised}"] if raised else []
     for name, arm in spec.arms.items():
@@ -33,6 +36,9 @@ def describe(spec: Spec, places: Places) -> str:
     lines.append(f"# record: {without_credentials(places.record)}")
     lines.append(f"# tracking: {without_credentials(places.tracking)}")
     lines.append(f"# checkpoints: {places.checkpoints}")
+    lines += (
+        [f"# warning: whether the name is free there is not known: {unknown}"] if unknown else []
+    )
     lines += [f"# warning: trial: {text}" for text in spec.settings.warnings()]
     lines += [f"# ttur prepare would {step.text}" for step in steps(spec, places.cache)]
     return "\n".join(lines)
@@ -51,5 +57,17 @@ def _continued(spec: Spec, record: str) -> tuple[Spec, dict[str, int], str]:
         asked = {name: ledger.counts(spec.name, name).asked for name in old.arms}
         continuing, raised = continued(old, spec, asked)
         return continuing, asked, raised
+    finally:
+        ledger.close()
+
+
+def _name_is_free(study: str, places: Places) -> str:
+    """Looks whether the study could be published under its name; says why that is not known."""
+    if not is_there(places.record):
+        return check_free(study, "", places, None)
+    ledger = Ledger(places.record)
+    try:
+        publication = Publication(ledger, study)
+        return check_free(study, publication.known_identity() or "", places, publication)
     finally:
         ledger.close()

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from study.driver.claiming import claim, publication_of
 from study.driver.keeping import Keeping
 from study.driver.preparing import check_prepared
 from study.driver.publishing import CLOSE_SECONDS, Publishing
@@ -16,6 +18,7 @@ from study.places.locations import Places, Site
 from study.places.options import typed
 from study.record.database import Counts, Ledger
 from study.record.lease import Lease
+from study.record.publication import Publication
 from study.search.conductor import Conductor
 from study.search.observer import Observer
 from study.spec.continuation import continued
@@ -70,7 +73,8 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
         How it ended.
 
     Raises:
-        UserError: The spec does not continue the stored study, or cannot be run here.
+        UserError: The spec does not continue the stored study, it cannot be run here, or its name in
+            MLflow is another record's.
         StudyBusy: Another driver runs the study.
         TrialsFail: Too many trials in a row failed (``resources.stop_after_failures``); none is used up.
         Interrupted: It was asked to stop (Ctrl-C, SIGTERM, ``ttur stop``) and has.
@@ -83,15 +87,18 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
     places = site.places
     stop = Stop()
     with _held(spec.name, places, stop) as ledger:
+        spec, data = _continued(ledger, spec, places)
+        publication = publication_of(ledger, spec.name)
+        claim(publication, places)
+        changed = _store(ledger, spec, data)
+        site.remember(spec.name, publication.identity())
         counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
-        spec, changed = _store(ledger, spec, places, counts)
-        site.remember(spec.name)
-        if not changed and _nothing_to_do(spec, ledger, counts):
+        if not changed and _nothing_to_do(spec, publication, counts):
             ended = {name: dict(count.ended) for name, count in counts.items()}
             return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
         conductor = Conductor(spec, ledger, places)
         before = conductor.ended
-        unpublished = _drive(conductor, ledger, site, stop, observe)
+        unpublished = _drive(conductor, publication, site, stop, observe)
         stop.check_lease(spec.name)
     result = LaunchResult(
         study=spec.name,
@@ -121,7 +128,7 @@ def _held(study: str, places: Places, stop: Stop) -> Iterator[Ledger]:
 
 def _drive(
     conductor: Conductor,
-    ledger: Ledger,
+    publication: Publication,
     site: Site,
     stop: Stop,
     observe: Observe | None,
@@ -133,7 +140,7 @@ def _drive(
         for doubt in spec.settings.warnings():
             logger.warning("trial: %s", doubt)
     keeping = Keeping(spec, places, conductor)
-    publishing = Publishing(spec, places, conductor, keeps=keeping.keeps)
+    publishing = Publishing(publication, places, conductor, keeps=keeping.keeps)
     conductor.observe(keeping, publishing, *([observe(conductor)] if observe else []))
     stop.attach(conductor)
     try:
@@ -151,7 +158,7 @@ def _drive(
     seconds = STOPPING_SECONDS if conductor.stopping else CLOSE_SECONDS
     if stop.robbed:
         seconds = 0.0  # its trials are the other driver's, and run
-    unpublished = _close(publishing, conductor, ledger, seconds)
+    unpublished = _close(publishing, conductor, publication, seconds)
     keeping.close(min(seconds, KEEPING_SECONDS))
     return unpublished
 
@@ -205,12 +212,17 @@ def sync(spec: Spec, site: Site) -> int:
 
     Raises:
         StudyBusy: A driver runs it, and publishes by itself.
+        UserError: The experiment of its name is not this record's.
     """
     with _held(spec.name, site.places, Stop()) as ledger:
+        publication = publication_of(ledger, spec.name)
+        claim(publication, site.places)
         conductor = Conductor(spec, ledger, site.places)
         keeping = Keeping(spec, site.places, conductor)
-        publishing = Publishing(spec, site.places, conductor, everything=True, keeps=keeping.keeps)
-        unpublished = _close(publishing, conductor, ledger, CLOSE_SECONDS)
+        publishing = Publishing(
+            publication, site.places, conductor, everything=True, keeps=keeping.keeps
+        )
+        unpublished = _close(publishing, conductor, publication, CLOSE_SECONDS)
         keeping.close(0)
         return unpublished
 
@@ -225,9 +237,9 @@ def _run(spec: Spec, conductor: Conductor, address: str | None, stop: Stop) -> N
             tune.run(conductor, spec.resources, spec.settings.accelerated)
 
 
-def _nothing_to_do(spec: Spec, ledger: Ledger, counts: Mapping[str, Counts]) -> bool:
+def _nothing_to_do(spec: Spec, publication: Publication, counts: Mapping[str, Counts]) -> bool:
     """Whether every budget is used up and everything published, told without reading the trials."""
-    return ledger.shown(spec.name) == _budgets(spec) and all(
+    return publication.shown() == _budgets(spec) and all(
         counts[name].ended.total() == counts[name].asked >= arm.trials
         and not counts[name].unpublished
         for name, arm in spec.arms.items()
@@ -238,31 +250,36 @@ def _budgets(spec: Spec) -> dict[str, int]:
     return {name: arm.trials for name, arm in spec.arms.items()}
 
 
-def _close(publishing: Publishing, conductor: Conductor, ledger: Ledger, seconds: float) -> int:
+def _close(
+    publishing: Publishing, conductor: Conductor, publication: Publication, seconds: float
+) -> int:
     """Publishes what is left; returns how many runs are not up to date."""
     unpublished = publishing.close(seconds)
     if not unpublished and all(arm.finished for arm in conductor.arms.values()):
-        ledger.keep_shown(conductor.spec.name, _budgets(conductor.spec))
+        publication.keep_shown(_budgets(conductor.spec))
     return unpublished
 
 
-def _store(
-    ledger: Ledger, spec: Spec, places: Places, counts: Mapping[str, Counts]
-) -> tuple[Spec, bool]:
-    """Stores the spec with which the study goes on, and returns it with whether it is a new one."""
+def _continued(ledger: Ledger, spec: Spec, places: Places) -> tuple[Spec, dict[str, Any] | None]:
+    """The spec with which the study goes on, and the one that is stored."""
     data = ledger.stored_spec(spec.name)
     if data is None:
         _check_unused(spec.name, places)
-    else:
-        asked = {name: count.asked for name, count in counts.items()}
-        spec, raised = continued(parse_spec(data), spec, asked)
-        if raised:
-            logger.warning("%s", raised)
+        return spec, None
+    asked = {name: ledger.counts(spec.name, name).asked for name in spec.arms}
+    spec, raised = continued(parse_spec(data), spec, asked)
+    if raised:
+        logger.warning("%s", raised)
+    return spec, data
+
+
+def _store(ledger: Ledger, spec: Spec, stored: dict[str, Any] | None) -> bool:
+    """Stores the spec if it is another one than the stored one, and says whether it is."""
     new = spec.model_dump(mode="json")
-    if new == data:
-        return spec, False
+    if new == stored:
+        return False
     ledger.store_spec(spec.name, new)
-    return spec, True
+    return True
 
 
 def _check_unused(study: str, places: Places) -> None:

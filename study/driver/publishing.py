@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import yaml
 
+from study.driver.claiming import owner_of
 from study.places.locations import Places
+from study.record.publication import Publication
 from study.search.conductor import Conductor
-from study.spec.model import Spec
 from study.tracking.content import ArmRecord, last_moment
 from study.tracking.outbox import Publisher
 from study.tracking.writer import Tracking
@@ -29,7 +30,7 @@ class Publishing:
     """Observes a conductor and keeps MLflow up with it.
 
     Args:
-        spec: The study.
+        publication: What the record keeps about MLflow.
         places: Where MLflow is.
         conductor: The launch.
         everything: Nothing is run, and every ended trial is looked at, also those that the record
@@ -39,23 +40,22 @@ class Publishing:
 
     def __init__(
         self,
-        spec: Spec,
+        publication: Publication,
         places: Places,
         conductor: Conductor,
         everything: bool = False,
         keeps: Callable[[TrialRecord], bool] = lambda _: False,
     ) -> None:
-        self._spec = spec
+        self._spec = spec = conductor.spec
         self._conductor = conductor
+        self._publication = publication
         self._running: set[str] = set()
         self._cut_off: dict[str, float] = {}
         """When this launch ended without ending these trials, seconds since the epoch."""
         shown = keeps if spec.storage.publish_generators else lambda _: False
-        self._publisher = Publisher(
-            Tracking(places.tracking, places.artifacts, spec.name, shown),
-            self._shown,
-            conductor.keep_run,
-        )
+        owner = owner_of(publication)
+        writer = Tracking(places.tracking, places.artifacts, owner, self._opened, shown)
+        self._publisher = Publisher(writer, self._shown, conductor.keep_run)
         self._began = time.time()
         self._publish_arms(ended=self._began if everything else None)
         # What an earlier launch ended and could not publish to the end.
@@ -110,6 +110,14 @@ class Publishing:
             for number in state.interrupted:
                 self._publisher.submit(f"{self._spec.name}/{name}/{number}")
 
+    def _opened(self, place: str) -> None:
+        """Publishes all anew where the experiment is not the one that was published to before."""
+        if self._publication.moved_to(place):
+            self._publish_arms(self._ended_arms)
+            for name, state in self._conductor.arms.items():
+                for number in state.ended:
+                    self._publisher.submit(f"{self._spec.name}/{name}/{number}")
+
     def _shown(self, identity: str) -> TrialRecord:
         """The record of a trial; one that neither runs nor has an outcome ended by being cut off."""
         running = identity in self._running  # before the look at the record: it may end meanwhile
@@ -119,6 +127,7 @@ class Publishing:
         return replace(record, ended=self._cut_off.get(identity, last_moment(record)))
 
     def _publish_arms(self, ended: float | None) -> None:
+        self._ended_arms = ended
         text = yaml.safe_dump(self._spec.model_dump(mode="json"), sort_keys=False)
         for position, (name, state) in enumerate(self._conductor.arms.items()):
             # A finished arm ended with its last trial, however often the study is launched again.

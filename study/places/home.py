@@ -68,8 +68,10 @@ class Home:
             resolved["artifacts"] = None  # a tracking server has a place of its own
         return Places(**resolved)
 
-    def remember(self, study: str, places: Places) -> None:
+    def remember(self, study: str, places: Places, identity: str | None = None) -> None:
         """Keeps where a launch had its things, so that the next one and who looks find them.
+
+        With them goes the identity of the study's record, by which who looks knows it from another's.
 
         What lies at its place below this home is left out, so that the home can be moved or copied, and so
         are URLs that hold a password. A home that cannot be written to is not worth a study.
@@ -79,7 +81,7 @@ class Home:
             for name, value in asdict(places).items()
             if value is not None and value != self._default(name) and not holds_secret(value)
         }
-        data = {"places": kept, "import_path": user_code.import_path()}
+        data = {"places": kept, "import_path": user_code.import_path(), "identity": identity}
         if data == self._read(study):
             return
         path = self._memory(study)
@@ -88,6 +90,11 @@ class Home:
             _write(path, json.dumps(data, indent=1))
         except OSError as error:
             logger.warning("where %s is cannot be remembered: %s", study, error)
+
+    def identity(self, study: str) -> str | None:
+        """The identity of the record that last launched a study from this home; None if it is not known."""
+        found = self._read(study).get("identity")
+        return found if isinstance(found, str) else None
 
     def _remembered(self, study: str) -> dict[str, str | None]:
         """Where the last launch of a study from this home had its things; what is not kept lies below it."""
@@ -140,8 +147,13 @@ def resolve(options: Options, study: str | None = None, storage: Storage | None 
         places=places,
         home=home.path,
         options=options,
-        remember=lambda name: home.remember(name, places),
+        remember=lambda name, identity: home.remember(name, places, identity),
     )
+
+
+def identity(study: str, options: Options) -> str | None:
+    """The identity of a study's record as far as its home knows; see :meth:`Home.identity`."""
+    return Home(options.home).identity(study)
 
 
 def _default(home: Path, name: str) -> str:

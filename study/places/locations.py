@@ -49,10 +49,11 @@ class Site:
         places: Where its things are.
         home: The folder of local state.
         options: What the user said, for the commands that are suggested next.
-        remember: Keeps the places for a study of this name, so that who looks later finds them.
+        remember: Keeps the places for a study of this name, and the identity of its record, so that who
+            looks later finds them.
     """
 
     places: Places
     home: Path
     options: Options
-    remember: Callable[[str], None]
+    remember: Callable[[str, str], None]

@@ -106,17 +106,6 @@ class Ledger:
 
         self.patience(store)
 
-    def shown(self, study: str) -> dict[str, int] | None:
-        """Returns the budgets with which a study was last finished and wholly in MLflow, or None."""
-        root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
-        budgets: dict[str, int] | None = self.patience(lambda: root.user_attrs).get(PUBLISHED)
-        return budgets
-
-    def keep_shown(self, study: str, budgets: Mapping[str, int]) -> None:
-        """Stores that a study is finished with these budgets and wholly in MLflow, its arms too."""
-        root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
-        self.patience(lambda: root.set_user_attr(PUBLISHED, dict(budgets)))
-
     def counts(self, study: str, arm: str) -> Counts:
         """Counts an arm's trials in the database: reading thousands of them would take seconds."""
         trial, attribute = TrialModel.__table__, TrialUserAttributeModel.__table__

@@ -39,6 +39,11 @@ def confirmed(study: str, *, tracking_uri: str) -> Confirmation | None:
         return None
     try:
         arms = query.arms(study, tracking_uri=tracking_uri)
+        records = {
+            query.record_of(name, tracking_uri=tracking_uri) for name in (study, f"{study}{SUFFIX}")
+        }
+        if len(records - {None}) > 1:
+            return None  # somebody else's of that name
     except query.StudyNotFound:  # the store was lost since, and has the confirming study alone
         arms = []
     return confirmation(study, rows, arms)

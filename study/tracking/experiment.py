@@ -5,19 +5,25 @@ Used by tracking alone, which says what the runs hold.
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.faults import point
+from study.tracking import moved
 from study.tracking import store as words
 from study.tracking.content import RUNNING, milliseconds
+from study.tracking.ownership import Owner, adopt, experiment_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment as MlflowExperiment
     from mlflow.entities import Run
+
+logger = logging.getLogger(__name__)
 
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 """Codes with which MLflow answers a write to a run or experiment that is gone or deleted."""
@@ -34,13 +40,22 @@ class Experiment:
     Args:
         uri: MLflow tracking URI.
         artifacts: Where a new experiment keeps its artifacts; None leaves it to the server.
-        study: Name of the study, which is the experiment's name.
+        owner: Whose it is: nobody else's is touched.
+        opened: Told, each time that it is opened, what tells it from any other, in this store and in
+            others: an emptied store has another one of the same name.
     """
 
-    def __init__(self, uri: str, artifacts: str | None, study: str) -> None:
+    def __init__(
+        self,
+        uri: str,
+        artifacts: str | None,
+        owner: Owner,
+        opened: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._uri = uri
         self._artifacts = artifacts
-        self._study = study
+        self._owner = owner
+        self._opened = opened
         self._id: str | None = None
 
     @cached_property
@@ -50,9 +65,17 @@ class Experiment:
 
     @property
     def id(self) -> str:
-        """MLflow's id of the experiment, which is made if need be."""
+        """MLflow's id of the experiment, which is made if need be.
+
+        Raises:
+            UserError: Its name is somebody else's.
+        """
         if self._id is None:
-            self._id = self._find_or_make()
+            found = self._find_or_make()
+            identity = str(found.experiment_id)
+            moved.settle(self._uri, self._artifacts, identity)
+            self._opened(f"{identity}@{found.creation_time}")
+            self._id = identity
         return self._id
 
     def forget(self) -> None:
@@ -60,8 +83,9 @@ class Experiment:
         self._id = None
 
     def runs(self, condition: str) -> Iterator[Run]:
-        """All active runs that match, oldest first."""
-        return words.runs(self.client, self.id, condition)
+        """All active runs of the owner that match, oldest first."""
+        own = f"{condition} and tags.{words.RECORD} = '{self._owner.record}'"
+        return words.runs(self.client, self.id, own)
 
     def find(self, condition: str) -> Run | None:
         """The one run that matches; of several (a request repeated on the way) all but one go."""
@@ -71,15 +95,21 @@ class Experiment:
         return found[0] if found else None
 
     def get(self, run_id: str) -> Run | None:
-        """A run by its id, restored if somebody deleted it; None if the store has none."""
+        """One of the owner's runs by its id, restored if somebody deleted it; None if it is not there."""
+        experiment = self.id
         try:
             run = self.client.get_run(run_id)
         except Exception as error:
             if not is_gone(error):
                 raise
             return None
+        holder = run.data.tags.get(words.RECORD)
+        if run.info.experiment_id != experiment or holder not in (None, self._owner.record):
+            return None
         if run.info.lifecycle_stage == "deleted":
             self.client.restore_run(run_id)
+        if holder is None:  # of before records had identities: that its id is kept proves it
+            self.client.set_tag(run_id, words.RECORD, self._owner.record)
         return run
 
     def reopen(self, run_id: str) -> None:
@@ -101,6 +131,7 @@ class Experiment:
             condition: What finds it, and should a retried request have made two, both.
         """
         experiment = self.id
+        tags = {**tags, words.RECORD: self._owner.record}
         point("run-creating")
         made = self.client.create_run(
             experiment, start_time=milliseconds(started), tags=tags, run_name=name
@@ -110,14 +141,32 @@ class Experiment:
         kept = self.find(condition) if words.is_http(self._uri) else None
         return str(made.info.run_id if kept is None else kept.info.run_id)
 
-    def _find_or_make(self) -> str:
-        found = self.client.get_experiment_by_name(self._study)
-        if found is None:
-            place = self._artifacts
-            if place is not None and "://" not in place:
-                place = Path(place).resolve().as_uri()
-            return self.client.create_experiment(self._study, artifact_location=place)
+    def _find_or_make(self) -> MlflowExperiment:
+        found = experiment_of(self.client, self._owner) or self._make_experiment()
         if found.lifecycle_stage == "deleted":
             # A deleted experiment keeps its name, so restoring it is the only way to use the name.
             self.client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+            logger.warning(
+                "the experiment of %s was in MLflow's trash, and is restored", found.name
+            )
+        if words.RECORD not in found.tags:
+            adopt(self.client, found, self._owner)
+        return found
+
+    def _make_experiment(self) -> MlflowExperiment:
+        place = self._artifacts
+        if place is not None and "://" not in place:
+            place = Path(place).resolve().as_uri()
+        study = self._owner.study
+        tags = {words.STUDY: study, words.RECORD: self._owner.record}
+        try:
+            made = self.client.create_experiment(study, artifact_location=place, tags=tags)
+        except Exception as error:
+            if getattr(error, "error_code", None) != "RESOURCE_ALREADY_EXISTS":
+                raise
+            # Another record was quicker, or a request whose answer was lost was repeated on the way.
+            found = experiment_of(self.client, self._owner)
+            if found is None:
+                raise
+            return found
+        return self.client.get_experiment(made)

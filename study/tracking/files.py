@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from study.tracking import store as words
-from study.tracking.query import StudyNotFound, open_store
+from study.tracking.moved import carried_to
+from study.tracking.query import StudyNotFound, open_store, own
 from study.trial import TrialRecord
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 def spec_text(study: str, *, tracking_uri: str) -> str | None:
@@ -24,10 +29,10 @@ def spec_text(study: str, *, tracking_uri: str) -> str | None:
         experiment = store.get_experiment_by_name(study)
         if experiment is None:
             return None
-        condition = f"tags.{words.KIND} = '{words.KIND_ARM}'"
+        condition = own(experiment, f"tags.{words.KIND} = '{words.KIND_ARM}'")
         arms = list(words.runs(store, experiment.experiment_id, condition))
-        found = [run for run in arms if store.list_artifacts(run.info.run_id)]
-        return _read(tracking_uri, found[-1].info.run_id, "spec.yaml").decode() if found else None
+        found = [run for run in arms if _listed(tracking_uri, run)]
+        return _read(tracking_uri, found[-1], "spec.yaml").decode() if found else None
     except words.failures() as error:
         raise words.unreadable(tracking_uri, error) from None
 
@@ -40,7 +45,8 @@ def samples(row: TrialRecord, *, tracking_uri: str) -> dict[str, bytes]:
     """
     store, run_id = open_store(tracking_uri, row.study), row.mlflow_run_id or ""
     try:
-        paths = [file.path for file in store.list_artifacts(run_id, "samples")]
+        run = store.get_run(run_id)
+        paths = _listed(tracking_uri, run, "samples")
         by_suffix: dict[str, str] = {}
         for path in sorted(path for path in paths if not path.endswith(".json")):
             suffix = PurePosixPath(path).suffix
@@ -49,13 +55,26 @@ def samples(row: TrialRecord, *, tracking_uri: str) -> dict[str, bytes]:
             if not chosen:
                 by_suffix[suffix] = path
         return {
-            PurePosixPath(path).name: _read(tracking_uri, run_id, path)
-            for path in by_suffix.values()
+            PurePosixPath(path).name: _read(tracking_uri, run, path) for path in by_suffix.values()
         }
     except words.failures() as error:
         raise words.unreadable(tracking_uri, error) from None
 
 
-def _read(uri: str, run_id: str, path: str) -> bytes:
+def _listed(uri: str, run: Run, folder: str = "") -> list[str]:
+    """The artifacts of a run in a folder, each by its path below those of the run."""
+    carried = carried_to(uri, run)
+    if carried is None:
+        found = words.client(uri).list_artifacts(run.info.run_id, folder or None)
+        return [file.path for file in found]
+    there = carried / folder
+    return [f"{folder}/{file.name}".lstrip("/") for file in there.glob("*")]
+
+
+def _read(uri: str, run: Run, path: str) -> bytes:
+    carried = carried_to(uri, run)
+    if carried is not None:
+        return (carried / path).read_bytes()
     with tempfile.TemporaryDirectory(prefix="ttur-report-") as folder:
-        return Path(words.client(uri).download_artifacts(run_id, path, folder)).read_bytes()
+        store = words.client(uri)
+        return Path(store.download_artifacts(run.info.run_id, path, folder)).read_bytes()

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from study.errors import UserError
 from study.tracking.content import ArmRecord
 from study.trial import TrialRecord
 
@@ -144,6 +145,10 @@ class Publisher:
         while (job := self._take()) is not None:
             try:
                 self._publish(job)
+            except UserError as error:
+                # Somebody else's experiment has the name: no later try would do better.
+                self._put_back(job, error)
+                return
             # Whatever goes wrong here, the study must not notice: it is logged, and tried again.
             except Exception as error:
                 self._put_back(job, error)
@@ -176,7 +181,8 @@ class Publisher:
             self._queue[job.identity] = _Job(job.identity, arm=later.arm)
             self._failures += 1
         level = logging.WARNING if self._failures == 1 else logging.DEBUG
-        _log.log(level, "%s; the study goes on, and it is tried again", error)
+        then = "nothing is published" if isinstance(error, UserError) else "it is tried again"
+        _log.log(level, "%s; the study goes on, and %s", error, then)
 
     def _done(self) -> None:
         with self._changed:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 
 _SAMPLE = 200
@@ -108,13 +108,16 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
         condition += f" and tags.{words.ARM} = '{arm}'"
     bound, page = math.inf, min(words.PAGE, max(_SAMPLE, 4 * top))
     try:
-        experiment = _experiment_id(store, study)
+        experiment = _experiment(store, study)
+        condition = own(experiment, condition)
         while True:
             # Decimal: the exact value, without an exponent, which MLflow's filters do not know.
             below = (
                 f" and metrics.{words.BEST_SCORE} <= {Decimal(bound):f}" if bound < math.inf else ""
             )
-            found = store.search_runs([experiment], condition + below, max_results=page)
+            found = store.search_runs(
+                [experiment.experiment_id], condition + below, max_results=page
+            )
             rows = ranked(_unique(found))
             if not found.token:
                 return rows[:top]
@@ -177,19 +180,64 @@ def _runs(study: str, kind: str, tracking_uri: str) -> list[Run]:
     """All runs of a study that are of a kind: its trials, or its arms."""
     store = open_store(tracking_uri, study)
     try:
-        condition = f"tags.{words.KIND} = '{kind}'"
+        experiment = _experiment(store, study)
+        condition = own(experiment, f"tags.{words.KIND} = '{kind}'")
         with words.collector_paused():
-            return list(words.runs(store, _experiment_id(store, study), condition))
+            return list(words.runs(store, experiment.experiment_id, condition))
     except words.failures() as error:
         raise words.unreadable(tracking_uri, error) from None
 
 
-def _experiment_id(store: MlflowClient, study: str) -> str:
+def own(experiment: Experiment, condition: str) -> str:
+    """Narrows a search down to the runs of the record whose the experiment is.
+
+    One of before records had identities holds what it holds.
+    """
+    record = experiment.tags.get(words.RECORD)
+    return condition if record is None else f"{condition} and tags.{words.RECORD} = '{record}'"
+
+
+def record_of(study: str, *, tracking_uri: str) -> str | None:
+    """The identity of the record that a study in MLflow belongs to; None if it has none.
+
+    Raises:
+        StudyNotFound: The store has no study of this name.
+        TrackingError: The store could not be read.
+    """
+    store = open_store(tracking_uri, study)
+    try:
+        found: str | None = _experiment(store, study).tags.get(words.RECORD)
+    except words.failures() as error:
+        raise words.unreadable(tracking_uri, error) from None
+    return found
+
+
+def check_record(study: str, record: str | None, *, tracking_uri: str) -> None:
+    """Checks that a study in MLflow is the one that is asked about, and not one of its name.
+
+    Args:
+        study: Name of the study.
+        record: Identity of its record; None if it is not known, and any will do.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        StudyNotFound: The store has no study of this name, or another record's.
+        TrackingError: The store could not be read.
+    """
+    if record is not None and record_of(study, tracking_uri=tracking_uri) not in (None, record):
+        where = without_credentials(tracking_uri)
+        raise StudyNotFound(
+            f"the study {study!r} in MLflow at {where} belongs to another record than the one that this "
+            "home launched last; give the --home that launched it, or a new folder as --home"
+        )
+
+
+def _experiment(store: MlflowClient, study: str) -> Experiment:
     experiment = store.get_experiment_by_name(study)
     if experiment is None or experiment.lifecycle_stage == "deleted":
         where = without_credentials(str(store.tracking_uri))
         raise StudyNotFound(f"there is no study {study!r} in the MLflow store at {where}")
-    return str(experiment.experiment_id)
+    return experiment
 
 
 def _completeness(row: TrialRecord) -> tuple[bool, bool, float]:

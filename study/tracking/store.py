@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.credentials import HIDDEN, hidden
+from study.errors import UserError
 from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ SCORE_NAME = "score_name"
 SPEC_FINGERPRINT = "spec_fingerprint"
 CODE_VERSION = "code_version"
 PARENT = "mlflow.parentRunId"
+RECORD = "record"
+"""Whose it is: the identity of the record that made an experiment or a run."""
 NOTE = "mlflow.note.content"
 
 KIND_ARM = "arm"
@@ -173,16 +176,50 @@ def without_credentials(text: str, uri: str = "") -> str:
     return re.sub(r"://[^\s/]+@", f"://{HIDDEN}@", hidden(text, uri))
 
 
+@contextlib.contextmanager
+def writing(uri: str) -> Iterator[None]:
+    """Turns whatever MLflow, its database or its HTTP library raises into a :class:`TrackingError`.
+
+    A :class:`study.errors.UserError` passes: it is about what was asked for, not about the store.
+    """
+    try:
+        yield
+    except (UserError, TrackingError):
+        raise
+    except Exception as error:
+        # Not chained: the original may quote the tracking URI with its password.
+        text = without_credentials(f"{type(error).__name__}: {error}", uri)
+        where = without_credentials(uri)
+        line = text.splitlines()[0]
+        raise TrackingError(f"MLflow at {where} did not take the record: {line}") from None
+
+
 def runs(
-    store: MlflowClient, experiment_id: str, filter_string: str, page: int = PAGE
+    store: MlflowClient,
+    experiment_id: str,
+    filter_string: str,
+    page: int = PAGE,
+    view: int | None = None,
 ) -> Iterator[Run]:
-    """All active runs of an experiment that match, oldest first, page by page, each once."""
+    """All runs of an experiment that match, oldest first, page by page, each once.
+
+    Args:
+        store: The store.
+        experiment_id: The experiment.
+        filter_string: Which runs, in MLflow's words.
+        page: Runs a request.
+        view: MLflow's ViewType; None: only active ones.
+    """
+    from mlflow.entities import ViewType
+
+    kind = ViewType.ACTIVE_ONLY if view is None else view
     seen: set[str] = set()
     token: str | None = None
     while True:
         found = store.search_runs(
             [experiment_id],
             filter_string,
+            run_view_type=kind,
             max_results=page,
             order_by=["attributes.start_time ASC"],
             page_token=token,

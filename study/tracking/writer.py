@@ -7,7 +7,6 @@ remembered per run, and after a restart read back from MLflow, so that only what
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -19,13 +18,13 @@ from study.tracking import store as words
 from study.tracking.code_version import code_version
 from study.tracking.content import ArmRecord
 from study.tracking.experiment import Experiment, is_gone
+from study.tracking.ownership import Owner
 from study.tracking.sample_files import SampleFile, generators_of, samples_of
-from study.tracking.store import TrackingError, without_credentials
 from study.trial import TrialRecord
 from trainables.kept import steps_to_keep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from mlflow.entities import Run
 
@@ -59,7 +58,8 @@ class Tracking:
         uri: MLflow tracking URI; a password in it appears in no message.
         artifacts: Where a new experiment keeps its artifacts (a folder or a URI); None leaves it to
             the tracking server.
-        study: Name of the study, which is the experiment's name.
+        owner: The study of the record that is written.
+        opened: Told, each time that the experiment is opened, which one it is; see :class:`Experiment`.
         keeps: Tells of a trial that ended whether its run is to have the generators that it keeps.
     """
 
@@ -67,13 +67,16 @@ class Tracking:
         self,
         uri: str,
         artifacts: str | None,
-        study: str,
+        owner: Owner,
+        opened: Callable[[str], object] = lambda _: None,
         keeps: Callable[[TrialRecord], bool] = lambda _: False,
     ) -> None:
         self._keeps = keeps
         self._uri = uri
-        self._study = study
-        self._experiment = Experiment(uri, artifacts, study)
+        self._study = owner.study
+        self._opened = opened
+        self._place = ""
+        self._experiment = Experiment(uri, artifacts, owner, self._at)
         self._lookups = 0
         self._arms: dict[str, str] = {}
         self._specs: dict[str, str] = {}
@@ -89,8 +92,9 @@ class Tracking:
 
         Raises:
             TrackingError: MLflow could not be reached or refused. What was sent stays; call again.
+            UserError: The experiment is somebody else's.
         """
-        with self._errors():
+        with words.writing(self._uri):
             try:
                 return self._publish(record, fresh)
             except Exception as error:
@@ -105,8 +109,9 @@ class Tracking:
 
         Raises:
             TrackingError: MLflow could not be reached or refused.
+            UserError: The experiment is somebody else's.
         """
-        with self._errors():
+        with words.writing(self._uri):
             try:
                 return self._publish_arm(record)
             except Exception as error:
@@ -115,17 +120,14 @@ class Tracking:
                 self._forget(record)
                 return self._publish_arm(record)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turns whatever MLflow, its database or its HTTP library raises into a TrackingError."""
-        try:
-            yield
-        except Exception as error:
-            # Not chained: the original may quote the tracking URI with its password.
-            text = without_credentials(f"{type(error).__name__}: {error}", self._uri)
-            where = without_credentials(self._uri)
-            line = text.splitlines()[0]
-            raise TrackingError(f"MLflow at {where} did not take the record: {line}") from None
+    def _at(self, place: str) -> None:
+        """Takes note of the experiment; what was sent to another one is not in this."""
+        if self._place and place != self._place:
+            self._lookups = 0
+            for known in (self._arms, self._specs, self._trials):
+                known.clear()
+        self._place = place
+        self._opened(place)
 
     def _forget(self, record: TrialRecord | ArmRecord) -> None:
         self._experiment.forget()

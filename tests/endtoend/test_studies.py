@@ -10,6 +10,7 @@ from mlflow.entities import Run
 from support.study import ARMS, Place, assert_whole, saddle_spec
 
 from study.record.database import Ledger
+from study.record.publication import Publication
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ def test_a_study_runs_to_its_budget_and_is_left_alone_when_finished(place: Place
 
     # As if the driver had been killed between its last trial and the end of its arms' runs.
     record = Ledger(place.record)
-    record.keep_shown("little", {})
+    Publication(record, "little").keep_shown({})
     record.close()
     for arm in place.runs("little", "arm"):
         place.store().update_run(arm.info.run_id, status="RUNNING")

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from study.tracking import store as mlflow_store
+from study.tracking.ownership import Owner
 from study.tracking.writer import Tracking
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters, ParameterValue
@@ -39,7 +40,12 @@ def new_store(folder: Path) -> str:
 
 def tracking(uri: str, folder: Path, study: str = "study") -> Tracking:
     """A new writer: what a restarted driver would have."""
-    return Tracking(uri, str(folder / "artifacts"), study)
+    return Tracking(uri, str(folder / "artifacts"), owner(study))
+
+
+def owner(study: str = "study", record: str = "r1") -> Owner:
+    """A study of a record as MLflow knows it."""
+    return Owner(study=study, record=record)
 
 
 def measured(*scores: float, metrics: dict[str, float] | None = None) -> tuple[Measurement, ...]:

@@ -10,6 +10,7 @@ import pytest
 from support.mlflow import new_store, runs
 from support.study import empty_record, saddle_spec
 
+from study.driver.claiming import publication_of
 from study.driver.keeping import Keeping
 from study.driver.publishing import Publishing
 from study.places.locations import Places
@@ -202,7 +203,9 @@ def test_they_are_artifacts_if_the_spec_says_so(study: Launches, publishes: bool
     spec = Spec.model_validate(saddle_spec("study", trials=2, storage=study.storage))
     conductor = Conductor(spec, study.ledger, study.places)
     keeping = Keeping(spec, study.places, conductor)
-    publishing = Publishing(spec, study.places, conductor, keeps=keeping.keeps)
+    publishing = Publishing(
+        publication_of(study.ledger, spec.name), study.places, conductor, keeps=keeping.keeps
+    )
     conductor.observe(keeping, publishing)
     played(conductor, 5.0, 4.0, 6.0)
     played(conductor, 9.0, 8.0, 9.0)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from support.mlflow import everything, history, new_store, runs
+from support.mlflow import everything, history, new_store, record, runs
 from support.processes import wait_until
 from support.study import empty_record, saddle_spec
 
+from study.driver import claiming
+from study.driver.claiming import claim, publication_of
 from study.driver.publishing import Publishing
+from study.errors import UserError
 from study.places.locations import Places
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec
+from study.tracking.ownership import Owner
 from study.tracking.store import client
+from study.tracking.writer import Tracking
 from trainables.protocol import Measurement
 from trainables.run import Turn
 
@@ -41,7 +49,8 @@ class Launches:
 
     def launch(self, everything: bool = False) -> tuple[Conductor, Publishing]:
         conductor = Conductor(self.spec, self.ledger, self.places)
-        publishing = Publishing(self.spec, self.places, conductor, everything)
+        publication = publication_of(self.ledger, self.spec.name)
+        publishing = Publishing(publication, self.places, conductor, everything)
         conductor.observe(publishing)
         return conductor, publishing
 
@@ -153,3 +162,60 @@ def test_arms_have_their_place_in_the_spec_and_one_without_a_budget_is_finished(
     shown = everything(study.store)
     study.sync()
     assert everything(study.store) == shown
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+def test_another_store_gets_everything_that_the_record_has(
+    study: Launches, tmp_path: Path, asked_before: bool
+) -> None:
+    """Also if it did not answer when the launch began, and is found to be another one only later."""
+    conductor, publishing = study.launch()
+    conductor.turn(begun(conductor), turn(40))
+    conductor.turn(begun(conductor), turn(40))
+    assert publishing.close(WAIT) == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    places = replace(study.places, tracking=new_store(other))
+    publication = publication_of(study.ledger, "study")
+    if asked_before:
+        claim(publication, places)
+    conductor = Conductor(study.spec, study.ledger, places)
+    assert [state.unpublished for state in conductor.arms.values()] == [[0] * asked_before] * 2
+    publishing = Publishing(publication, places, conductor)
+    assert publishing.close(WAIT) == 0
+    assert len(runs(client(places.tracking))) == len(runs(client(places.tracking), "arm")) == 2
+    # What is there is not sent a second time.
+    claim(publication, places)
+    conductor = Conductor(study.spec, study.ledger, places)
+    assert [state.unpublished for state in conductor.arms.values()] == [[], []]
+
+
+def test_a_name_that_turns_out_to_be_taken_ends_the_publishing_at_once(
+    study: Launches, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = Tracking(study.places.tracking, None, Owner(study="study", record="theirs"))
+    theirs.publish(record(), fresh=True)
+    shown = everything(study.store)
+    conductor, publishing = study.launch()  # as if MLflow had been away when the name was asked for
+    conductor.turn(begun(conductor), turn(40))
+    began = time.monotonic()
+    assert publishing.close(10 * WAIT) == 3  # a trial and two arms
+    assert time.monotonic() - began < 5 * WAIT
+    said = [entry.message for entry in caplog.records if entry.levelname == "WARNING"]
+    assert len(said) == 1
+    assert "belongs to another record" in said[0]
+    assert "nothing is published" in said[0]
+    assert everything(study.store) == shown
+    with pytest.raises(UserError, match="belongs to another record"):
+        claim(publication_of(study.ledger, "study"), study.places)
+
+
+def test_a_server_that_hangs_is_not_waited_for(
+    study: Launches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claiming, "CLAIM_SECONDS", 0.01)
+    released = threading.Event()
+    monkeypatch.setattr(claiming, "sqlite_path", lambda _: None)
+    monkeypatch.setattr("study.tracking.experiment.experiment_of", lambda *_: released.wait(WAIT))
+    claim(publication_of(study.ledger, "study"), study.places)
+    released.set()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.mlflow import BEGAN, record
+from support.mlflow import BEGAN, owner, record
 from support.server import WAIT, TrackingServer
 
 from study.tracking import query
@@ -39,7 +39,7 @@ def test_outages_lose_and_double_nothing(server: TrackingServer, tmp_path: Path)
     def store(record: TrialRecord, run_id: str) -> None:
         assert stored.setdefault(record.identity, run_id) == run_id
 
-    publisher = Publisher(Tracking(server.uri, None, "study"), records.__getitem__, store)
+    publisher = Publisher(Tracking(server.uri, None, owner()), records.__getitem__, store)
 
     def submit(*changed: TrialRecord, fresh: bool) -> None:
         for each in changed:

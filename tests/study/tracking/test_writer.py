@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from support.mlflow import BEGAN, empty_store, history, new_store, record, runs, tracking
+from support.mlflow import BEGAN, empty_store, history, new_store, owner, record, runs, tracking
 
 from study.tracking.content import ArmRecord
 from study.tracking.store import TrackingError, client
@@ -208,7 +208,7 @@ def test_an_arm_shows_the_spec_and_ends(
 def test_errors_do_not_tell_the_password(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match=r"MLflow at .*127\.0\.0\.1:9") as caught:
-        Tracking(uri, None, "study").publish(record(), fresh=True)
+        Tracking(uri, None, owner()).publish(record(), fresh=True)
     shown = "".join(traceback.format_exception(caught.value))
     assert "pl4nted" not in shown.replace(uri, "")
     assert "\n" not in str(caught.value)

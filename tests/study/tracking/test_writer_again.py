@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
-from support.mlflow import BEGAN, everything, history, measured, new_store, record, runs, tracking
+from support.mlflow import (
+    BEGAN,
+    everything,
+    history,
+    measured,
+    new_store,
+    owner,
+    record,
+    runs,
+    tracking,
+)
 
 from study.tracking import query
 from study.tracking.content import ArmRecord
@@ -206,7 +216,8 @@ def test_a_run_that_a_kill_left_with_parameters_alone_gets_its_metrics(
     """MLflow stores one batch in several transactions, the parameters first."""
     ended = record(scores=[3.0], outcome=Outcome.COMPLETE)
     tags = {"kind": "trial", "trial": ended.identity, "study": "study", "arm": ended.arm}
-    experiment = store.create_experiment("study")
+    tags["record"] = owner().record
+    experiment = store.create_experiment("study", tags={"record": owner().record})
     left = store.create_run(experiment, tags=tags).info.run_id
     for name, value in (("b", "0.001"), ("a", "0.0003"), ("d_steps", "2")):
         store.log_param(left, name, value)

@@ -1,0 +1,134 @@
+"""What the record keeps about MLflow: its own identity there, and where and how far it was published."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from optuna.storages._rdb.models import StudyModel, TrialModel, TrialUserAttributeModel
+
+from study.record.database import Ledger
+from study.record.trials import PUBLISHED, RUN_ID
+
+IDENTITY = "identity"
+PLACE = "published_to"
+
+
+class Publication:
+    """One study's dealings with MLflow, as its record has them.
+
+    A name is not enough to tell studies apart: two records may share a server. So each has an identity,
+    made once, which its experiments and runs carry. And that a trial is published is true of one store: the
+    place that is kept here says of which.
+
+    Args:
+        ledger: The record.
+        study: The study.
+    """
+
+    def __init__(self, ledger: Ledger, study: str) -> None:
+        self._ledger = ledger
+        self._study = study
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self._study
+
+    def known_identity(self) -> str | None:
+        """The study's identity, or None if it has none yet (it is new, or of an earlier version)."""
+        found: str | None = self._attributes().get(IDENTITY)
+        return found
+
+    def identity(self, given: str | None = None) -> str:
+        """The study's identity, made if need be; only for who holds the study's lease.
+
+        Args:
+            given: What to take for one that is still to be made.
+        """
+        known = self.known_identity()
+        if known is None:
+            known = given or uuid.uuid4().hex
+            self._set(IDENTITY, known)
+        return known
+
+    def runs(self) -> set[str]:
+        """The MLflow runs whose ids are kept with the study's trials."""
+        attribute = TrialUserAttributeModel.__table__
+        query = sa.select(attribute.c.value_json).where(
+            attribute.c.key == RUN_ID, attribute.c.trial_id.in_(self._trials())
+        )
+
+        def read() -> set[str]:
+            with self._ledger.engine.connect() as connection:
+                return {str(json.loads(text)) for (text,) in connection.execute(query)}
+
+        return self._ledger.patience(read)
+
+    def moved_to(self, place: str) -> bool:
+        """Takes note of the store that trials are published to from now on.
+
+        Args:
+            place: What tells this study's experiment from any other, in this store and in others.
+
+        Returns:
+            Whether it is another one than before: then no trial counts as published any more.
+        """
+        if self._attributes().get(PLACE) == place:
+            return False
+        self._ledger.patience(self._forget_published)
+        self._set(PLACE, place)
+        return True
+
+    def shown(self) -> dict[str, int] | None:
+        """The budgets with which the study was last finished and wholly in MLflow, or None."""
+        budgets: dict[str, int] | None = self._attributes().get(PUBLISHED)
+        return budgets
+
+    def keep_shown(self, budgets: Mapping[str, int] | None) -> None:
+        """Stores that the study is finished with these budgets and wholly in MLflow, its arms too."""
+        self._set(PUBLISHED, None if budgets is None else dict(budgets))
+
+    def _forget_published(self) -> None:
+        # The study's own mark goes first: cut off in between, the trials are looked at once more.
+        self.keep_shown(None)
+        attribute = TrialUserAttributeModel.__table__
+        with self._ledger.engine.begin() as connection:
+            connection.execute(
+                attribute.delete().where(
+                    attribute.c.key == PUBLISHED, attribute.c.trial_id.in_(self._trials())
+                )
+            )
+
+    def _trials(self) -> sa.Select[Any]:
+        trial, study = TrialModel.__table__, StudyModel.__table__
+        prefix = f"{self._study}/"
+        # Not LIKE: SQLite's takes capitals and small letters for the same.
+        mine = sa.func.substr(study.c.study_name, 1, len(prefix)) == prefix
+        return sa.select(trial.c.trial_id).select_from(trial.join(study)).where(mine)
+
+    def _attributes(self) -> dict[str, Any]:
+        try:
+            root = self._root()
+        except KeyError:
+            return {}
+        return self._ledger.patience(lambda: root.user_attrs)
+
+    def _root(self) -> optuna.Study:
+        storage = self._ledger.storage
+        return self._ledger.patience(
+            lambda: optuna.load_study(study_name=self._study, storage=storage)
+        )
+
+    def _set(self, key: str, value: object) -> None:
+        storage = self._ledger.storage
+
+        def store() -> None:
+            root = optuna.create_study(storage=storage, study_name=self._study, load_if_exists=True)
+            root.set_user_attr(key, value)
+
+        self._ledger.patience(store)

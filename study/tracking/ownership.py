@@ -1,0 +1,130 @@
+"""Whose an experiment in MLflow is: a record adopts, changes and deletes only what it made itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from study.errors import UserError
+from study.tracking import store as words
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment as MlflowExperiment
+    from mlflow.entities import Run
+
+
+def _none() -> Collection[str]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A study of a record, as MLflow knows it.
+
+    Attributes:
+        study: Name of the study, which is the experiment's name.
+        record: Identity of the record, which its experiment and its runs carry.
+        runs: Gives the ids of the MLflow runs that the record keeps with the study's trials: they prove
+            that it made an experiment of before records had identities.
+    """
+
+    study: str
+    record: str
+    runs: Callable[[], Collection[str]] = _none
+
+
+def experiment_of(store: MlflowClient, owner: Owner) -> MlflowExperiment | None:
+    """The experiment of a record's study, in MLflow's trash or not; None if its name is free.
+
+    Raises:
+        UserError: The name is somebody else's, or this record's experiment has got another name.
+        One of :func:`study.tracking.store.failures`: The store could not be read.
+    """
+    where = words.without_credentials(str(store.tracking_uri))
+    found = store.get_experiment_by_name(owner.study)
+    if found is None:
+        renamed = _renamed(store, owner)
+        if renamed is None:
+            return None
+        raise UserError(
+            f"the experiment of {owner.study} in MLflow at {where} was renamed to {renamed!r}; name it "
+            f"{owner.study} again, or publish to another place (--tracking)"
+        )
+    holder = found.tags.get(words.RECORD)
+    if holder == owner.record or (holder is None and proven(store, found, owner)):
+        return found
+    trash = ", in the trash" if found.lifecycle_stage == "deleted" else ""
+    named = f"experiment {owner.study} (id {found.experiment_id}{trash}) in MLflow at {where}"
+    if holder is None and not _tagged_by_us(store, found):
+        whose = "was not made by a study"
+    else:
+        whose = "belongs to another record's study of the same name"
+    raise UserError(
+        f"the {named} {whose}; give this study another name (--name), or publish to another place "
+        "(--tracking)"
+    )
+
+
+def _renamed(store: MlflowClient, owner: Owner) -> str | None:
+    """The name that somebody gave to a record's experiment, or None if it has none."""
+    mine = f"tags.{words.RECORD} = '{owner.record}' and tags.{words.STUDY} = '{owner.study}'"
+    found = store.search_experiments(filter_string=mine, max_results=1)
+    return str(found[0].name) if found else None
+
+
+def _tagged_by_us(store: MlflowClient, experiment: MlflowExperiment) -> bool:
+    return words.SPEC_FINGERPRINT in experiment.tags or bool(_some_trial(store, experiment))
+
+
+def _some_trial(store: MlflowClient, experiment: MlflowExperiment) -> list[Run]:
+    from mlflow.entities import ViewType
+
+    found = store.search_runs(
+        [experiment.experiment_id],
+        f"tags.{words.KIND} = '{words.KIND_TRIAL}'",
+        run_view_type=ViewType.ALL,
+        max_results=1,
+    )
+    return list(found)
+
+
+def proven(store: MlflowClient, experiment: MlflowExperiment, owner: Owner) -> list[Run]:
+    """The runs of an experiment that a record published before it had an identity, those of arms too.
+
+    What proves it is that the record keeps their ids with its trials; an arm's run is known by its trials.
+    """
+    kept = set(owner.runs())
+    if not kept:
+        return []
+    trials = _unclaimed(store, experiment, words.KIND_TRIAL)
+    mine = [run for run in trials if run.info.run_id in kept]
+    parents = {run.data.tags.get(words.PARENT) for run in mine}
+    arms = _unclaimed(store, experiment, words.KIND_ARM) if mine else []
+    return [*mine, *(run for run in arms if run.info.run_id in parents)]
+
+
+def _unclaimed(store: MlflowClient, experiment: MlflowExperiment, kind: str) -> list[Run]:
+    from mlflow.entities import ViewType
+
+    condition = f"tags.{words.KIND} = '{kind}'"
+    with words.collector_paused():
+        found = words.runs(store, experiment.experiment_id, condition, view=ViewType.ALL)
+        return [run for run in found if words.RECORD not in run.data.tags]
+
+
+def adopt(store: MlflowClient, experiment: MlflowExperiment, owner: Owner) -> None:
+    """Gives the identity to an experiment of before there were any, and to its proven runs.
+
+    The experiment gets it last: cut off before, all of this is done again.
+    """
+    from mlflow.entities import RunTag
+
+    for run in proven(store, experiment, owner):
+        deleted = run.info.lifecycle_stage == "deleted"
+        if not deleted:  # one in the trash takes no tag, and is found by its id
+            tags = [RunTag(words.RECORD, owner.record)]
+            store.log_batch(run.info.run_id, tags=tags, synchronous=True)
+    store.set_experiment_tag(experiment.experiment_id, words.STUDY, owner.study)
+    store.set_experiment_tag(experiment.experiment_id, words.RECORD, owner.record)
