@@ -42,7 +42,8 @@ class GanTrial(AdversarialTrial):
             self.game.sampled, networks.latent, settings.sampling, context.device
         )
         with own_random_numbers(0):  # an extractor is built from random weights
-            self._scorer = build_scorer(settings.score, data, cache, context.device)
+            name = settings.score_name
+            self._scorer = build_scorer(settings.score, data, cache, context.device, name=name)
 
     @property
     def score_name(self) -> str:

@@ -54,7 +54,8 @@ def _off_diagonal_mean(matrix: np.ndarray) -> float:
 def classifier_score(logits: np.ndarray) -> float:
     """The Inception Score (Salimans et al. 2016) of any classifier, as the mean of 10 splits.
 
-    The exponential of the mean KL(p(y|x) || p(y)); higher is better, at most the class count.
+    The exponential of the mean KL(p(y|x) || p(y)); higher is better, at most the class count. Split i of k
+    is from sample i N // k on, as in the authors' code, also where N is not a multiple of k.
 
     Args:
         logits: (N, classes), N >= 1. With fewer than 10 samples each is a split of its own.
@@ -62,7 +63,9 @@ def classifier_score(logits: np.ndarray) -> float:
     # In logarithms: a class whose probability underflows everywhere has log p(y) = -1000, not -inf.
     logs = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
     scores = []
-    for part in np.array_split(logs, min(SPLITS, len(logs))):
+    splits = min(SPLITS, len(logs))
+    cuts = [index * len(logs) // splits for index in range(1, splits)]
+    for part in np.split(logs, cuts):
         probabilities = np.exp(part)
         marginal = scipy.special.logsumexp(part, axis=0) - np.log(len(part))
         with np.errstate(invalid="ignore"):

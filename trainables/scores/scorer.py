@@ -150,7 +150,12 @@ def metric_names(extractor: str) -> dict[str, str]:
 
 
 def build_scorer(
-    settings: ScoreSettings, data: ImageData, cache: Path, device: str, report: Report = silent
+    settings: ScoreSettings,
+    data: ImageData,
+    cache: Path,
+    device: str,
+    report: Report = silent,
+    name: str | None = None,
 ) -> Scorer:
     """Makes the scorer that the settings describe, computing the real statistics if need be.
 
@@ -160,12 +165,13 @@ def build_scorer(
         cache: Folder of this node for statistics and weights.
         device: Where the extractor runs: ``cpu``, ``cuda``.
         report: Told how far the computation of the real statistics is.
+        name: Name of the score; None: what the settings and the split of the data say.
 
     Raises:
         DataError: Weights or statistics are missing or wrong.
     """
     extractor = build_extractor(settings, cache, device)
-    name = settings.name_for(data.split)
+    name = name or settings.name_for(data.split)
     if settings.statistics is not None:
         file, features = Path(settings.statistics), settings.features
         given = given_statistics(file, settings.extractor, features, cache)

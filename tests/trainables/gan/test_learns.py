@@ -49,6 +49,19 @@ def test_the_rates_decide_what_dcgan_learns(tmp_path: Path) -> None:
     assert min(good) < 40 < 80 < min(slow)
 
 
+def test_the_heavy_ball_of_the_documentation_learns(tmp_path: Path) -> None:
+    """With the optimiser and the schedule of the table in docs/trains.md."""
+    ball = {"name": "heavy_ball", "r": 250, "alpha": 0.1}
+    found = scores(
+        {**DCGAN, "optimiser": ball, "schedule": {"name": "power", "stretch": 100}},
+        tmp_path,
+        b=5e-3,
+        a=5e-3,
+        d_steps=1,
+    )
+    assert min(found) < 25
+
+
 def test_wgan_gp_learns(tmp_path: Path) -> None:
     found = scores(WGAN_GP, tmp_path, b=1e-3, a=1e-3, d_steps=2)
     assert min(found) < 0.5 * found[0]

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from trainables.gan.schedules import discriminator_rate, generator_rate
 from trainables.kinds import parse_settings, with_parameters
 from trainables.settings.gan import GanSettings
+from trainables.settings.optimisation import ScheduleSettings
 
 BASE: dict[str, Any] = {"kind": "gan", "data": "digits", "steps": 10, "evaluate_every": 5}
 NO_NORM = {"name": "dcgan", "d_norm": "none"}
@@ -171,6 +173,51 @@ def test_the_json_schema_knows_the_shorthands() -> None:
     ("data", "batch_size"), [("digits", 1798), ({"name": "cifar10", "limit": 40}, 41)]
 )
 def test_a_batch_larger_than_the_data_is_refused(data: object, batch_size: int) -> None:
-    assert parse(data=data, batch_size=batch_size - 1).batch_size == batch_size - 1
+    score = {"extractor": "digits"}
+    allowed = parse(data=data, score=score, batch_size=batch_size - 1)
+    assert allowed.batch_size == batch_size - 1
     with pytest.raises(ValidationError, match=f"data are {batch_size - 1} images; lower it"):
-        parse(data=data, batch_size=batch_size)
+        parse(data=data, score=score, batch_size=batch_size)
+
+
+@pytest.mark.parametrize("data", ["./faces", "set.npz", "cifar10", "celeba"])
+@pytest.mark.parametrize("score", [None, {"samples": 500}])
+def test_images_that_are_not_digits_need_an_extractor(data: str, score: object) -> None:
+    """The bundled classifier would score them without a word, and its distance would mean nothing."""
+    stated = {} if score is None else {"score": score}
+    with pytest.raises(ValidationError, match=r"score\.extractor is missing.*efficientnet_lite0"):
+        parse(data=data, **stated)
+    for extractor in ("inception", "digits"):
+        parse(data=data, score={"extractor": extractor})
+
+
+@pytest.mark.parametrize("data", ["digits", "mnist"])
+def test_digits_have_a_default_extractor(data: str) -> None:
+    assert parse(data=data).score.extractor == "digits"
+    assert parse(data=data, score={"samples": 500}).score.extractor == "digits"
+
+
+@pytest.mark.parametrize(("steps", "stretch"), [(400, 1), (1000, 4), (50_000, 100)])
+@pytest.mark.parametrize("optimiser", ["adam", "heavy_ball"])
+def test_rates_that_vanish_are_one_warning(steps: int, stretch: int, optimiser: str) -> None:
+    """The numbers are those of the rates that the loop uses."""
+    schedule = {"name": "power", "stretch": stretch}
+    (warning,) = parse(steps=steps, schedule=schedule, optimiser=optimiser).warnings()
+    settings = ScheduleSettings.model_validate(schedule)
+    b = discriminator_rate(1.0, settings, steps).at(steps)
+    a = generator_rate(1.0, settings, steps).at(steps)
+    assert f"step {steps} has {b:.2g} of b and {a:.2g} of a" in warning
+    assert f"set schedule.stretch to {steps // 10}" in warning
+    assert ("set optimiser.r to 250" in warning) == (optimiser == "heavy_ball")
+    remedied = {"name": "power", "stretch": steps // 10}
+    ball = {"name": "heavy_ball", "r": 250, "alpha": 0.1}
+    assert parse(steps=steps, schedule=remedied, optimiser=ball).warnings() == []
+
+
+def test_a_ball_that_hardly_moves_is_warned_of_alone() -> None:
+    schedule = {"name": "power", "stretch": 40}
+    (warning,) = parse(steps=400, schedule=schedule, optimiser="heavy_ball").warnings()
+    assert "its beta1 is 0.999, so it takes 1000 updates" in warning
+    assert "stretch" not in warning
+    polynomial = {"name": "heavy_ball", "memory": "polynomial"}
+    assert parse(steps=400, schedule=schedule, optimiser=polynomial).warnings() == []

@@ -103,9 +103,10 @@ def test_fid_equals_that_of_torch_fidelity(
     assert ours.metrics["kid"] == pytest.approx(kid, rel=1e-3)
 
 
-def test_classifier_score_equals_that_of_torch_fidelity() -> None:
+@pytest.mark.parametrize("count", [10, 11, 19, 105, 200, 997])
+def test_classifier_score_equals_that_of_torch_fidelity(count: int) -> None:
     module = importlib.import_module("torch_fidelity.metric_isc")
-    logits = torch.randn(200, 30, generator=torch.Generator().manual_seed(0)) * 3
+    logits = torch.randn(count, 30, generator=torch.Generator().manual_seed(0)) * 3
     theirs = module.isc_features_to_metric(logits, shuffle=False)["inception_score_mean"]
     assert classifier_score(logits.numpy()) == pytest.approx(theirs, rel=1e-9)
 

@@ -24,6 +24,34 @@ from trainables.settings.score import FEATURES, ScoreSettings, score_name
         ),
         ("./faces", {"extractor": "dinov2-vit-b-14"}, "fd_dinov2_vit_b_14_1k"),
         ("set.npz", {"extractor": "inception", "statistics": "s.npz"}, "fid_1k_given"),
+        ({"path": "./faces", "size": 64}, {"extractor": "inception"}, "fid_1k_64px"),
+        ({"path": "./faces", "size": 32}, {"extractor": "inception"}, "fid_1k_32px"),
+        (
+            {"path": "./faces", "size": 32, "fit": "squash", "split": "train"},
+            {"extractor": "inception"},
+            "fid_1k_train_32px_squash",
+        ),
+        (
+            {"path": "./faces", "size": 64, "crop": 108},
+            {"extractor": "inception", "statistics": "s.npz"},
+            "fid_1k_given_64px_crop108",
+        ),
+        (
+            {"path": "./faces", "channels": 1, "limit": 5000, "background": "#000000"},
+            {"extractor": "inception"},
+            "fid_1k_grey_of_5k_on_000000",
+        ),
+        ({"path": "s.npz", "range": [-1, 1]}, {"extractor": "inception"}, "fid_1k_range_-1_1"),
+        # What is usual for a data set is not stated, whether it is said or not.
+        ({"name": "cifar10", "size": 32}, {"extractor": "inception"}, "fid_1k_train"),
+        ({"name": "cifar10", "size": 16}, {"extractor": "inception"}, "fid_1k_train_16px"),
+        ({"name": "celeba", "crop": 108, "channels": 3}, {}, "fd_digits_1k_train"),
+        ({"name": "celeba", "crop": 178}, {}, "fd_digits_1k_train_crop178"),
+        ({"name": "mnist", "size": 32, "fit": "pad"}, {}, "fd_digits_1k_train"),
+        ({"name": "mnist", "fit": "crop"}, {}, "fd_digits_1k_train_crop"),
+        ({"name": "mnist", "channels": 3}, {}, "fd_digits_1k_train_rgb"),
+        # A study that began when names did not state it.
+        ({"path": "./faces", "size": 64, "limit": 9, "rules": 1}, {}, "fd_digits_1k"),
     ],
 )
 def test_name_states_the_protocol(data: object, score: dict[str, object], name: str) -> None:
