@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from trainables.protocol import Measurement, Parameters, ParameterValue
+from trainables.protocol import Measurement, Parameters, ParameterValue, one_a_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,27 +43,34 @@ class TrialRecord:
         score_name: Protocol of the scores.
         outcome: How it ended; None while it runs or is interrupted.
         reason: One sentence on why it ended as it did, or None.
-        measurements: Its evaluations in order of step, one a step. MLflow and tables tell of the best alone.
+        end_step: Generator updates done when it ended, or None.
+        measurements: Its evaluations in order of step, one a step, up to its end. The record tells of their
+            scores alone, MLflow and tables of the best one alone.
         started: When it was asked for, seconds since the epoch.
         ended: When it ended, seconds since the epoch, or None.
         folder: Where its files are (checkpoints, measurements, samples): a path or an fsspec URI.
         mlflow_run_id: Its MLflow run, as far as it is known.
+        published: Whether that run shows its end and everything before it.
         spec_fingerprint: Fingerprint of the part of the spec that gives its score a meaning.
+
+    What its source does not know is left as it is by default.
     """
 
     study: str
     arm: str
     number: int
     parameters: Parameters
-    score_name: str
+    score_name: str = ""
     seed: int = 0
     outcome: Outcome | None = None
     reason: str | None = None
+    end_step: int | None = None
     measurements: tuple[Measurement, ...] = ()
     started: float = 0.0
     ended: float | None = None
     folder: str = ""
     mlflow_run_id: str | None = None
+    published: bool = False
     spec_fingerprint: str = ""
 
     @property
@@ -115,6 +122,16 @@ class TrialRecord:
     def seconds(self) -> float:
         """Training and evaluation time, interruptions excluded; 0 before the first evaluation."""
         return self.measurements[-1].seconds if self.measurements else 0.0
+
+    def with_evaluations(self, measurements: Iterable[Measurement]) -> Self:
+        """Returns the trial with these evaluations: one a step, and none from after its end.
+
+        One that came later (from a worker that was told to stop, or before the trial was taken up again) is
+        no part of it.
+        """
+        end = math.inf if self.end_step is None else self.end_step
+        kept = tuple(m for m in one_a_step(measurements) if m.step <= end)
+        return replace(self, measurements=kept)
 
     @property
     def counts(self) -> bool:

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 if TYPE_CHECKING:
     from torch import Tensor
 
+OWN = ("b", "a", "d_steps")
+"""The parameters that every trial has: the paper's letters."""
+
 ParameterValue = float | int | str | bool | None
 State = dict[str, Any]
 """Nested dicts and lists of tensors, numbers, strings, booleans and None: nothing that needs code to load."""
@@ -45,6 +48,21 @@ class Parameters:
                 raise ValueError(f"{name} is {value}; a learning rate must be finite and > 0")
         if self.d_steps < 1 or self.d_steps != int(self.d_steps):
             raise ValueError(f"d_steps is {self.d_steps}; it must be a whole number >= 1")
+
+    @classmethod
+    def of(cls, derived: Mapping[str, Any]) -> Self:
+        """Takes the parameters from one mapping, as a search space derives them from a sample.
+
+        Args:
+            derived: ``b``, ``a``, ``d_steps``, and any further setting by its dotted path.
+        """
+        further = {name: value for name, value in derived.items() if name not in OWN}
+        b, a, d_steps = (derived[name] for name in OWN)
+        return cls(b=float(b), a=float(a), d_steps=int(d_steps), further=further)
+
+    def to_json(self) -> dict[str, ParameterValue]:
+        """Returns one flat mapping of plain JSON values: the inverse of :meth:`of`."""
+        return {"b": self.b, "a": self.a, "d_steps": self.d_steps, **self.further}
 
 
 @dataclass(frozen=True, kw_only=True)

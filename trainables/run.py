@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from trainables import checkpoint
@@ -41,10 +41,7 @@ class Assignment:
     Attributes:
         identity: ``study/arm/number``.
         trial: The ``trial`` mapping of the spec.
-        b: Learning rate of the discriminator.
-        a: Learning rate of the generator.
-        d_steps: Discriminator updates per generator update.
-        further: Further sampled settings by dotted path.
+        parameters: The sampled b, a, d_steps and further settings.
         seed: Seed of the trial's streams.
         folder: Where its files are: a path or an fsspec URI that every node reaches.
         cache: A folder of the node for prepared data, statistics and weights.
@@ -55,10 +52,7 @@ class Assignment:
 
     identity: str
     trial: Mapping[str, Any]
-    b: float
-    a: float
-    d_steps: int
-    further: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Parameters
     seed: int
     folder: str
     cache: str
@@ -66,14 +60,14 @@ class Assignment:
     turn_seconds: float = 5.0
     keep: bool = True
 
-    @property
-    def parameters(self) -> Parameters:
-        """The sampled parameters."""
-        return Parameters(b=self.b, a=self.a, d_steps=self.d_steps, further=self.further)
-
     def to_json(self) -> dict[str, Any]:
         """Returns the assignment as plain JSON values."""
-        return asdict(self)
+        return {**vars(self), "parameters": self.parameters.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuilds an assignment from :meth:`to_json`."""
+        return cls(**{**data, "parameters": Parameters.of(data["parameters"])})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ class TuneTrainable(Trainable):
             if path not in sys.path:
                 sys.path.insert(0, path)
         self.run: TrialRun | None = None
-        self._assignment = Assignment(**config["assignment"])
+        self._assignment = Assignment.from_json(config["assignment"])
 
     def step(self) -> dict[str, Any]:
         """One turn of the trial, which is built, or continued from its folder, before the first."""

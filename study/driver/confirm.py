@@ -14,12 +14,12 @@ from study.driver.launch import LaunchResult, Observe, launch
 from study.errors import UserError
 from study.places.locations import Site
 from study.record.database import Ledger
-from study.record.trials import Entry
 from study.results.confirmation import SUFFIX
 from study.search.samplers import derived_seed
-from study.spec.model import Arm, Search, Spec, further
+from study.spec.model import Arm, Search, Spec
 from study.spec.reader import parse_spec
-from study.trial import Outcome
+from study.trial import TrialRecord, ranked
+from trainables.protocol import Parameters
 
 
 def confirm(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResult:
@@ -41,24 +41,18 @@ def confirm(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchRes
     )
 
 
-def finalists(spec: Spec, record: str) -> dict[str, list[Entry]]:
+def finalists(spec: Spec, record: str) -> dict[str, list[TrialRecord]]:
     """Returns the best trials of each arm, best first, from the record."""
     ledger = Ledger(record)
     try:
-        entries = {arm: ledger.arm(spec.name, arm).entries() for arm in spec.arms}
+        trials = {arm: ledger.arm(spec.name, arm).trials() for arm in spec.arms}
     finally:
         ledger.close()
-    return {arm: best(found, spec.confirm.finalists) for arm, found in entries.items()}
-
-
-def best(entries: Sequence[Entry], count: int) -> list[Entry]:
-    """Returns the trials with the lowest scores, best first; failed and unfinished ones do not count."""
-    scored = [e for e in entries if e.counted and e.outcome not in (None, Outcome.FAILED)]
-    return sorted(scored, key=lambda e: (min(e.counted.values()), e.number))[:count]
+    return {arm: ranked(found)[: spec.confirm.finalists] for arm, found in trials.items()}
 
 
 def confirmation_spec(
-    spec: Spec, chosen: Mapping[str, Sequence[Entry]], before: Spec | None = None
+    spec: Spec, chosen: Mapping[str, Sequence[TrialRecord]], before: Spec | None = None
 ) -> Spec:
     """Makes the spec of the confirming study.
 
@@ -71,20 +65,19 @@ def confirmation_spec(
         UserError: Nobody was chosen.
     """
     arms = dict(before.arms) if before is not None else {}
-    for arm, entries in chosen.items():
-        for entry in entries:
-            parameters = spec.arms[arm].build().derive(entry.sample)
-            arms[f"{arm}-{entry.number}"] = _fixed(parameters, spec.confirm.seeds)
+    for arm, trials in chosen.items():
+        for trial in trials:
+            arms[f"{arm}-{trial.number}"] = _fixed(trial.parameters, spec.confirm.seeds)
     if not arms:
         raise UserError(f"no trial of {spec.name} has a score yet; let it run first")
-    trial = spec.trial
+    settings = spec.trial
     if spec.confirm.samples is not None:
-        trial = _with_samples(trial, spec.confirm.samples)
+        settings = _with_samples(settings, spec.confirm.samples)
     made = spec.model_copy(
         update={
             "name": f"{spec.name}{SUFFIX}",
             "card": None,
-            "trial": trial,
+            "trial": settings,
             "arms": arms,
             # Seeds that the search has not used: its winners also won by their seeds.
             "search": Search(sampler="random", seed=derived_seed("confirm", spec.search.seed)),
@@ -93,17 +86,17 @@ def confirmation_spec(
     return parse_spec(made.model_dump(mode="json"))
 
 
-def _fixed(parameters: Mapping[str, Any], seeds: int) -> Arm:
-    fixed = {
+def _fixed(parameters: Parameters, seeds: int) -> Arm:
+    fixed: dict[str, Any] = {
         "space": "two_timescale",
         "trials": seeds,
-        "b": [parameters["b"], parameters["b"]],
-        "a": [parameters["a"], parameters["a"]],
-        "d_steps": [parameters["d_steps"]],
+        "b": [parameters.b, parameters.b],
+        "a": [parameters.a, parameters.a],
+        "d_steps": [parameters.d_steps],
     }
-    others = further(dict(parameters))
-    if others:
-        fixed["further"] = {path: {"choices": [value]} for path, value in others.items()}
+    if parameters.further:
+        searched = parameters.further.items()
+        fixed["further"] = {path: {"choices": [value]} for path, value in searched}
     return Arm.model_validate(fixed)
 
 

@@ -9,7 +9,6 @@ import json
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -27,8 +26,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search_spaces.space import SearchSpace
 from study.faults import point
 from study.record.retry import Patience
-from study.trial import Outcome
-from trainables.protocol import Measurement
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement, Parameters
 
 PARAMETERS = "parameters"
 OUTCOME = "outcome"
@@ -48,28 +47,6 @@ _BY_STATE = {
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One trial as the record has it; what :class:`study.trial.TrialRecord` is made from."""
-
-    number: int
-    sample: Mapping[str, Any]
-    outcome: Outcome | None
-    reason: str | None
-    end_step: int | None
-    mlflow_run_id: str | None
-    published: bool
-    scores: Mapping[int, float]
-    started: float
-    ended: float | None
-
-    @property
-    def counted(self) -> dict[int, float]:
-        """The scores up to the trial's end, by step; one that came later (from a worker) does not count."""
-        end = self.end_step
-        return {step: score for step, score in self.scores.items() if end is None or step <= end}
-
-
 class ArmLedger:
     """The trials of one arm."""
 
@@ -85,9 +62,9 @@ class ArmLedger:
         self._study.sampler = sampler
         self._study.pruner = pruner
 
-    def entries(self) -> list[Entry]:
-        """Reads all trials that were asked for here, in order of their numbers."""
-        return [_entry(trial) for trial in self._all() if not is_strange(trial)]
+    def trials(self) -> list[TrialRecord]:
+        """Reads all trials that were asked for here, by number, but those of :meth:`half_asked`."""
+        return [self._known(trial) for trial in self._all() if PARAMETERS in trial.user_attrs]
 
     def strangers(self) -> int:
         """Counts trials with a value that another program added: the search learns from them, no more."""
@@ -102,26 +79,27 @@ class ArmLedger:
                 left.remove(asked)
         return deque(left)
 
-    def entry(self, number: int) -> Entry:
+    def half_asked(self) -> list[int]:
+        """The numbers of the trials that were cut off while they were asked for, without all parameters."""
+        return [t.number for t in self._patience(self._running) if PARAMETERS not in t.user_attrs]
+
+    def trial(self, number: int) -> TrialRecord:
         """Reads one trial."""
         storage = self._study._storage
         identity = self._patience(
             lambda: storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
         )
-        return _entry(self._patience(lambda: storage.get_trial(identity)))
+        return self._known(self._patience(lambda: storage.get_trial(identity)))
 
     def ask(
         self, space: SearchSpace, points: deque[Mapping[str, Any]] | None = None
-    ) -> tuple[int, dict[str, Any]]:
+    ) -> TrialRecord:
         """Asks the sampler for a new trial.
 
         Args:
             space: What may vary.
             points: What is to be tried before the sampler is asked, after what another program has
                 enqueued; one that is tried is taken out. Names that are missing are sampled.
-
-        Returns:
-            The trial's number and its sample.
         """
         if not self.queue(space) and points:
             first = points.popleft()
@@ -134,10 +112,11 @@ class ArmLedger:
             stray = [t for t in self._patience(self._running) if t.number not in known]
             if not stray:
                 return self.ask(space, points)
-            return stray[0].number, self.reopen(stray[0].number, space)
+            return self.reopen(stray[0].number, space)
         point("asked")
         self._open[trial.number] = trial
-        return trial.number, self._suggest(trial, space)
+        self._suggest(trial, space)
+        return self._known(trial._cached_frozen_trial)
 
     def queue(self, space: SearchSpace) -> int:
         """Counts the trials that wait to be tried; those that cannot be are refused, each in a sentence.
@@ -169,8 +148,8 @@ class ArmLedger:
             reasons,
         )
 
-    def reopen(self, number: int, space: SearchSpace) -> dict[str, Any]:
-        """Takes up a trial that was cut off, as the same trial, and returns its sample.
+    def reopen(self, number: int, space: SearchSpace) -> TrialRecord:
+        """Takes up a trial that was cut off, as the same trial.
 
         A trial that was cut off while it was being asked for gets the values that it lacks.
         """
@@ -180,7 +159,8 @@ class ArmLedger:
         trial = self._patience(lambda: optuna.Trial(self._study, frozen._trial_id))
         self._open[number] = trial
         self._reported[number] = dict(frozen.intermediate_values)
-        return self._suggest(trial, space)
+        self._suggest(trial, space)
+        return self._known(trial._cached_frozen_trial)
 
     def report(self, number: int, measurement: Measurement) -> bool:
         """Records an evaluation's score; tells whether it took the place of another one at its step."""
@@ -264,17 +244,40 @@ class ArmLedger:
         )
         self._reported.pop(number, None)
         point("told")
-        return _entry(told).ended
+        return self._known(told).ended
 
-    def _suggest(self, trial: optuna.Trial, space: SearchSpace) -> dict[str, Any]:
+    def _suggest(self, trial: optuna.Trial, space: SearchSpace) -> None:
+        """Gives a trial its sample and the parameters that are derived from it: here, and never again."""
         sample = {
             name: self._patience(lambda n=name, d=distribution: _suggested(trial, n, d))  # type: ignore[misc]
             for name, distribution in space.distributions.items()
         }
         if PARAMETERS not in trial.user_attrs:
-            derived = space.derive(sample)
+            derived = Parameters.of(space.derive(sample)).to_json()
             self._patience(lambda: trial.set_user_attr(PARAMETERS, derived))
-        return sample
+
+    def _known(self, trial: FrozenTrial) -> TrialRecord:
+        """A trial as far as the record knows it."""
+        study, _, arm = self._study.study_name.partition("/")
+        attributes, finished = trial.user_attrs, trial.state.is_finished()
+        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        ended = trial.datetime_complete.timestamp() if trial.datetime_complete else None
+        known = TrialRecord(
+            study=study,
+            arm=arm,
+            number=trial.number,
+            parameters=Parameters.of(attributes[PARAMETERS]),
+            outcome=outcome_of(trial.state, attributes.get(OUTCOME)) if finished else None,
+            reason=attributes.get(REASON) if finished else None,
+            end_step=attributes.get(END_STEP) if finished else None,
+            started=started,
+            ended=ended,
+            mlflow_run_id=attributes.get(RUN_ID),
+            published=bool(attributes.get(PUBLISHED)),
+        )
+        scores = trial.intermediate_values.items()
+        when = ended or started
+        return known.with_evaluations(Measurement(step=n, score=s, time=when) for n, s in scores)
 
     def _running(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -337,20 +340,3 @@ def _set_attribute_of_finished(study: optuna.Study, trial_id: int, key: str, val
             connection.execute(
                 table.insert().values(trial_id=trial_id, key=key, value_json=json.dumps(value))
             )
-
-
-def _entry(trial: FrozenTrial) -> Entry:
-    attributes = trial.user_attrs
-    ended = trial.state.is_finished()
-    return Entry(
-        number=trial.number,
-        sample=trial.params,
-        outcome=outcome_of(trial.state, attributes.get(OUTCOME)) if ended else None,
-        reason=attributes.get(REASON) if ended else None,
-        end_step=attributes.get(END_STEP) if ended else None,
-        mlflow_run_id=attributes.get(RUN_ID),
-        published=bool(attributes.get(PUBLISHED)),
-        scores=trial.intermediate_values,
-        started=trial.datetime_start.timestamp() if trial.datetime_start else 0.0,
-        ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
-    )

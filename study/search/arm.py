@@ -5,16 +5,15 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces.space import SearchSpace
-from study.record.trials import ArmLedger, Entry
+from study.record.trials import ArmLedger
 from study.spec.model import Arm
-from study.trial import Outcome
-from trainables.protocol import Measurement
+from study.trial import Outcome, TrialRecord
 
 logger = logging.getLogger(__name__)
 
@@ -47,16 +46,15 @@ class ArmState:
         if math.isfinite(score) and (self.best is None or score < self.best[0]):
             self.best = (score, number)
 
-    def take_in(self, entries: Sequence[Entry]) -> None:
-        """Takes in every score that the record has."""
-        for entry in entries:
-            for score in entry.counted.values():
-                self.note(score, entry.number)
+    def take_in(self, trials: Sequence[TrialRecord]) -> None:
+        """Takes in the lowest score of each trial."""
+        for trial in trials:
+            self.note(trial.objective, trial.number)
 
     def look_for_best(self) -> None:
         """Looks for the lowest score anew: the one that was it has been replaced."""
         self.best = None
-        self.take_in(self.ledger.entries())
+        self.take_in(self.ledger.trials())
 
     def lowest(self, count: int) -> set[int]:
         """The numbers of the trials with the lowest scores; of equals those with the lower numbers."""
@@ -88,29 +86,25 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger) -> ArmState:
     """The state of an arm as the record has it."""
     space = arm.build()
     ledger.queue(space)
-    entries = ledger.entries()
-    counts: dict[Outcome, int] = {}
-    for entry in entries:
-        if entry.outcome is not None:
-            counts[entry.outcome] = counts.get(entry.outcome, 0) + 1
+    trials, half = ledger.trials(), ledger.half_asked()
+    ended = [trial for trial in trials if trial.outcome is not None]
+    cut_off = [trial.number for trial in trials if trial.outcome is None]
     state = ArmState(
         name=name,
         arm=arm,
         space=space,
         ledger=ledger,
-        asked=len(entries),
+        asked=len(trials) + len(half),
         points=ledger.untried(arm.points),
-        interrupted=deque(entry.number for entry in entries if entry.outcome is None),
-        ended=[e.number for e in entries if e.outcome is not None],
-        unpublished=[e.number for e in entries if e.outcome is not None and not e.published],
-        counts=counts,
-        any_ran=any(entry.scores for entry in entries),
-        last_end=max((e.ended for e in entries if e.ended is not None), default=None),
+        interrupted=deque(sorted([*cut_off, *half])),
+        ended=[trial.number for trial in ended],
+        unpublished=[trial.number for trial in ended if not trial.published],
+        counts=Counter(trial.outcome for trial in ended if trial.outcome is not None),
+        any_ran=any(trial.measurements for trial in trials),
+        last_end=max((t.ended for t in trials if t.ended is not None), default=None),
+        results={trial.number: trial.objective for trial in ended if trial.counts},
     )
-    state.take_in(entries)
-    for entry in entries:
-        if entry.outcome not in (None, Outcome.FAILED):
-            state.results[entry.number] = min(entry.counted.values(), default=math.inf)
+    state.take_in(trials)
     _say_what_is_left_out(state)
     return state
 
@@ -133,12 +127,3 @@ def _say_what_is_left_out(state: ArmState) -> None:
             state.name,
             strangers,
         )
-
-
-def bare(entry: Entry) -> tuple[Measurement, ...]:
-    """The scores that the record has, for a trial whose folder is gone."""
-    time_taken = entry.ended or entry.started
-    return tuple(
-        Measurement(step=step, score=score, time=time_taken)
-        for step, score in sorted(entry.scores.items())
-    )

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from study.faults import point
 from study.places.locations import Places
 from study.record.database import Ledger
-from study.record.trials import Entry
-from study.search.arm import ArmState, arm_state, bare
+from study.search.arm import ArmState, arm_state
 from study.search.observer import Observer
 from study.search.samplers import derived_seed, make_pruner, make_sampler
 from study.search.stopping import reason_to_stop
-from study.spec.model import Spec, further
+from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
-from trainables.protocol import Measurement, Parameters
+from trainables.protocol import Measurement
 from trainables.run import Assignment, Turn
 from trainables.trial_files import read_measurements
 
@@ -80,13 +76,14 @@ class Conductor:
         self.refusal = ""
         self.fault = ""
         settings = spec.settings
+        self._score_name, self._fingerprint = settings.score_name, spec.fingerprint
         pruner = make_pruner(spec.stopping, settings)
         self._prunes = spec.stopping.pruner is not None
         self._any_ran = False
         self.arms: dict[str, ArmState] = {}
         for name, arm in spec.arms.items():
             opened = ledger.arm(spec.name, name)
-            asked = len(opened.entries())
+            asked = len(opened.trials()) + len(opened.half_asked())
             opened.use(make_sampler(spec.search, name, arm, asked), pruner)
             self.arms[name] = arm_state(name, arm, opened)
             self._any_ran = self._any_ran or self.arms[name].any_ran
@@ -131,13 +128,13 @@ class Conductor:
         state = min(open_arms, key=lambda s: s.share)
         fresh = not state.interrupted
         if fresh:
-            number, sample = state.ledger.ask(state.space, state.points)
+            record = state.ledger.ask(state.space, state.points)
             state.asked += 1
         else:
-            number = state.interrupted[0]
-            sample = state.ledger.reopen(number, state.space)
+            record = state.ledger.reopen(state.interrupted[0], state.space)
             state.interrupted.popleft()
-        live = _Live(state, self._record(state, number, sample))
+        # A worker hands out the evaluations that it reads back, which are judged as they come.
+        live = _Live(state, replace(self._completed(record), measurements=()))
         self._live[live.record.identity] = live
         point("assigned")
         for observer in self._observers:
@@ -241,18 +238,9 @@ class Conductor:
         if ended is not None:
             return ended
         arm, number = identity.split("/")[1:]
-        state = self.arms[arm]
-        return self.from_entry(state, state.ledger.entry(int(number)))
-
-    def from_entry(self, state: ArmState, entry: Entry) -> TrialRecord:
-        """Makes a trial's record from the ledger's entry and the trial's folder."""
-        record = self._record(state, entry.number, entry.sample, entry)
-        kept = tuple(
-            m
-            for m in read_measurements(record.folder)
-            if entry.end_step is None or m.step <= entry.end_step
-        )
-        return replace(record, measurements=kept or bare(entry))
+        record = self._completed(self.arms[arm].ledger.trial(int(number)))
+        kept = read_measurements(record.folder)
+        return record.with_evaluations(kept) if kept else record
 
     def keep_run(self, record: TrialRecord, run_id: str) -> None:
         """Stores in the record what was published of a trial.
@@ -306,7 +294,7 @@ class Conductor:
         if outcome is not Outcome.FAILED:
             live.arm.results[live.record.number] = objective
         self._update(live)
-        record = replace(live.record, outcome=outcome, reason=reason, ended=ended)
+        record = replace(live.record, outcome=outcome, reason=reason, end_step=step, ended=ended)
         self._ended[record.identity] = record
         self._live.pop(record.identity, None)  # a failure was taken out when it came
         while len(self._ended) > REMEMBERED:
@@ -316,40 +304,22 @@ class Conductor:
         if outcome is not Outcome.FAILED:
             self._believe_failures()
 
-    def _record(
-        self, state: ArmState, number: int, sample: Mapping[str, Any], entry: Entry | None = None
-    ) -> TrialRecord:
-        derived = state.space.derive(sample)
-        return TrialRecord(
-            study=self.spec.name,
-            arm=state.name,
-            number=number,
+    def _completed(self, record: TrialRecord) -> TrialRecord:
+        """Adds to what the record has of a trial what the spec says of all."""
+        return replace(
+            record,
             # The same number has the same seed in every arm: arms are compared on equal starts.
-            seed=derived_seed(self.spec.search.seed, number),
-            parameters=Parameters(
-                b=float(derived["b"]),  # type: ignore[arg-type]
-                a=float(derived["a"]),  # type: ignore[arg-type]
-                d_steps=int(derived["d_steps"]),  # type: ignore[arg-type]
-                further=further(derived),
-            ),
-            score_name=self.spec.score_name,
-            outcome=entry.outcome if entry else None,
-            reason=entry.reason if entry else None,
-            started=entry.started if entry else time.time(),
-            ended=entry.ended if entry else None,
-            folder=self._places.folder(self.spec.name, state.name, number),
-            mlflow_run_id=entry.mlflow_run_id if entry else None,
-            spec_fingerprint=self.spec.fingerprint,
+            seed=derived_seed(self.spec.search.seed, record.number),
+            score_name=self._score_name,
+            folder=self._places.folder(self.spec.name, record.arm, record.number),
+            spec_fingerprint=self._fingerprint,
         )
 
     def _assignment(self, record: TrialRecord) -> Assignment:
         return Assignment(
             identity=record.identity,
             trial=self.spec.trial,
-            b=record.parameters.b,
-            a=record.parameters.a,
-            d_steps=record.parameters.d_steps,
-            further=dict(record.parameters.further),
+            parameters=record.parameters,
             seed=record.seed,
             folder=record.folder,
             cache=self._places.cache,

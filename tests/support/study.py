@@ -23,6 +23,7 @@ from mlflow.entities import Run
 from optuna.trial import FrozenTrial, TrialState
 
 from study.record.database import Ledger
+from study.record.trials import ArmLedger
 from study.tracking.store import client
 from support.processes import end_hard, ended, wait_until
 
@@ -88,6 +89,11 @@ def empty_record(folder: Path) -> str:
     """The URL of an empty record in a folder: a copy, as making its tables takes a while."""
     shutil.copy(_record_template(), folder / "record.db")
     return f"sqlite:///{folder}/record.db"
+
+
+def sample_of(arm: ArmLedger, number: int) -> dict[str, Any]:
+    """What was sampled for a trial, before parameters were derived from it."""
+    return arm._study.get_trials()[number].params
 
 
 @dataclass

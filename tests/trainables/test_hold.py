@@ -10,6 +10,7 @@ from support.trials import without_clocks
 from trainables import checkpoint
 from trainables.faults import held
 from trainables.folder import Folder
+from trainables.protocol import Parameters
 from trainables.run import Assignment, TrialRun
 
 
@@ -26,9 +27,7 @@ def run_of(folder: Path, checkpoint_seconds: float) -> TrialRun:
         Assignment(
             identity="study/arm/0",
             trial={"kind": "saddle", "steps": 40, "evaluate_every": 10},
-            b=2e-3,
-            a=1e-3,
-            d_steps=1,
+            parameters=Parameters(b=2e-3, a=1e-3, d_steps=1),
             seed=5,
             folder=str(folder),
             cache=str(folder),

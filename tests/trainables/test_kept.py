@@ -73,9 +73,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
             **{
                 "identity": "study/arm/0",
                 "trial": {"steps": len(scores)},
-                "b": 1e-3,
-                "a": 1e-3,
-                "d_steps": 1,
+                "parameters": Parameters(b=1e-3, a=1e-3, d_steps=1),
                 "seed": 0,
                 "folder": str(tmp_path / "trial"),
                 "cache": str(tmp_path),
@@ -203,9 +201,7 @@ def test_the_file_holds_the_weights_that_were_scored(kind: str, tmp_path: Path) 
     assignment = Assignment(
         identity="study/arm/0",
         trial=config,
-        b=2e-3,
-        a=1e-3,
-        d_steps=2,
+        parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
         seed=5,
         folder=str(tmp_path / "trial"),
         cache=str(tmp_path / "cache"),
@@ -257,9 +253,7 @@ def test_a_game_has_no_generator_to_keep(tmp_path: Path) -> None:
     assignment = Assignment(
         identity="study/arm/0",
         trial=small_config("saddle", tmp_path),
-        b=2e-3,
-        a=1e-3,
-        d_steps=1,
+        parameters=Parameters(b=2e-3, a=1e-3, d_steps=1),
         seed=0,
         folder=str(tmp_path / "trial"),
         cache=str(tmp_path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from support.trials import small_config, without_clocks
 from torch import Tensor, nn
 
 from trainables.devices import random_state
+from trainables.protocol import Parameters
 from trainables.run import Assignment, TrialRun
 
 DCGAN = {"name": "dcgan", "width": 2, "latent": 4}
@@ -82,9 +84,7 @@ def assignment(folder: Path, kind: str, further: dict[str, Any], name: str = "ru
     return Assignment(
         identity="s/a/0",
         trial={**small_config(kind, folder), "steps": 4, **further},
-        b=2e-3,
-        a=1e-3,
-        d_steps=2,
+        parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
         seed=3,
         folder=str(folder / name),
         cache=str(folder / "cache"),
@@ -163,7 +163,7 @@ def test_a_users_randomness_on_a_device_is_the_trials_own(tmp_path: Path) -> Non
     for number, seed in enumerate((3, 3, 4)):
         given = assignment(tmp_path, "gan", {"networks": USERS}, f"run-{number}")
         torch.rand(number, device=DEVICE)
-        run = TrialRun(Assignment(**{**given.to_json(), "seed": seed}), DEVICE)
+        run = TrialRun(replace(given, seed=seed), DEVICE)
         torch.get_device_module(DEVICE).manual_seed(number)
         losses.append(played(run).history[0].metrics["d_loss"])
     assert losses[0] == losses[1] != losses[2]

@@ -30,9 +30,7 @@ def assignment(tmp_path: Path) -> Assignment:
     return Assignment(
         identity="study/two_timescale/3",
         trial={**small_config("saddle", tmp_path), "seconds_per_step": 0.0},
-        b=2e-3,
-        a=1e-3,
-        d_steps=2,
+        parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
         seed=5,
         folder=str(tmp_path / "trial"),
         cache=str(tmp_path / "cache"),
@@ -291,7 +289,7 @@ def test_a_checkpoint_of_other_learning_rates_is_refused(
 ) -> None:
     runs(assignment).turn()
     with pytest.raises(ValueError, match="of another trial"):
-        runs(replace(assignment, b=9e-3))
+        runs(replace(assignment, parameters=replace(assignment.parameters, b=9e-3)))
 
 
 class FullDisk:
@@ -403,7 +401,7 @@ def test_turns_and_assignments_survive_the_way_to_the_driver(assignment: Assignm
     run = TrialRun(assignment, build=lambda *_: Diverging())
     for turn in finish(run):
         assert Turn.from_json(turn.to_json()) == turn
-    assert Assignment(**assignment.to_json()) == assignment
+    assert Assignment.from_json(assignment.to_json()) == assignment
 
 
 @pytest.mark.slow
@@ -416,7 +414,7 @@ def test_a_worker_that_dies_at_its_checkpoint_leaves_a_folder_to_go_on_from(
     slow = {**assignment.trial, "seconds_per_step": 1e-3}
     code = (
         "from trainables.run import Assignment, TrialRun\n"
-        f"run = TrialRun(Assignment(**{replace(assignment, trial=slow).to_json()!r}))\n"
+        f"run = TrialRun(Assignment.from_json({replace(assignment, trial=slow).to_json()!r}))\n"
         "while not run.turn().finished: pass"
     )
     died = subprocess.run(
@@ -449,9 +447,7 @@ def test_a_turn_gets_on_however_short_it_is(tmp_path: Path, kind: str) -> None:
     given = Assignment(
         identity="study/arm/0",
         trial=small_config(kind, tmp_path),
-        b=1e-3,
-        a=1e-3,
-        d_steps=1,
+        parameters=Parameters(b=1e-3, a=1e-3, d_steps=1),
         seed=0,
         folder=str(tmp_path / "trial"),
         cache=str(tmp_path / "cache"),

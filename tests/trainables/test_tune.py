@@ -23,10 +23,7 @@ def config(folder: Path, number: int = 0, b: float = 2e-3) -> dict[str, Any]:
     assignment = {
         "identity": f"study/arm/{number}",
         "trial": trial,
-        "b": b,
-        "a": 1e-3,
-        "d_steps": 1,
-        "further": {},
+        "parameters": {"b": b, "a": 1e-3, "d_steps": 1},
         "seed": 1,
         "folder": str(folder / str(number)),
         "cache": str(folder),

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.driver.confirm import best, confirmation_spec
+from study.driver.confirm import confirmation_spec
 from study.errors import UserError
-from study.record.trials import Entry
 from study.results.confirmation import confirmation, confirmation_table
 from study.spec.model import Spec
 from study.spec.reader import parse_spec
-from study.trial import Outcome, TrialRecord
+from study.trial import Outcome, TrialRecord, ranked
+from trainables.protocol import Measurement, Parameters
 
 ONE = [3.0, 4.0, 5.5, 4.5]
 TWO = [2.0, 2.5, 3.5, 1.0]
@@ -42,17 +42,15 @@ def rows() -> list[TrialRecord]:
     return made + [row("two_timescale-3", i, s, Outcome.STOPPED) for i, s in enumerate(TWO)]
 
 
-def entry(number: int, scores: dict[int, float], outcome: Outcome | None) -> Entry:
-    return Entry(
+def entry(number: int, scores: dict[int, float], outcome: Outcome | None) -> TrialRecord:
+    return TrialRecord(
+        study="s",
+        arm="one_timescale",
         number=number,
-        sample={"b": 1e-3, "d_steps": 2},
+        parameters=Parameters(b=1e-3, a=1e-3, d_steps=2),
         outcome=outcome,
-        reason=None,
         end_step=100,
-        mlflow_run_id=None,
-        published=False,
-        scores=scores,
-        started=0.0,
+        measurements=tuple(Measurement(step=n, score=s) for n, s in scores.items()),
         ended=1.0,
     )
 
@@ -127,8 +125,8 @@ def test_finalists_are_the_lowest_scores_of_trials_that_count() -> None:
         entry(3, {50: 0.1}, None),
         entry(4, {}, Outcome.DIVERGED),
     ]
-    assert [e.number for e in best(entries, 5)] == [1, 0]
-    assert [e.number for e in best(entries, 1)] == [1]
+    assert [e.number for e in ranked(entries)[:5]] == [1, 0]
+    assert [e.number for e in ranked(entries)[:1]] == [1]
 
 
 def test_the_confirming_study_fixes_the_parameters_and_changes_the_seeds() -> None:

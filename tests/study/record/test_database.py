@@ -11,7 +11,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from support.study import empty_record, saddle_spec
+from support.study import empty_record, saddle_spec, sample_of
 
 from search_spaces import build_space
 from search_spaces.space import SearchSpace
@@ -23,7 +23,7 @@ from study.record.retry import Patience
 from study.record.trials import ArmLedger
 from study.search.samplers import make_pruner, make_sampler
 from study.spec.model import Spec
-from study.trial import Outcome
+from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement
 
 SPEC = Spec.model_validate(saddle_spec())
@@ -50,12 +50,16 @@ def record(url: str) -> Iterator[Ledger]:
 def opened(record: Ledger) -> ArmLedger:
     """An arm as a new driver opens it."""
     arm = record.arm("little", ARM)
-    asked = len(arm.entries())
+    asked = len(arm.trials())
     arm.use(
         make_sampler(SPEC.search, ARM, SPEC.arms[ARM], asked),
         make_pruner(SPEC.stopping, SPEC.settings),
     )
     return arm
+
+
+def scores(trial: TrialRecord) -> dict[int, float]:
+    return {m.step: m.score for m in trial.measurements}
 
 
 def measured(step: int, score: float) -> Measurement:
@@ -88,7 +92,7 @@ def test_the_reason_of_an_end_that_was_never_told_does_not_stay(
     record: Ledger, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arm = opened(record)
-    number, _ = arm.ask(space)
+    number = arm.ask(space).number
     monkeypatch.setattr(arm_module, "point", lambda name: _raise(KeyboardInterrupt()))  # a kill
     with pytest.raises(KeyboardInterrupt):
         arm.end(number, Outcome.FAILED, math.inf, "OSError: node lost", 10)
@@ -97,19 +101,22 @@ def test_the_reason_of_an_end_that_was_never_told_does_not_stay(
     again.reopen(number, space)
     again.report(number, measured(40, 0.5))
     again.end(number, Outcome.COMPLETE, 0.5, None, 40)
-    (entry,) = again.entries()
+    (entry,) = again.trials()
     assert (entry.outcome, entry.reason, entry.end_step) == (Outcome.COMPLETE, None, 40)
 
 
 def test_what_was_asked_reported_and_ended_is_read_back(record: Ledger, space: SearchSpace) -> None:
     arm = opened(record)
-    number, sample = arm.ask(space)
-    assert space.contains(sample)
+    asked = arm.ask(space)
+    number = asked.number
+    assert space.contains(sample_of(arm, number))
+    assert asked.parameters.to_json() == space.derive(sample_of(arm, number))
     arm.report(number, measured(10, 3.0))
     arm.report(number, measured(20, 2.0))
     ended = arm.end(number, Outcome.STOPPED, 2.0, "the score rose", 20)
-    (entry,) = opened(record).entries()
-    assert (entry.number, entry.sample, entry.scores) == (0, sample, {10: 3.0, 20: 2.0})
+    (entry,) = opened(record).trials()
+    assert (entry.identity, entry.parameters) == (f"little/{ARM}/0", asked.parameters)
+    assert scores(entry) == {10: 3.0, 20: 2.0}
     assert (entry.outcome, entry.reason, entry.end_step) == (Outcome.STOPPED, "the score rose", 20)
     assert entry.ended == ended
     assert entry.started <= ended
@@ -119,17 +126,18 @@ def test_what_was_asked_reported_and_ended_is_read_back(record: Ledger, space: S
 def test_a_trial_that_was_cut_off_goes_on_as_the_same_trial(
     record: Ledger, space: SearchSpace
 ) -> None:
-    number, sample = (arm := opened(record)).ask(space)
+    asked = (arm := opened(record)).ask(space)
+    number = asked.number
     arm.report(number, measured(10, 3.0))
     again = opened(record)
-    (entry,) = again.entries()
+    (entry,) = again.trials()
     assert entry.outcome is None
-    assert again.reopen(number, space) == sample
+    assert again.reopen(number, space).parameters == asked.parameters
     again.report(number, measured(10, 4.0))  # computed again after a restart: the later one counts
     again.report(number, measured(20, 1.0))
     again.end(number, Outcome.COMPLETE, 1.0, None, 20)
-    (entry,) = opened(record).entries()
-    assert entry.scores == {10: 4.0, 20: 1.0}
+    (entry,) = opened(record).trials()
+    assert scores(entry) == {10: 4.0, 20: 1.0}
 
 
 def test_a_trial_cut_off_while_it_was_asked_for_gets_what_it_lacks(
@@ -150,59 +158,62 @@ def test_a_trial_cut_off_while_it_was_asked_for_gets_what_it_lacks(
         with pytest.raises(Killed):
             arm.ask(space)
     half = opened(record)
-    (entry,) = half.entries()
-    assert set(entry.sample) == {"b"}
-    sample = half.reopen(entry.number, space)
-    assert sample["b"] == entry.sample["b"]
-    assert space.contains(sample)
-    assert [e.number for e in half.entries()] == [0]
+    (number,) = half.half_asked()
+    assert half.trials() == []
+    before = sample_of(half, number)
+    assert set(before) == {"b"}
+    taken_up = half.reopen(number, space)
+    assert taken_up.b == before["b"]
+    assert space.contains(sample_of(half, number))
+    assert [e.number for e in half.trials()] == [0]
+    assert half.half_asked() == []
 
 
 def test_points_come_first_and_only_once(record: Ledger, space: SearchSpace) -> None:
     point = {"b": 1e-3, "a": 1e-4, "d_steps": 2}
-    number, sample = opened(record).ask(space, deque([point]))
-    assert (number, sample) == (0, point)
+    asked = opened(record).ask(space, deque([point]))
+    assert (asked.number, asked.parameters.to_json()) == (0, point)
     # A driver that died between queueing a point and asking for it.
     arm = opened(record)
     arm._study.enqueue_trial({"b": 2e-3})
-    number, sample = arm.ask(space, deque([{"b": 2e-3}]))
-    assert number == 1
-    assert sample["b"] == 2e-3
-    assert space.contains(sample)
-    assert len(opened(record).entries()) == 2
+    asked = arm.ask(space, deque([{"b": 2e-3}]))
+    assert asked.number == 1
+    assert asked.b == 2e-3
+    assert space.contains(sample_of(arm, 1))
+    assert len(opened(record).trials()) == 2
 
 
 def test_a_queued_point_is_no_trial_yet(record: Ledger) -> None:
     arm = opened(record)
     arm._study.enqueue_trial({"b": 2e-3})
-    assert arm.entries() == []
+    assert arm.trials() == []
 
 
 def test_a_trial_without_a_score_has_an_infinite_objective_and_a_failed_one_has_none(
     record: Ledger, space: SearchSpace
 ) -> None:
     arm = opened(record)
-    first, _ = arm.ask(space)
-    second, _ = arm.ask(space)
+    first = arm.ask(space).number
+    second = arm.ask(space).number
     arm.end(first, Outcome.DIVERGED, math.inf, "the loss is nan", 3)
     arm.end(second, Outcome.FAILED, math.inf, "OSError: no", 0)
     trials = arm._study.get_trials()
     assert [t.state for t in trials] == [TrialState.COMPLETE, TrialState.FAIL]
     assert trials[0].value == math.inf
-    assert [e.outcome for e in arm.entries()] == [Outcome.DIVERGED, Outcome.FAILED]
+    assert [e.outcome for e in arm.trials()] == [Outcome.DIVERGED, Outcome.FAILED]
 
 
 def test_the_run_of_a_trial_can_be_kept_before_and_after_its_end(
     record: Ledger, space: SearchSpace
 ) -> None:
     arm = opened(record)
-    number, _ = arm.ask(space)
+    number = arm.ask(space).number
     arm.set_run(number, "run1", published=False)
-    assert (arm.entry(number).mlflow_run_id, arm.entry(number).published) == ("run1", False)
+    assert (arm.trial(number).mlflow_run_id, arm.trial(number).published) == ("run1", False)
     arm.end(number, Outcome.COMPLETE, 1.0, None, 40)
     arm.set_run(number, "run2", published=True)
     arm.set_run(number, "run3", published=True)
-    entry = opened(record).entry(number)
+    entry = opened(record).trial(number)
     assert (entry.mlflow_run_id, entry.published) == ("run3", True)
 
 
@@ -211,7 +222,7 @@ def test_a_trial_whose_end_was_stored_but_not_confirmed_is_not_ended_twice(
 ) -> None:
     monkeypatch.setattr(patience_module.time, "sleep", lambda _: None)
     arm = opened(record)
-    number, _ = arm.ask(space)
+    number = arm.ask(space).number
     real = arm._study.tell
     lost = [optuna.exceptions.StorageInternalError("the connection was cut")]
 
@@ -228,7 +239,7 @@ def test_a_trial_whose_end_was_stored_but_not_confirmed_is_not_ended_twice(
 
 def test_two_threads_write_to_one_sqlite_record(record: Ledger, space: SearchSpace) -> None:
     arm = opened(record)
-    numbers = [arm.ask(space)[0] for _ in range(10)]
+    numbers = [arm.ask(space).number for _ in range(10)]
 
     def keep_runs() -> None:
         for number in numbers:
@@ -239,9 +250,9 @@ def test_two_threads_write_to_one_sqlite_record(record: Ledger, space: SearchSpa
     for number in numbers:
         arm.report(number, measured(10, float(number)))
     thread.join()
-    entries = arm.entries()
+    entries = arm.trials()
     assert [entry.mlflow_run_id for entry in entries] == [f"run{n}" for n in numbers]
-    assert [entry.scores for entry in entries] == [{10: float(n)} for n in numbers]
+    assert [scores(entry) for entry in entries] == [{10: float(n)} for n in numbers]
 
 
 def test_a_record_that_is_away_for_a_while_is_waited_for(
@@ -323,10 +334,9 @@ def test_a_trial_whose_asking_was_cut_by_the_database_is_found_again(
     monkeypatch.setattr(
         arm._study, "ask", lambda: (real(), _raise(optuna.exceptions.StorageInternalError()))
     )
-    number, sample = arm.ask(space)
-    assert number == 1
-    assert space.contains(sample)
-    assert len(arm.entries()) == 2
+    assert arm.ask(space).number == 1
+    assert space.contains(sample_of(arm, 1))
+    assert len(arm.trials()) == 2
 
 
 def _raise(error: Exception) -> None:

@@ -21,7 +21,7 @@ from study.search import conductor as conductor_module
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
-from trainables.protocol import Diverged, Measurement
+from trainables.protocol import Diverged, Measurement, Parameters
 from trainables.run import Assignment, Turn
 
 
@@ -79,7 +79,7 @@ class Worker:
         return Turn(step=self.step, steps=40, measurements=new, finished=self.step >= 40)
 
     def score(self, step: int) -> float:
-        return 1000 * self.assignment.b + 1 / step
+        return 1000 * self.assignment.parameters.b + 1 / step
 
 
 class Engine:
@@ -108,7 +108,7 @@ class Engine:
 
 def ended_counts(record: Ledger, spec: Spec) -> dict[str, Counter[str]]:
     return {
-        name: Counter(str(entry.outcome) for entry in record.arm(spec.name, name).entries())
+        name: Counter(str(entry.outcome) for entry in record.arm(spec.name, name).trials())
         for name in spec.arms
     }
 
@@ -122,7 +122,7 @@ def test_cut_off_anywhere_again_and_again_it_runs_exactly_its_budget(
     chance = random.Random(seed)
     spec = spec_of(trials=4)
     worlds = Worlds()
-    samples: dict[str, tuple[float, float, int]] = {}
+    samples: dict[str, Parameters] = {}
     until_death = [0]
 
     def maybe_die(_: str) -> None:
@@ -142,17 +142,14 @@ def test_cut_off_anywhere_again_and_again_it_runs_exactly_its_budget(
         except Killed:
             deaths += 1
         for name in spec.arms:
-            for entry in record.arm(spec.name, name).entries():
-                if len(entry.sample) == len(spec.arms[name].build().distributions):
-                    key = f"{name}/{entry.number}"
-                    assert samples.setdefault(key, tuple(entry.sample.items())) == tuple(
-                        entry.sample.items()
-                    )
+            for entry in record.arm(spec.name, name).trials():
+                key = f"{name}/{entry.number}"
+                assert samples.setdefault(key, entry.parameters) == entry.parameters
     assert deaths > 0
     assert ended_counts(record, spec) == {name: {"complete": 4} for name in spec.arms}
     for name in spec.arms:
-        for entry in record.arm(spec.name, name).entries():
-            assert sorted(entry.scores) == [10, 20, 30, 40]
+        for entry in record.arm(spec.name, name).trials():
+            assert sorted(scores(entry)) == [10, 20, 30, 40]
             assert entry.end_step == 40
     assert Conductor(spec, record, places).next() is None
 
@@ -188,7 +185,9 @@ def test_cut_off_trials_come_before_new_ones(record: Ledger, places: Places) -> 
     assert again.left == 6
     taken_up = [again.next() for _ in range(3)]
     assert {a.identity for a in taken_up if a} == {a.identity for a in cut_off if a}
-    assert [(a.b, a.a, a.seed) for a in taken_up if a] == [(a.b, a.a, a.seed) for a in cut_off if a]
+    assert [(a.parameters, a.seed) for a in taken_up if a] == [
+        (a.parameters, a.seed) for a in cut_off if a
+    ]
 
 
 def test_the_same_number_has_the_same_seed_in_every_arm(record: Ledger, places: Places) -> None:
@@ -207,14 +206,14 @@ def test_points_are_tried_first_then_the_sampler(record: Ledger, places: Places)
     spec = Spec.model_validate(data)
     first = Conductor(spec, record, places).next()
     assert first is not None
-    assert (first.b, first.a, first.d_steps) == (1e-3, 2e-3, 2)
+    assert first.parameters == Parameters(b=1e-3, a=2e-3, d_steps=2)
     again = Conductor(spec, record, places)
     taken_up, second, third = again.next(), again.next(), again.next()
     assert taken_up == first
     assert second is not None
-    assert second.b == 5e-3
+    assert second.parameters.b == 5e-3
     assert third is not None
-    assert third.b not in (1e-3, 5e-3)
+    assert third.parameters.b not in (1e-3, 5e-3)
 
 
 def finish(conductor: Conductor, identity: str, *turns: Turn) -> list[bool]:
@@ -235,9 +234,13 @@ def begun(conductor: Conductor) -> str:
     return assignment.identity
 
 
+def scores(trial: TrialRecord) -> dict[int, float]:
+    return {m.step: m.score for m in trial.measurements}
+
+
 def only_entry(record: Ledger, identity: str) -> Any:
     _, arm, number = identity.split("/")
-    return record.arm("little", arm).entry(int(number))
+    return record.arm("little", arm).trial(int(number))
 
 
 def test_evaluations_after_the_one_at_which_a_trial_stops_do_not_count(
@@ -249,7 +252,7 @@ def test_evaluations_after_the_one_at_which_a_trial_stops_do_not_count(
     assert finish(conductor, identity, turn(5.0, 6.0, 7.0, 1.0)) == [True]
     entry = only_entry(record, identity)
     assert (entry.outcome, entry.end_step) == (Outcome.STOPPED, 30)
-    assert entry.scores == {10: 5.0, 20: 6.0, 30: 7.0}
+    assert scores(entry) == {10: 5.0, 20: 6.0, 30: 7.0}
     assert entry.reason == "the score rose: 2 evaluations in a row lie above 5 of step 10"
     assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 6.0, 7.0]
 
@@ -286,7 +289,7 @@ def test_of_two_evaluations_at_one_step_the_later_counts_everywhere(
     assert [m.score for m in conductor.lookup(identity).measurements] == [9.0, again]
     finish(conductor, identity, turn(6.0, first=30, finished=True))
     entry = only_entry(record, identity)
-    assert entry.scores == {10: 9.0, 20: again, 30: 6.0}
+    assert scores(entry) == {10: 9.0, 20: again, 30: 6.0}
     assert [m.score for m in conductor.lookup(identity).measurements] == [9.0, again, 6.0]
     assert record.arm("little", arm.name)._study.trials[0].value == again
     assert arm.best == (again, 0)
@@ -303,7 +306,7 @@ def test_a_trial_that_ends_earlier_than_before_it_was_cut_off_has_no_later_score
     assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 4.5]
     arm = identity.split("/")[1]
     assert record.arm("little", arm)._study.trials[0].value == 4.5
-    assert only_entry(record, identity).counted == {10: 5.0, 20: 4.5}
+    assert scores(only_entry(record, identity)) == {10: 5.0, 20: 4.5}
 
 
 def test_a_trial_that_diverged_has_its_best_score_or_none(record: Ledger, places: Places) -> None:
@@ -329,9 +332,9 @@ def test_a_trial_that_cannot_be_run_is_failed_with_its_error(
     finish(conductor, begun(conductor), turn(5.0, finished=True))
     entry = only_entry(record, identity)
     assert (entry.outcome, entry.reason) == (Outcome.FAILED, "OSError: the disk is gone")
-    assert (entry.end_step, entry.scores) == (10, {10: 5.0})
+    assert (entry.end_step, scores(entry)) == (10, {10: 5.0})
     assert conductor.turn(identity, turn(4.0, first=20))  # a late result of it changes nothing
-    assert only_entry(record, identity).scores == {10: 5.0}
+    assert scores(only_entry(record, identity)) == {10: 5.0}
 
 
 def fail(conductor: Conductor, trials: int) -> list[str]:
@@ -432,7 +435,7 @@ def test_failed_trials_are_run_again_as_the_same_trials(record: Ledger, places: 
     identities = fail(first, 5)
     for identity in identities:
         first.keep_run(first.lookup(identity), f"run of {identity}")
-    samples = {identity: only_entry(record, identity).sample for identity in identities}
+    samples = {identity: only_entry(record, identity).parameters for identity in identities}
     assert sum(record.reopen_failed("little", arm) for arm in spec.arms) == 5
     assert sum(record.reopen_failed("little", arm) for arm in spec.arms) == 0
     again = Conductor(spec, record, places)
@@ -443,7 +446,7 @@ def test_failed_trials_are_run_again_as_the_same_trials(record: Ledger, places: 
         finish(again, identity, turn(4.0, finished=True))
     for identity in identities:
         entry = only_entry(record, identity)
-        assert entry.sample == samples[identity]
+        assert entry.parameters == samples[identity]
         assert (entry.outcome, entry.reason) == (Outcome.COMPLETE, None)
         assert not entry.published, "its new end is not in MLflow"
     assert again.next() is None
@@ -638,7 +641,7 @@ def test_a_record_is_not_changed_by_opening_a_finished_study(
 
     def rows() -> list[list[tuple[Any, ...]]]:
         found: list[ArmLedger] = [record.arm(spec.name, name) for name in spec.arms]
-        return [[tuple(vars(entry).items()) for entry in arm.entries()] for arm in found]
+        return [[tuple(vars(entry).items()) for entry in arm.trials()] for arm in found]
 
     before = rows()
     assert Conductor(spec, record, places).next() is None

@@ -54,7 +54,7 @@ def run(record: Ledger, places: Places, spec: Spec, most: int = 99) -> list[dict
     while len(samples) < most and (assignment := conductor.next()):
         turn = Turn(step=40, steps=40, measurements=(Measurement(step=40, score=1.0),))
         conductor.turn(assignment.identity, Turn(**{**vars(turn), "finished": True}))
-        samples.append({"b": assignment.b, "a": assignment.a, "d_steps": assignment.d_steps})
+        samples.append(assignment.parameters.to_json())
     return samples
 
 
@@ -72,8 +72,8 @@ def test_points_that_are_added_to_a_study_with_trials_are_tried(
 ) -> None:
     run(record, places, spec_of(3, FIRST))
     assert run(record, places, spec_of(5, FIRST, SECOND, PARTIAL))[0] == SECOND
-    last = record.arm("little", ARM).entries()[-1]
-    assert last.sample["d_steps"] == 2
+    last = record.arm("little", ARM).trials()[-1]
+    assert last.d_steps == 2
     assert script(record).trials[-1].system_attrs["fixed_params"] == PARTIAL
 
 
@@ -163,7 +163,7 @@ def test_trials_that_a_script_adds_inform_the_search_and_are_not_counted(
     counts = record.counts("little", ARM)
     assert (counts.asked, counts.ended, counts.unpublished) == (2, {Outcome.COMPLETE: 2}, 2)
     assert len(run(record, places, spec_of(4))) == 2
-    assert [entry.number for entry in record.arm("little", ARM).entries()] == [0, 1, 5, 6]
+    assert [entry.number for entry in record.arm("little", ARM).trials()] == [0, 1, 5, 6]
 
 
 def test_a_trial_that_a_script_ends_has_the_outcome_that_the_script_gave(
@@ -176,5 +176,5 @@ def test_a_trial_that_a_script_ends_has_the_outcome_that_the_script_gave(
         number = int(assignment.identity.rsplit("/", 1)[1])
         script(record).tell(number, value, state=TrialState[state])
     expected = [Outcome.COMPLETE, Outcome.STOPPED, Outcome.FAILED]
-    assert [entry.outcome for entry in record.arm("little", ARM).entries()] == expected
+    assert [entry.outcome for entry in record.arm("little", ARM).trials()] == expected
     assert record.counts("little", ARM).ended == dict.fromkeys(expected, 1)

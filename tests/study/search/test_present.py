@@ -18,7 +18,7 @@ import pytest
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, TPESampler
 from optuna.trial import create_trial
-from support.study import empty_record, saddle_spec
+from support.study import empty_record, saddle_spec, sample_of
 
 from study.record.database import ArmLedger, Ledger
 from study.search.samplers import derived_seed, make_pruner, make_sampler
@@ -54,7 +54,7 @@ def score(sample: dict[str, Any]) -> float:
 def launched(record: Ledger, spec: Spec) -> ArmLedger:
     """An arm as a new launch opens it."""
     arm = record.arm("study", ARM)
-    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], len(arm.entries()))
+    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], len(arm.trials()))
     arm.use(sampler, make_pruner(spec.stopping, spec.settings))
     return arm
 
@@ -64,7 +64,8 @@ def run(record: Ledger, spec: Spec, trials: int) -> list[dict[str, Any]]:
     arm, space = launched(record, spec), spec.arms[ARM].build()
     samples = []
     for _ in range(trials):
-        number, sample = arm.ask(space)
+        number = arm.ask(space).number
+        sample = sample_of(arm, number)
         arm.end(number, Outcome.COMPLETE, score(sample), None, 40)
         samples.append(sample)
     return samples

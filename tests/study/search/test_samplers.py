@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from optuna.pruners import HyperbandPruner, NopPruner, SuccessiveHalvingPruner
-from support.study import empty_record, saddle_spec
+from support.study import empty_record, saddle_spec, sample_of
 
 from study.record.database import ArmLedger, Ledger
 from study.search.samplers import derived_seed, make_pruner, make_sampler
@@ -45,7 +45,7 @@ def spec_with(sampler: str, seed: int = 7) -> Spec:
 def launched(record: Ledger, spec: Spec) -> ArmLedger:
     """An arm as a new launch opens it."""
     arm = record.arm("study", ARM)
-    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], len(arm.entries()))
+    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], len(arm.trials()))
     arm.use(sampler, make_pruner(spec.stopping, spec.settings))
     return arm
 
@@ -55,7 +55,8 @@ def run(record: Ledger, spec: Spec, trials: int) -> list[dict[str, Any]]:
     arm, space = launched(record, spec), spec.arms[ARM].build()
     samples = []
     for _ in range(trials):
-        number, sample = arm.ask(space)
+        number = arm.ask(space).number
+        sample = sample_of(arm, number)
         arm.end(number, Outcome.COMPLETE, abs(sample["b"] - 1e-3) + sample["a"], None, 40)
         samples.append(sample)
     return samples
@@ -99,9 +100,9 @@ def test_an_infinite_objective_does_not_stop_the_search(record: Ledger, sampler:
     spec = spec_with(sampler)
     arm, space = launched(record, spec), spec.arms[ARM].build()
     for _ in range(4):
-        number, _ = arm.ask(space)
+        number = arm.ask(space).number
         arm.end(number, Outcome.DIVERGED, float("inf"), "nan", 1)
-    assert space.contains(arm.ask(space)[1])
+    assert space.contains(sample_of(arm, arm.ask(space).number))
 
 
 def test_a_derived_seed_is_a_function_of_its_parts() -> None:
@@ -133,11 +134,11 @@ def test_successive_halving_judges_from_the_record(record: Ledger) -> None:
     space = spec.arms[ARM].build()
     for score in (1.0, 1.0, 1.0):
         arm = launched(record, spec)
-        number, _ = arm.ask(space)
+        number = arm.ask(space).number
         arm.report(number, Measurement(step=10, score=score))
         assert not arm.should_prune(number, 10)
         arm.end(number, Outcome.COMPLETE, score, None, 40)
     arm = launched(record, spec)
-    number, _ = arm.ask(space)
+    number = arm.ask(space).number
     arm.report(number, Measurement(step=10, score=99.0))
     assert arm.should_prune(number, 10)
