@@ -16,7 +16,15 @@ class StudyBusy(RuntimeError):
 
 
 class Interrupted(RuntimeError):
-    """The launch was asked to stop and has; the sentence says how to go on. Exit code 130."""
+    """The launch was asked to stop and has; the sentence says how to go on.
+
+    Attributes:
+        code: The exit code: 128 and the signal's number; 130 for ``ttur stop``, as for Ctrl-C.
+    """
+
+    def __init__(self, sentence: str, number: int | None = None) -> None:
+        super().__init__(sentence)
+        self.code = 128 + (number or 2)
 
 
 class TrialsFail(RuntimeError):

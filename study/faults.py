@@ -1,11 +1,15 @@
 """The points at which a test can make the driver die; see :mod:`trainables.faults`.
 
-Every point on the way of a trial is listed here: asked for, run made, evaluations reported, told, run ended.
+Every point on the way of a launch is listed here: the record opened, Ray started, and of a trial: asked for,
+run made, evaluations reported, told, run ended; then MLflow waited for, and the answer read.
 """
 
 from __future__ import annotations
 
 from trainables import faults
+
+LAUNCH_POINTS = ("opened", "starting", "started", "closing", "concluding")
+"""Passed once in a launch."""
 
 POINTS = (
     "asked",
@@ -20,8 +24,9 @@ POINTS = (
     "run-ending",
     "run-ended",
 )
+"""Passed with each trial."""
 
 
 def point(name: str) -> None:
     """Passes a point of the driver; dies here if the environment says so."""
-    faults.point(name, POINTS)
+    faults.point(name, (*LAUNCH_POINTS, *POINTS))

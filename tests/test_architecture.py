@@ -165,7 +165,7 @@ def test_each_framework_is_imported_in_its_own_rooms_only(framework: str) -> Non
 
 
 def room(module: str) -> str:
-    """The room of a module of study: "cli" for study.cli.main; "ground" for what lies beside them."""
+    """The room of a module of study: "cli" for study.cli.verbs; "ground" for what lies beside them."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 and parts[1] in FLOORS else "ground"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from study.cli.main import cli
+from study.cli.verbs import cli
 from study.spec.model import Arm, check_arm
 from study.spec.reader import mapping, parse_spec, parse_yaml
 from study.spec.recipes import recipe_names, recipe_text

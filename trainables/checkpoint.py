@@ -11,6 +11,8 @@ import hashlib
 import io
 import pickle
 import re
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 
@@ -31,6 +33,12 @@ class CheckpointError(ValueError):
 def get_ready() -> None:
     """Imports torch: it costs seconds once in a process, which are not those of a checkpoint."""
     import_module("torch")
+
+
+def get_ready_ahead() -> None:
+    """Lets a thread do :func:`get_ready`: a trial that is asked to end has no seconds left for it."""
+    if "torch" not in sys.modules:
+        threading.Thread(target=get_ready, name="get-ready", daemon=True).start()
 
 
 def save(folder: Folder, step: int, state: State) -> str:

@@ -1,6 +1,7 @@
 """Points at which a test can make a process die, and a step at which it can hold trials.
 
-``TTUR_FAULT=told:3`` kills the process with SIGKILL when it passes the point ``told`` for the third time.
+``TTUR_FAULT=told:3`` kills the process with SIGKILL when it passes the point ``told`` for the third time;
+``told:3:SIGTERM`` sends it another signal, and ``told:3:SIGTERM:group`` sends that to its whole group.
 Without the variable a point costs one dictionary look-up. The worker's points are POINTS here, the
 driver's are in study/faults.py; Ray passes the variable on to the workers that it starts.
 
@@ -35,9 +36,10 @@ def point(name: str, known: Sequence[str] = POINTS) -> None:
     if name not in known:
         raise ValueError(f"{name!r} is no fault point; the points are {', '.join(known)}")
     _passed[name] += 1
-    at, _, count = armed.partition(":")
+    at, count, sent, to = [*armed.split(":"), "", "", ""][:4]
     if at == name and _passed[name] == int(count or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+        number = signal.Signals[sent or "SIGKILL"]
+        os.killpg(os.getpgrp(), number) if to == "group" else os.kill(os.getpid(), number)
 
 
 def held(step: int) -> bool:

@@ -30,6 +30,8 @@ from trainables.trial_files import MEASUREMENTS, line_of, read_measurements, sam
 
 CHECKPOINT_SHARE = 0.05
 """Largest share of a trial's time that may go into writing checkpoints."""
+LONG_TURN_SECONDS = 3.0
+"""A turn that took longer (a slow evaluation) is followed by a checkpoint, if that is cheap."""
 HELD_SECONDS = 0.1
 """How long a turn of a trial that a test holds takes."""
 
@@ -57,7 +59,7 @@ class Assignment:
     folder: str
     cache: str
     checkpoint_seconds: float = 15.0
-    turn_seconds: float = 5.0
+    turn_seconds: float = 2.0
     keep: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -146,9 +148,10 @@ class TrialRun:
         Evaluations that come within a fifth of a second are handed out together. The first turn after
         a restore trains nothing: it hands out the history, so that whoever stops trials judges it first.
         """
+        began = time.monotonic()
         if self._handed_out == len(self.history):
             self._advance()
-        self._checkpoint_if_due()
+        self._checkpoint_if_due(long=time.monotonic() - began > LONG_TURN_SECONDS)
         new = tuple(self.history[self._handed_out :])
         self._handed_out = len(self.history)
         notes, self._notes = tuple(self._notes), []
@@ -231,9 +234,11 @@ class TrialRun:
         except OSError as error:
             self._notes.append(f"an old generator was not removed: {error}")
 
-    def _checkpoint_if_due(self) -> None:
-        least = self.assignment.checkpoint_seconds
-        due = max(least, self._checkpoint_cost / CHECKPOINT_SHARE) if least else 0.0
+    def _checkpoint_if_due(self, long: bool) -> None:
+        # A launch that is asked to end in the next turn may not wait for it, if it is as long.
+        least = 0.0 if long else self.assignment.checkpoint_seconds
+        share = self._checkpoint_cost / CHECKPOINT_SHARE
+        due = max(least, share) if self.assignment.checkpoint_seconds else 0.0
         is_due = time.monotonic() - self._checkpoint_time >= due
         if not self.finished and (is_due or held(self.trial.step)):
             self.checkpoint()

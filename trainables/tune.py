@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from ray.tune import Trainable
 
+from trainables import checkpoint
 from trainables.run import Assignment, TrialRun
 
 STEP_FILE = "step.json"
@@ -41,6 +42,8 @@ class TuneTrainable(Trainable):
         if self.run is None:
             self.run = TrialRun(self._assignment, device)
         turn = self.run.turn()
+        if not turn.finished:
+            checkpoint.get_ready_ahead()
         return {"turn": turn.to_json(), "done": turn.finished}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -65,8 +68,11 @@ class TuneTrainable(Trainable):
         return True
 
     def cleanup(self) -> None:
-        """Keeps what an interrupted trial did since its last checkpoint."""
-        if self.run is not None and not self.run.finished:
+        """Keeps what an interrupted trial did since its last checkpoint.
+
+        One that is finished too, unless that is dear: its last turn may not have been taken in.
+        """
+        if self.run is not None and (not self.run.finished or "torch" in sys.modules):
             self.run.checkpoint()
         self.run = None
 
@@ -82,8 +88,9 @@ def place() -> str:
     resources = ray.get_runtime_context().get_assigned_resources()
     threads = max(1, int(resources.get("CPU", 1)))
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
+    torch: Any = sys.modules.get("torch")
+    if hasattr(torch, "set_num_threads"):  # one that is being imported follows the variable
+        torch.set_num_threads(threads)
     if resources.get("GPU", 0) == 0:
         return "cpu"
     from trainables.devices import accelerator

@@ -1,4 +1,16 @@
 """The command line: the only room that knows click."""
 
-from study.cli.main import cli as cli
-from study.cli.main import main as main
+from __future__ import annotations
+
+import signal
+
+from study.cli.ending import leave_at
+from study.signals import handled
+
+
+def main() -> None:
+    """Runs the command line and exits; signals are answered from here on, while things are imported."""
+    with handled(leave_at, signal.SIGTERM, signal.SIGHUP):
+        from study.cli.verbs import main as run
+
+        run()

@@ -1,5 +1,5 @@
 """``python -m study.cli`` is the command ``ttur``."""
 
-from study.cli.main import main
+from study.cli import main
 
 main()

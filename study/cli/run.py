@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from study.cli.ending import ending_in_time, leave_at
 from study.credentials import hidden
-from study.errors import Interrupted
+from study.faults import point
 from study.places.options import typed
+from study.signals import handled
 
 if TYPE_CHECKING:
     from study.cli.progress import Progress
@@ -22,6 +26,17 @@ if TYPE_CHECKING:
 
 MANY = 2000
 """Trials whose comparison takes seconds to read: it is not shown again when nothing was run."""
+
+
+def launching(verb: Callable[..., None]) -> Callable[..., None]:
+    """Makes a verb that launches end by Ctrl-C as by any other signal, also before its launch begins."""
+
+    @functools.wraps(verb)
+    def call(*arguments: Any, **options: Any) -> None:
+        with handled(leave_at, signal.SIGINT):
+            verb(*arguments, **options)
+
+    return call
 
 
 def read(what: str, assignments: tuple[str, ...], name: str | None) -> Spec:
@@ -42,38 +57,36 @@ def run_study(spec: Spec, options: Options) -> None:
 
     site = site_of(spec, options)
     again = typed(options, "resume", spec.name)
-    _conclude(with_progress(lambda observe: launch(spec, site, observe), again), options)
+    seconds = spec.resources.stop_seconds
+    result = with_progress(lambda observe: launch(spec, site, observe), again, seconds)
+    _conclude(result, options)
 
 
 def with_progress(
-    run: Callable[[Callable[[Conductor], Progress]], LaunchResult], again: str
+    run: Callable[[Callable[[Conductor], Progress]], LaunchResult], again: str, seconds: float
 ) -> LaunchResult:
-    """Runs a launch that is followed on standard error.
+    """Runs a launch that is followed on standard error, and ends it in time if a signal asks for it.
 
     Args:
         run: The launch, given what makes its observer.
         again: The command that goes on with it.
-
-    Raises:
-        Interrupted: A signal ended it where it stood.
+        seconds: How long the end may take after a signal.
     """
     from study.cli.progress import Progress
 
     shown: list[Progress] = []
+    with ending_in_time(again, seconds) as ending:
 
-    def observe(conductor: Conductor) -> Progress:
-        shown.append(Progress(conductor))
-        return shown[-1]
+        def observe(conductor: Conductor) -> Progress:
+            ending.conductor = conductor
+            shown.append(Progress(conductor))
+            return shown[-1]
 
-    try:
-        return run(observe)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted at once; go on from the last checkpoints with: {again}"
-        ) from None
-    finally:
-        for progress in shown:
-            progress.close()
+        try:
+            return run(observe)
+        finally:
+            for progress in shown:
+                progress.close()
 
 
 def _submit(spec: Spec, options: Options) -> None:
@@ -99,6 +112,7 @@ def _conclude(result: LaunchResult, options: Options) -> None:
     from study.tracking.store import TrackingError
 
     name = result.study
+    point("concluding")
     if not result.ran:
         click.echo(f"{name} is finished already: every arm has its budget; nothing was run.")
     try:

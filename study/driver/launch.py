@@ -11,9 +11,10 @@ from typing import Any
 from study.driver.claiming import claim, publication_of
 from study.driver.keeping import Keeping
 from study.driver.preparing import check_prepared
-from study.driver.publishing import CLOSE_SECONDS, Publishing
+from study.driver.publishing import CLOSE_SECONDS, HURRIED_SECONDS, Publishing
 from study.driver.stop import Stop, signals
 from study.errors import Interrupted, TrialsFail, UserError
+from study.faults import point
 from study.places.locations import Places, Site
 from study.places.options import typed
 from study.record.database import Counts, Ledger
@@ -86,7 +87,8 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
         )
     places = site.places
     stop = Stop()
-    with _held(spec.name, places, stop) as ledger:
+    with signals(stop), _held(spec.name, places, stop) as ledger:
+        point("opened")
         spec, data = _continued(ledger, spec, places)
         publication = publication_of(ledger, spec.name)
         claim(publication, places)
@@ -107,7 +109,7 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
         unpublished=unpublished,
         places=places,
     )
-    _check_ending(conductor, result, site)
+    _check_ending(conductor, result, site, stop)
     return result
 
 
@@ -142,10 +144,11 @@ def _drive(
     keeping = Keeping(spec, places, conductor)
     publishing = Publishing(publication, places, conductor, keeps=keeping.keeps)
     conductor.observe(keeping, publishing, *([observe(conductor)] if observe else []))
-    stop.attach(conductor)
+    stop.tells(conductor.interrupt)
+    stop.tells(lambda _why: publishing.hurry(HURRIED_SECONDS))
     try:
         if conductor.left:
-            _run(spec, conductor, site.options.address, stop)
+            _run(spec, conductor, site.options.address)
             conductor.settle()
     except Exception as error:
         if not conductor.stopping:
@@ -156,6 +159,7 @@ def _drive(
         # A SIGTERM to the whole process group takes the embedded engine along.
         logger.warning("the engine ended before the trials were checkpointed: %s", error)
     seconds = STOPPING_SECONDS if conductor.stopping else CLOSE_SECONDS
+    point("closing")
     if stop.robbed:
         seconds = 0.0  # its trials are the other driver's, and run
     unpublished = _close(publishing, conductor, publication, seconds)
@@ -163,8 +167,8 @@ def _drive(
     return unpublished
 
 
-def _check_ending(conductor: Conductor, result: LaunchResult, site: Site) -> None:
-    """Raises what a launch that did not reach its spec ends with."""
+def _check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: Stop) -> None:
+    """Raises what a launch that did not reach its spec, or was signalled, ends with."""
     name = result.study
     if conductor.refusal:
         raise UserError(
@@ -179,7 +183,15 @@ def _check_ending(conductor: Conductor, result: LaunchResult, site: Site) -> Non
     if conductor.stopping and conductor.unfinished:
         raise Interrupted(
             f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
-            f"Go on with: {typed(site.options, 'resume', name)}"
+            f"Go on with: {typed(site.options, 'resume', name)}",
+            stop.signal,
+        )
+    if stop.signal is not None:
+        later = f" MLflow lacks {result.unpublished} runs; publish them with: {typed(site.options, 'sync', name)}"
+        raise Interrupted(
+            f"{conductor.stopping}, but every trial of {name} has ended."
+            + (later if result.unpublished else ""),
+            stop.signal,
         )
 
 
@@ -227,14 +239,12 @@ def sync(spec: Spec, site: Site) -> int:
         return unpublished
 
 
-def _run(spec: Spec, conductor: Conductor, address: str | None, stop: Stop) -> None:
-    with signals(stop):
-        # Ray takes seconds to import: a finished study, and every query, does without.
-        from study.engine import cluster, tune
+def _run(spec: Spec, conductor: Conductor, address: str | None) -> None:
+    # Ray takes seconds to import: a finished study, and every query, does without.
+    from study.engine import cluster, tune
 
-        # Ray puts a handler of its own in place as it starts, so ours is set once more behind it.
-        with cluster.cluster(address, spec.resources), signals(stop):
-            tune.run(conductor, spec.resources, spec.settings.accelerated)
+    with cluster.cluster(address, spec.resources):
+        tune.run(conductor, spec.resources, spec.settings.accelerated)
 
 
 def _nothing_to_do(spec: Spec, publication: Publication, counts: Mapping[str, Counts]) -> bool:

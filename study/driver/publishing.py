@@ -22,7 +22,7 @@ from trainables.run import Turn
 CLOSE_SECONDS = 60.0
 """How long the end of a launch waits for MLflow to take a record; what is left is for ``ttur sync``."""
 
-HURRIED_SECONDS = 15.0
+HURRIED_SECONDS = 3.0
 """How long an end that waits less than that (somebody wants to stop) may take in all."""
 
 
@@ -96,6 +96,10 @@ class Publishing:
         return self._publisher.close(
             seconds, at_most=math.inf if seconds >= CLOSE_SECONDS else HURRIED_SECONDS
         )
+
+    def hurry(self, seconds: float) -> None:
+        """Lets an end that waits for MLflow already wait no longer than this."""
+        self._publisher.hurry(seconds)
 
     def _publish_ends(self) -> None:
         """Asks for the end of every arm, and of every trial that was cut off."""

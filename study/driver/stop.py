@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING
 
 from study.errors import StudyBusy
-from study.signals import handled
-
-if TYPE_CHECKING:
-    from study.search.conductor import Conductor
+from study.signals import watched, words
 
 
 class Stop:
-    """Why a launch should end, from whichever thread or signal says so first."""
+    """Why a launch should end, from whichever thread or signal says so first.
+
+    Attributes:
+        signal: The signal that asked for it, if one did.
+    """
 
     def __init__(self) -> None:
         self._why = ""
         self._lost = False
-        self._conductor: Conductor | None = None
+        self._told: list[Callable[[str], None]] = []
+        self.signal: signal.Signals | None = None
 
     def __call__(self, why: str) -> None:
         """Asks for an end; the first reason counts."""
         self._why = self._why or why
-        if self._conductor is not None:
-            self._conductor.interrupt(self._why)
+        for tell in self._told:
+            tell(self._why)
 
     @property
     def asked(self) -> bool:
         """Whether the launch should end."""
         return bool(self._why)
+
+    def signalled(self, number: signal.Signals) -> None:
+        """Takes in a signal."""
+        self.signal = self.signal or number
+        self(words(number))
 
     def lost(self) -> None:
         """The lease is gone."""
@@ -45,11 +49,11 @@ class Stop:
         """Whether another driver has the study now."""
         return self._lost
 
-    def attach(self, conductor: Conductor) -> None:
-        """Passes the wish on to a conductor, now and later."""
-        self._conductor = conductor
+    def tells(self, tell: Callable[[str], None]) -> None:
+        """Passes the wish on, now and later."""
+        self._told.append(tell)
         if self._why:
-            conductor.interrupt(self._why)
+            tell(self._why)
 
     def check_lease(self, study: str) -> None:
         """Raises StudyBusy if the lease was lost."""
@@ -61,14 +65,12 @@ class Stop:
 
 @contextmanager
 def signals(stop: Stop) -> Iterator[None]:
-    """Turns the first SIGINT or SIGTERM into a clean end; a second SIGINT ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Turns the first SIGINT, SIGTERM or SIGHUP into a clean end; a further one into a KeyboardInterrupt."""
 
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop("interrupted" if number == signal.SIGINT else "terminated")
+    def notice(number: signal.Signals) -> bool:
+        again = stop.signal is not None
+        stop.signalled(number)
+        return again
 
-    with handled(handle):
+    with watched(notice):
         yield

@@ -18,7 +18,9 @@ from typing import Any
 
 import yaml
 
+from study.engine.cpus import usable_cpus
 from study.errors import UserError
+from study.faults import point
 from study.spec.model import Resources
 
 _QUIET = {
@@ -44,6 +46,8 @@ from ray.autoscaler._private.util import format_readonly_node_type  # noqa: E402
 from ray.autoscaler.sdk import request_resources  # noqa: E402
 from ray.autoscaler.v2.utils import is_autoscaler_v2  # noqa: E402
 from ray.experimental.internal_kv import _internal_kv_get  # noqa: E402
+
+from study.engine import private  # noqa: E402
 
 LOOPBACK = "127.0.0.1"
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
@@ -81,12 +85,16 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
     try:
         if address is None:
             _stay_on_loopback()
-            _start(resources.cpus or len(os.sched_getaffinity(0)))
+            point("starting")
+            _start(resources.cpus or usable_cpus())
+            point("started")
         else:
             _connect(address)
         yield
     finally:
+        left = private.processes()
         ray.shutdown()
+        private.end(left)
         if address is None:
             os.environ.pop(LOOPBACK_ONLY, None)
             ray_constants.ENABLE_RAY_CLUSTER = True

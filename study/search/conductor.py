@@ -54,6 +54,7 @@ class Conductor:
     """One launch of one study.
 
     Attributes:
+        begun: Whether a trial was handed out.
         stopping: Why the launch is to end early; empty while it is not.
         refusal: Why no trial of this spec can be built; empty if none was refused.
         fault: What the last of too many failures in a row said; empty if there were not too many.
@@ -72,6 +73,7 @@ class Conductor:
         self._ended: OrderedDict[str, TrialRecord] = OrderedDict()
         self._failures: dict[str, _Failure] = {}
         """Failures in a row, without a trial that ended well since."""
+        self.begun = False
         self.stopping = ""
         self.refusal = ""
         self.fault = ""
@@ -125,6 +127,7 @@ class Conductor:
         open_arms = [state for state in self.arms.values() if state.left]
         if not open_arms or self.stopping:
             return None
+        self.begun = True
         state = min(open_arms, key=lambda s: s.share)
         fresh = not state.interrupted
         if fresh:

@@ -131,6 +131,12 @@ class Resources(Part):
         description="Least time between two checkpoints of a trial; 0: every turn.",
     )
 
+    stop_seconds: Number = Field(
+        default=8.5,
+        gt=0,
+        description="How long a launch that gets a signal may take to checkpoint its trials and end.",
+    )
+
     @field_validator("gpu")
     @classmethod
     def _gpu_can_be_given(cls, value: float | str) -> float | str:

@@ -87,6 +87,7 @@ class Publisher:
         self._queue: dict[str, _Job] = {}
         self._in_hand: _Job | None = None
         self._closing: _Closing | None = None
+        self._hurried = math.inf
         self._failures = 0
         self._changed = threading.Condition()
         # A daemon: a request that hangs must not keep a finished study's process alive.
@@ -133,13 +134,21 @@ class Publisher:
         """
         with self._changed:
             now = time.monotonic()
-            closing = self._closing = _Closing(patience, now + at_most, now)
+            latest = now + min(at_most, self._hurried)
+            closing = self._closing = _Closing(patience, latest, now)
             self._changed.notify_all()
         # A request that hangs is not waited for any longer than one that fails.
         while self._thread.is_alive() and (seconds := closing.seconds_left) > 0:
             self._thread.join(min(seconds, CLOSING_PAUSE))
         closing.latest = -math.inf  # should the request come back after all, it was the last one
         return self.unpublished
+
+    def hurry(self, seconds: float) -> None:
+        """Lets :meth:`close` take no longer than this, also one that waits already."""
+        with self._changed:
+            self._hurried = seconds
+            if self._closing is not None:
+                self._closing.latest = min(self._closing.latest, time.monotonic() + seconds)
 
     def _work(self) -> None:
         while (job := self._take()) is not None:

@@ -11,7 +11,7 @@ from support.mlflow import changed, new_store, record, row, tracking
 from support.study import empty_record, saddle_spec
 
 import study
-from study.cli.main import cli
+from study.cli.verbs import cli
 from study.errors import UserError
 from study.record.database import Ledger
 from study.trial import Outcome, TrialRecord

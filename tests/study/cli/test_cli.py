@@ -260,10 +260,11 @@ def test_recipes_and_schema_are_json(ttur: Line) -> None:
     [
         (Interrupted("interrupted; go on with: ttur resume x"), 130, "go on with: ttur resume x"),
         (
-            KeyboardInterrupt(),
-            130,
-            "interrupted at once; go on from the last checkpoints with: ttur resume little",
+            Interrupted("terminated; go on with: ttur resume x", 15),
+            143,
+            "go on with: ttur resume x",
         ),
+        (KeyboardInterrupt(), 130, "interrupted"),
         (ZeroDivisionError("one\ntwo"), 1, "ZeroDivisionError: one (--debug"),
         (UserError("b is 0"), 2, "b is 0"),
         (Unreachable("the record is away"), 1, "the record is away"),

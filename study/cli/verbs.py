@@ -6,13 +6,14 @@ import logging
 import os
 import select
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from study.cli.look import best, compare, doctor, recipes, report, schema, status, ui
 from study.cli.options import address, changes, located
-from study.cli.run import read, run_study, with_progress
+from study.cli.run import launching, read, run_study, with_progress
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.places.options import typed
 
@@ -42,6 +43,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Print the resolved spec and what would run.")
 @address
 @located
+@launching
 def launch(
     what: str, assignments: tuple[str, ...], name: str | None, dry_run: bool, options: Options
 ) -> None:
@@ -78,6 +80,7 @@ def prepare(what: str, assignments: tuple[str, ...], options: Options) -> None:
 @changes
 @address
 @located
+@launching
 def resume(name: str, failed: bool, assignments: tuple[str, ...], options: Options) -> None:
     """Continue the study NAME with its stored spec."""
     from study.api import stored
@@ -99,6 +102,7 @@ def resume(name: str, failed: bool, assignments: tuple[str, ...], options: Optio
 @changes
 @address
 @located
+@launching
 def extend(
     name: str, trials: str, arm: str | None, assignments: tuple[str, ...], options: Options
 ) -> None:
@@ -114,6 +118,7 @@ def extend(
 @click.argument("name")
 @address
 @located
+@launching
 def confirm(name: str, options: Options) -> None:
     """Train the finalists of the study NAME again from new seeds; its confirm part says how many."""
     from study.api import stored
@@ -123,7 +128,10 @@ def confirm(name: str, options: Options) -> None:
 
     spec, site = stored(name, options)
     again = typed(options, "confirm", name)
-    result = with_progress(lambda observe: confirm.confirm(spec, site, observe), again)
+    seconds = spec.resources.stop_seconds
+    result = with_progress(
+        lambda observe: confirm.confirm(spec, site, observe), again, seconds
+    )
     found = confirmed(name, tracking_uri=result.places.tracking)
     if found is not None:
         click.echo(confirmation_table(found))
@@ -166,7 +174,7 @@ for _verb in (status, best, compare, report, recipes, schema, ui, doctor):
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits: 0 done, 2 bad input, 130 interrupted, 1 anything else."""
+    """Runs the command line and exits: 0 done, 2 bad input, 128 + n ended by signal n, 1 anything else."""
     try:
         code = cli(standalone_mode=False) or 0
         sys.stdout.flush()
@@ -210,7 +218,7 @@ def _code(error: Exception) -> int:
     from study.tracking.query import StudyNotFound
 
     if isinstance(error, Interrupted):
-        return 130
+        return error.code
     if isinstance(
         error, Unreachable
     ):  # nothing is wrong with the input: a job's driver tries again
@@ -231,7 +239,8 @@ def _sentence(error: Exception) -> str:
 
 
 def _complain(sentence: str) -> None:
-    click.echo(f"ttur: {sentence}", err=True)
+    with suppress(OSError):  # a terminal that was closed
+        click.echo(f"ttur: {sentence}", err=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""Signals at every moment of a launch, to its driver alone and to all of its processes."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from support.processes import end_hard, ended, session, wait_until
+from support.study import ARMS, Place, assert_whole, saddle_spec
+
+from trainables.trial_files import read_measurements
+
+pytestmark = pytest.mark.faults
+
+TRIALS = 3
+
+BEFORE = (
+    ("opened:1", "SIGTERM"),
+    ("starting:1", "SIGINT:group"),
+    ("started:1", "SIGHUP:group"),
+)
+"""Moments at which no trial has begun."""
+
+AMID = (
+    ("assigned:1", "SIGTERM:group"),
+    ("run-creating:2", "SIGHUP"),
+    ("reported:3", "SIGTERM:group"),
+    ("told:1", "SIGINT:group"),
+)
+"""Moments at which trials run."""
+
+
+def signalled(place: Place, spec: str, moment: str, sent: str) -> str:
+    """Launches a study that gets a signal; it must end as it should, with all its processes."""
+    process = place.start("launch", spec, TTUR_FAULT=f"{moment}:{sent}")
+    try:
+        said = ended(process)
+        wait_until("all its processes are gone", lambda: not session(process.pid), seconds=30)
+    finally:
+        end_hard(process)
+    number = signal.Signals[sent.partition(":")[0]]
+    assert process.returncode == 128 + number, f"{moment} {sent}: {said}"
+    last = said.strip().splitlines()[-1]
+    assert last.startswith(("ttur: terminated", "ttur: interrupted", "ttur: ended by a hang-up"))
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
+    return said
+
+
+def assert_kept(place: Place) -> None:
+    """Every trial that was cut off has a checkpoint at its last evaluation."""
+    for arm in ARMS:
+        for trial in place.trials("little", arm):
+            if trial.state.is_finished():
+                continue
+            folder = place.home / "checkpoints" / "little" / arm / f"{trial.number:05d}"
+            steps = [measurement.step for measurement in read_measurements(str(folder))]
+            kept = [int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*.pt")]
+            assert max(kept, default=0) >= max(steps, default=0)
+
+
+@pytest.mark.timeout(900)
+def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    trial = {"kind": "saddle", "steps": 40, "evaluate_every": 10, "seconds_per_step": 0.02}
+    # No checkpoint but that of the end is ever due. The machine of a test may be slow.
+    resources = {"cpus": 2, "checkpoint_seconds": 86_400, "stop_seconds": 120}
+    spec = str(place.write(saddle_spec(trials=TRIALS, trial=trial, resources=resources)))
+    for moment, sent in BEFORE:
+        assert "before a trial had begun" in signalled(place, spec, moment, sent)
+    for moment, sent in AMID:
+        assert "Go on with: ttur resume little" in signalled(place, spec, moment, sent)
+        assert_kept(place)
+        assert place.json("status", "little")["state"] == "interrupted"
+    said = signalled(place, spec, "closing:1", "SIGTERM:group")
+    assert "every trial of little has ended" in said
+    place.ttur("launch", spec)
+    assert_whole(place, "little", TRIALS)
+
+
+def test_a_launch_that_cannot_end_in_time_ends_all_the_same(tmp_path: Path) -> None:
+    """Its trials are held in one turn, as by an evaluation that takes minutes."""
+    place = Place(tmp_path)
+    resources = {"cpus": 2, "checkpoint_seconds": 0, "stop_seconds": 0.5}
+    spec = str(place.write(saddle_spec(trials=1, resources=resources)))
+    said = signalled(place, spec, "assigned:2", "SIGTERM:group")
+    assert "but its trials did not end within 0.5 s; go on from the last checkpoints" in said
+    place.ttur("launch", spec)
+    assert_whole(place, "little", 1)
