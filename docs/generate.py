@@ -8,7 +8,7 @@ from typing import Any
 import click
 import mkdocs_gen_files
 
-from study.cli.main import cli
+from study.cli.verbs import cli
 from study.spec.schema import schema
 
 

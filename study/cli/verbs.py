@@ -129,9 +129,7 @@ def confirm(name: str, options: Options) -> None:
     spec, site = stored(name, options)
     again = typed(options, "confirm", name)
     seconds = spec.resources.stop_seconds
-    result = with_progress(
-        lambda observe: confirm.confirm(spec, site, observe), again, seconds
-    )
+    result = with_progress(lambda observe: confirm.confirm(spec, site, observe), again, seconds)
     found = confirmed(name, tracking_uri=result.places.tracking)
     if found is not None:
         click.echo(confirmation_table(found))

@@ -187,7 +187,8 @@ def _check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: 
             stop.signal,
         )
     if stop.signal is not None:
-        later = f" MLflow lacks {result.unpublished} runs; publish them with: {typed(site.options, 'sync', name)}"
+        sync = typed(site.options, "sync", name)
+        later = f" MLflow lacks {result.unpublished} runs; publish them with: {sync}"
         raise Interrupted(
             f"{conductor.stopping}, but every trial of {name} has ended."
             + (later if result.unpublished else ""),

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 
 from study.signals import handled
 
-FINAL = frozenset({0, 2, 130})
+FINAL = frozenset({0, 2, 129, 130, 143})
 """Exit codes of ``ttur`` that another try would not change: done, bad input, asked to stop.
 
 A record or a cluster that does not answer is neither (1): after a power loss a database may need minutes."""
@@ -63,7 +63,7 @@ def _pause(first: float, deaths: int) -> float:
 
 
 def _noticed(notice: Callable[[], None]) -> AbstractContextManager[None]:
-    """Notices SIGINT and SIGTERM instead of dying of them.
+    """Notices the signals that ask for an end instead of dying of them.
 
     Ray sends its stop signal to this process and to the driver alike: passing it on would be a second
     one, which ends a launch at once.
