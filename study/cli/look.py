@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import click
 from study.cli.options import address, located
 from study.cli.run import read
 from study.errors import UserError
+from study.places.options import typed
 
 if TYPE_CHECKING:
     from study.places.options import Options
@@ -63,7 +65,8 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
     from study.tracking import query
 
     try:
-        rows = query.best(name, arm=arm, top=top, tracking_uri=_uri(name, options))
+        with _published(name, options):
+            rows = query.best(name, arm=arm, top=top, tracking_uri=_uri(name, options))
     except ValueError as error:  # no such study, or no such arm
         raise UserError(str(error)) from error
     if as_json:
@@ -83,7 +86,8 @@ def compare(name: str, as_json: bool, options: Options) -> None:
     from study.results.tables import comparison_table
 
     uri = _uri(name, options)
-    comparison, finalists = compared(name, tracking_uri=uri), confirmed(name, tracking_uri=uri)
+    with _published(name, options):
+        comparison, finalists = compared(name, tracking_uri=uri), confirmed(name, tracking_uri=uri)
     if as_json:
         _echo_json(
             comparison.to_json() | {"confirmation": finalists.to_json() if finalists else None}
@@ -103,7 +107,9 @@ def report(name: str, output: str | None, options: Options) -> None:
     from study.results import report
 
     folder = Path(output or f"{name}-report")
-    click.echo(report.report(name, tracking_uri=_uri(name, options), folder=folder))
+    with _published(name, options):
+        page = report.report(name, tracking_uri=_uri(name, options), folder=folder)
+    click.echo(page)
 
 
 @click.command()
@@ -171,6 +177,35 @@ def doctor(context: click.Context, what: str | None, as_json: bool, options: Opt
     if as_json:
         _echo_json([asdict(finding) for finding in found])
     context.exit(0 if all(finding.good for finding in found) else 1)
+
+
+@contextmanager
+def _published(name: str, options: Options) -> Iterator[None]:
+    """Says of a study that MLflow lacks and the record has how it gets there.
+
+    Raises:
+        StudyNotFound: MLflow has no such study, as the body found.
+    """
+    from study.tracking.query import StudyNotFound
+
+    try:
+        yield
+    except StudyNotFound as error:
+        from study.api import record_of
+        from study.record.opening import existing
+
+        ledger = existing(record_of(name, options))
+        if ledger is None:
+            raise
+        try:
+            known = ledger.stored_spec(name) is not None
+        finally:
+            ledger.close()
+        if not known:
+            raise
+        raise StudyNotFound(
+            f"{error}; the record has it, and {typed(options, 'sync', name)} publishes it"
+        ) from None
 
 
 def _echo_json(data: Any) -> None:

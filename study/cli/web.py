@@ -14,9 +14,9 @@ from types import FrameType
 
 from study.errors import UserError
 from study.places.locations import Places
-from study.record.database import Ledger
+from study.record.opening import existing
 from study.signals import handled
-from study.tracking.store import is_http, without_credentials
+from study.tracking.store import is_http, sqlite_path, without_credentials
 
 LOOPBACK = "127.0.0.1"
 
@@ -31,13 +31,18 @@ def show(places: Places, *, dashboard: bool, port: int, say: Callable[[str], Non
         say: Told where the page is.
 
     Raises:
-        UserError: optuna-dashboard is not installed.
+        UserError: There is nothing to show, or optuna-dashboard is not installed.
         RuntimeError: The server ended by itself.
     """
     if not dashboard and is_http(places.tracking):
         say(f"MLflow: {without_credentials(places.tracking)}")
         return
     serve = _dashboard if dashboard else _mlflow
+    path = sqlite_path(places.tracking)
+    if not dashboard and path is not None and not path.exists():
+        raise UserError(
+            f"there is no MLflow store at {path} yet; launch a study, or give --tracking"
+        )
     try:
         # Also where a shell started this with SIGINT ignored, and for SIGTERM: the server must not stay.
         with handled(_interrupt):
@@ -81,7 +86,12 @@ def _dashboard(places: Places, port: int, starting: Callable[[], None]) -> None:
         raise UserError(
             "--dashboard needs optuna-dashboard; pip install 'ttur-study[dashboard]'"
         ) from None
-    ledger = Ledger(places.record)
+    ledger = existing(places.record)
+    if ledger is None:
+        raise UserError(
+            f"there is no record at {without_credentials(places.record)} yet; launch a study, or give "
+            "--record"
+        )
     try:
         starting()
         run_server(ledger.storage, host=LOOPBACK, port=port)

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,9 +15,10 @@ from pathlib import Path
 from study.driver.preparing import check_prepared, steps
 from study.places.locations import Places, Site
 from study.places.options import Options
-from study.record.database import Ledger
+from study.places.urls import sqlite_file
+from study.record.opening import existing
 from study.spec.model import Resources, Spec
-from study.tracking.store import client, without_credentials
+from study.tracking.store import client, sqlite_path, without_credentials
 
 PACKAGES = ("ray", "optuna", "mlflow", "torch", "torchvision", "scipy")
 
@@ -51,7 +53,7 @@ class Finding:
 
 
 def examine(site: Site, spec: Spec | None = None) -> Iterator[Finding]:
-    """Looks at one thing after the other; nothing is changed but that new stores are made.
+    """Looks at one thing after the other; nothing is made or changed.
 
     Args:
         site: Where the stores are, and which engine.
@@ -99,14 +101,31 @@ def _disk(home: Path) -> str:
 
 
 def _record(url: str) -> str:
-    ledger = Ledger(url)
+    ledger = existing(url)
+    if ledger is None:
+        return _not_made_yet(url, sqlite_file(url))
     try:
         return f"{without_credentials(url)} holds {len(ledger.studies())} studies"
     finally:
         ledger.close()
 
 
+def _not_made_yet(url: str, file: Path | None) -> str:
+    """Says that a launch makes a store, if it can."""
+    if file is not None:
+        folder = next(path for path in file.absolute().parents if path.exists())
+        try:
+            # A file without a name: to be root is no leave to write everywhere.
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise OSError(f"{file} cannot be made: {error.strerror or error}") from None
+    return f"{without_credentials(url)} is not there yet; the first launch makes it"
+
+
 def _tracking(uri: str) -> str:
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        return _not_made_yet(uri, path)
     found = client(uri).search_experiments(max_results=1000)
     return f"{without_credentials(uri)} answers, with {len(found)} experiments"
 

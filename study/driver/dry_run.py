@@ -5,8 +5,7 @@ from __future__ import annotations
 from study.driver.claiming import check_free
 from study.driver.preparing import steps
 from study.places.locations import Places
-from study.places.urls import is_there
-from study.record.database import Ledger
+from study.record.opening import existing
 from study.record.publication import Publication
 from study.spec.continuation import continued
 from study.spec.model import Spec
@@ -46,9 +45,9 @@ def describe(spec: Spec, places: Places) -> str:
 
 def _continued(spec: Spec, record: str) -> tuple[Spec, dict[str, int], str]:
     """The spec that would run, the trials that each arm has, and which budgets the record raises."""
-    if not is_there(record):  # a dry run makes nothing, not even an empty SQLite file
+    ledger = existing(record)  # a dry run makes nothing, not even an empty SQLite file
+    if ledger is None:
         return spec, {}, ""
-    ledger = Ledger(record)
     try:
         data = ledger.stored_spec(spec.name)
         if data is None:
@@ -63,9 +62,9 @@ def _continued(spec: Spec, record: str) -> tuple[Spec, dict[str, int], str]:
 
 def _name_is_free(study: str, places: Places) -> str:
     """Looks whether the study could be published under its name; says why that is not known."""
-    if not is_there(places.record):
+    ledger = existing(places.record)
+    if ledger is None:
         return check_free(study, "", places, None)
-    ledger = Ledger(places.record)
     try:
         publication = Publication(ledger, study)
         return check_free(study, publication.known_identity() or "", places, publication)

@@ -7,6 +7,7 @@ each arm, whose trials are the study's trials: parameters, scores, state, outcom
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -207,16 +208,35 @@ class Ledger:
         self._storage.engine.dispose()
 
 
-def _open(url: str) -> optuna.storages.RDBStorage:
+def is_made(url: str) -> bool:
+    """Whether a database has a record's tables, which opening it would make; True if it does not answer."""
+    try:
+        engine = sa.create_engine(_parsed(url))
+    except (UserError, sa.exc.SQLAlchemyError, ImportError):
+        return True  # opening it says what is wrong
+    try:
+        return sa.inspect(engine).has_table(StudyModel.__tablename__)
+    except sa.exc.SQLAlchemyError:
+        return True
+    finally:
+        engine.dispose()
+
+
+def _parsed(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):  # a ValueError: the port is no number
+    except (sa.exc.ArgumentError, ValueError):  # a ValueError: the port is not a number
         raise UserError(
-            f"the record {_harmless(url)} cannot be opened (it is no SQLAlchemy URL); write "
+            f"the record {_harmless(url)} cannot be opened (it is not an SQLAlchemy URL); write "
             "sqlite:///FILE or postgresql://HOST/DATABASE"
         ) from None
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
+    return (
+        parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+    )
+
+
+def _open(url: str) -> optuna.storages.RDBStorage:
+    parsed = _parsed(url)
     sqlite = parsed.get_backend_name() == "sqlite"
     try:
         if sqlite and parsed.database:
@@ -227,6 +247,8 @@ def _open(url: str) -> optuna.storages.RDBStorage:
             parsed.render_as_string(hide_password=False),
             engine_kwargs={"pool_pre_ping": True, **arguments},
         )
+    except RuntimeError as error:  # Optuna: the tables are of another version
+        raise UserError(_other_version(url, error)) from None
     except (
         sa.exc.SQLAlchemyError,
         optuna.exceptions.StorageInternalError,
@@ -248,6 +270,12 @@ def _open(url: str) -> optuna.storages.RDBStorage:
     return storage
 
 
+def _other_version(url: str, error: RuntimeError) -> str:
+    """What Optuna says of tables that another version of it made, with the URL in its place."""
+    said = str(error).replace("$STORAGE_URL", shlex.quote(_harmless(url)))
+    return f"the record {_harmless(url)} cannot be opened: {said.strip()} Copy it first."
+
+
 def _harmless(url: str) -> str:
     """A record's URL without its secrets; what is no URL may be anything, and is not repeated."""
     return hidden(url) if "://" in url else "URL"
@@ -258,6 +286,6 @@ def _first_line(error: BaseException) -> str:
     if isinstance(cause, ImportError):
         return f"{cause}; pip install 'ttur-study[postgresql]'"
     if isinstance(cause, sa.exc.ArgumentError):
-        return "it is no SQLAlchemy URL"
+        return "it is not an SQLAlchemy URL"
     original = getattr(cause, "orig", None) or cause
     return str(original).strip().splitlines()[0] if str(original).strip() else type(cause).__name__

@@ -11,7 +11,7 @@ from typing import Any
 
 from study.errors import UserError
 from study.places.urls import is_there, sqlite_file
-from study.record.database import Ledger
+from study.record.database import Ledger, is_made
 from study.record.lease import Lease
 from study.spec.model import Spec
 from study.spec.reader import parse_spec
@@ -24,12 +24,12 @@ def existing(url: str) -> Ledger | None:
         url: Its SQLAlchemy URL.
 
     Returns:
-        The record, or None if it is an SQLite file that is not there.
+        The record, or None if the database is not there or has no tables of a record.
 
     Raises:
         UserError: It is there and cannot be opened.
     """
-    if not is_there(url):
+    if not is_there(url) or not is_made(url):
         return None
     try:
         return Ledger(url)

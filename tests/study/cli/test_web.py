@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from support.mlflow import new_store
 from support.postgres import free_port
 from support.study import Place, empty_record, end_hard, wait_until
 
@@ -42,10 +43,19 @@ def test_without_the_package_there_is_no_dashboard(
         pages.show(places, dashboard=True, port=1, say=lambda line: None)
 
 
+@pytest.mark.parametrize(("dashboard", "what"), [(False, "MLflow store"), (True, "record")])
+def test_nothing_is_served_where_nothing_is(tmp_path: Path, dashboard: bool, what: str) -> None:
+    places = Home(str(tmp_path)).places(None, {})
+    with pytest.raises(UserError, match=f"there is no {what} at .* yet; launch a study"):
+        pages.show(places, dashboard=dashboard, port=5999, say=lambda line: None)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_server_that_ends_by_itself_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
+    (tmp_path / "mlflow.db").touch()
     places = Home(str(tmp_path)).places(None, {})
     with pytest.raises(RuntimeError, match=r"ended by itself \(1\); is port 5999 taken"):
         pages.show(places, dashboard=False, port=5999, say=lambda line: None)
@@ -66,6 +76,7 @@ def test_a_page_is_served_until_a_signal_ends_it(
     place, port = Place(tmp_path), free_port()
     place.home.mkdir()
     empty_record(place.home)
+    new_store(place.home)
     process: subprocess.Popen[str] = place.start("ui", *options, "--port", str(port))
     try:
         wait_until("the page answers", lambda: answers(port, path), process)

@@ -44,7 +44,7 @@ def test_a_good_place(tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_named_and_the_rest_is_still_looked_at(tmp_path: Path) -> None:
     record = "postgresql+psycopg://ttur:secret@127.0.0.1:9/ttur"
-    gone = {"kind": "gan", "data": str(tmp_path / "gone")}
+    gone = {"kind": "gan", "data": str(tmp_path / "gone"), "score": {"extractor": "digits"}}
     looks = found(tmp_path, {"record": record, "tracking": "sqlite:////proc/no/mlflow.db"}, **gone)
     wrong = {what: finding.sentence for what, finding in looks.items() if not finding.good}
     assert set(wrong) == {"record", "tracking", "trial"}
@@ -52,6 +52,15 @@ def test_what_is_wrong_is_named_and_the_rest_is_still_looked_at(tmp_path: Path) 
     assert "secret" not in wrong["record"]
     assert "gone" in wrong["trial"]
     assert all(len(sentence.splitlines()) == 1 for sentence in wrong.values())
+
+
+def test_a_look_makes_neither_home_nor_stores(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    looks = found(home, kind="saddle")
+    assert all(finding.good for finding in looks.values())
+    for store in ("record", "tracking"):
+        assert looks[store].sentence.endswith("is not there yet; the first launch makes it")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

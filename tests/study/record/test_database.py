@@ -346,7 +346,7 @@ def _raise(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nonsense", "it is no SQLAlchemy URL"),
+        ("nonsense", "it is not an SQLAlchemy URL"),
         ("sqlite:////proc/none/record.db", "cannot be opened"),
         (
             "postgresql://me:hunter2@127.0.0.1:1/x",

@@ -95,6 +95,30 @@ def test_the_seed_of_the_search_decides(tmp_path: Path, sampler: str) -> None:
     assert first(8, "three") != first(7, "four")
 
 
+@pytest.mark.parametrize(("sampler", "repeats"), [("random", True), ("qmc", True), ("tpe", False)])
+def test_what_repeats_when_trials_end_in_another_order(
+    tmp_path: Path, sampler: str, repeats: bool
+) -> None:
+    """As docs/limits.md says; with several trials at once the clock decides which one ends first."""
+
+    def samples(first: int) -> list[dict[str, Any]]:
+        folder = tmp_path / str(first)
+        folder.mkdir()
+        ledger = Ledger(empty_record(folder))
+        arm, space = launched(ledger, spec_with(sampler)), spec_with(sampler).arms[ARM].build()
+        found, running = [], []
+        for _ in range(10):
+            number, sample = arm.ask(space)
+            found.append(sample)
+            running.append(number)
+            if len(running) == 2:
+                arm.end(running.pop(first), Outcome.COMPLETE, sample["b"], None, 40)
+        ledger.close()
+        return found
+
+    assert (samples(0) == samples(1)) is repeats
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_infinite_objective_does_not_stop_the_search(record: Ledger, sampler: str) -> None:
     spec = spec_with(sampler)
