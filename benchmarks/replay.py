@@ -203,7 +203,8 @@ def _turns(curves: Curves, assignment: Assignment, study_seed: int) -> Iterator[
     # In a launch the same number has the same seed in both arms; what it makes of it differs.
     noise_seed = [assignment.seed, study_seed, len(assignment.identity.split("/")[1])]
     seed = int(np.random.SeedSequence(noise_seed).generate_state(1)[0])
-    scores = curves.curve(assignment.parameters.b, assignment.parameters.a, assignment.parameters.d_steps, seed)
+    sampled = assignment.parameters
+    scores = curves.curve(sampled.b, sampled.a, sampled.d_steps, seed)
     for step, score in zip(curves.steps, scores, strict=True):
         if not np.isfinite(score):
             lost = Diverged(step=step, reason="the loss is not finite", time=0.0)
@@ -232,7 +233,9 @@ def main() -> None:
         print(f", {study.cost / full_trial(curves):.1f} full trials' updates")
         for arm, optimum in best.items():
             mine = [t for t in study.trials if t.assignment.identity.split("/")[1] == arm]
-            lowest = min((t for t in mine if t.scores), key=lambda t: min(t.scores)).assignment.parameters
+            lowest = min(
+                (t for t in mine if t.scores), key=lambda t: min(t.scores)
+            ).assignment.parameters
             truth = curves.best(lowest.b, lowest.a, lowest.d_steps)
             stopped = sum(not t.whole for t in mine)
             print(f"  {arm}: {truth / optimum:.2f} of the best, {stopped} of {len(mine)} stopped")

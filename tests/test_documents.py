@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from study.cli.verbs import cli
-from study.spec.model import Arm, check_arm
+from study.spec.arm import Arm, check_arm
 from study.spec.reader import mapping, parse_spec, parse_yaml
 from study.spec.recipes import recipe_names, recipe_text
 from trainables.kinds import KINDS, parse_settings
@@ -75,7 +75,7 @@ def test_the_specs_in_the_documents_are_valid() -> None:
         spec = parse_spec(mapping(parse_yaml(text, "a page"), "a page"))
         assert spec.score_name == "fid_10k"
     fields = mapping(parse_yaml(arm, "docs/spec.md"), "docs/spec.md")["two_timescale"]
-    check_arm(Arm.model_validate(fields), {**spec.trial, "data": "digits"}, "tpe")
+    check_arm(Arm.model_validate(fields), parse_settings({**spec.trial, "data": "digits"}), "tpe")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -76,14 +76,13 @@ def parse_settings(data: Mapping[str, Any]) -> TrialSettings:
 
 
 def with_parameters(
-    data: Mapping[str, Any], further: Mapping[str, ParameterValue]
+    settings: TrialSettings, further: Mapping[str, ParameterValue]
 ) -> TrialSettings:
-    """Puts sampled settings into a ``trial`` mapping by their dotted paths and validates the result.
+    """Puts sampled settings in their places by their dotted paths and validates the result.
 
     Raises:
         ValueError: A path that names no setting of this kind of trial, or a value out of range.
     """
-    settings = parse_settings(data)
     if not further:
         return settings
     merged = settings.model_dump()
@@ -93,13 +92,13 @@ def with_parameters(
         for parent in parents:
             group = group[parent] if isinstance(group.get(parent), dict) else {}
         if last not in group:
-            raise ValueError(f"{path} names no setting of a trial of kind {data['kind']}")
+            raise ValueError(f"{path} names no setting of a trial of kind {merged['kind']}")
         group[last] = value
     return parse_settings(merged)
 
 
 def build_trial(data: Mapping[str, Any], parameters: Parameters, context: Context) -> Trial:
     """Builds the trial that a spec's ``trial`` mapping and a sample describe."""
-    settings = with_parameters(data, parameters.further)
+    settings = with_parameters(parse_settings(data), parameters.further)
     trial: Trial = load(KINDS[data["kind"]].trial)(settings, parameters, context)
     return trial

@@ -16,7 +16,8 @@ from study.places.locations import Site
 from study.record.database import Ledger
 from study.results.confirmation import SUFFIX
 from study.search.samplers import derived_seed
-from study.spec.model import Arm, Search, Spec
+from study.spec.arm import Arm
+from study.spec.model import Search, Spec
 from study.spec.reader import parse_spec
 from study.trial import TrialRecord, ranked
 from trainables.protocol import Parameters

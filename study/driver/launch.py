@@ -87,21 +87,28 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
         )
     places = site.places
     stop = Stop()
+    # 1. The study is this driver's alone, or the launch is refused.
     with signals(stop), _held(spec.name, places, stop) as ledger:
         point("opened")
+        # 2. This spec and the stored one become one, or the launch is refused.
         spec, data = _continued(ledger, spec, places)
+        # 3. Its name in MLflow is ours too.
         publication = publication_of(ledger, spec.name)
         claim(publication, places)
+        # 4. The record knows the spec, and the home where everything is.
         changed = _store(ledger, spec, data)
         site.remember(spec.name, publication.identity())
+        # 5. A finished study ends here, without its trials being read.
         counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
         if not changed and _nothing_to_do(spec, publication, counts):
             ended = {name: dict(count.ended) for name, count in counts.items()}
             return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
+        # 6. What is left is run, published and tidied up.
         conductor = Conductor(spec, ledger, places)
         before = conductor.ended
         unpublished = _drive(conductor, publication, site, stop, observe)
         stop.check_lease(spec.name)
+    # 7. What came of it is said, or raised.
     result = LaunchResult(
         study=spec.name,
         counts={name: dict(arm.counts) for name, arm in conductor.arms.items()},

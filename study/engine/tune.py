@@ -1,9 +1,17 @@
-"""Runs trials with Ray Tune: the only file of this package that imports it.
+"""Trials on processes, with Ray Tune; what happens to them is decided by the conductor.
 
 Tune places trials, restarts them when a worker or a node is lost, and reuses their processes. What is run
-next, when a trial stops and what is remembered is the conductor's: every session here is a fresh Tuner
-over the record, and none is ever restored. A session ends after SESSION_TRIALS trials, because Tune keeps
-all trials of a session in memory.
+next, when a trial stops and what is remembered is the conductor's. They talk through three hooks:
+
+    Tune                        hook here                       the conductor's answer
+    has room for a trial   -->  _Asker.suggest              --> next(): an assignment, or nothing is left
+    has a worker's result  -->  _Judge.__call__             --> turn(): takes it in; True stops the trial
+    looks round            -->  _Judge.stop_all             --> stopping: why the session is to end, if it is
+    lost a worker          -->  _Failures.on_trial_recover  --> refused(), if the trial was never built
+    gave a trial up        -->  _Failures.on_trial_error    --> failed(), unless the launch is ending
+
+Every session here is a fresh Tuner over the record, and none is ever restored. A session ends after
+SESSION_TRIALS trials, because Tune keeps all trials of a session in memory.
 """
 
 from __future__ import annotations

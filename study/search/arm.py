@@ -12,7 +12,7 @@ from typing import Any
 
 from search_spaces.space import SearchSpace
 from study.record.trials import ArmLedger
-from study.spec.model import Arm
+from study.spec.arm import Arm
 from study.trial import Outcome, TrialRecord
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from study.search.present import PresentCmaEs, PresentGP, PresentQMC, PresentTPE
-from study.spec.model import Arm, Search, Stopping
+from study.spec.arm import Arm
+from study.spec.model import Search, Stopping
 from trainables.settings.base import TrialSettings
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from search_spaces.build import build_space
 from search_spaces.space import SearchSpace
-from trainables.kinds import parse_settings, with_parameters
+from trainables.kinds import with_parameters
+from trainables.settings.base import TrialSettings
 
 Whole = Annotated[int, Field(strict=True)]
 """A whole number and nothing that Pydantic would make one: true is not 1, nor is '3' 3."""
@@ -55,7 +56,7 @@ def further(derived: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in derived.items() if name not in ("b", "a", "d_steps")}
 
 
-def check_arm(arm: Arm, trial: Mapping[str, Any], sampler: str) -> None:
+def check_arm(arm: Arm, settings: TrialSettings, sampler: str) -> None:
     """Checks an arm's space against the trial it is for.
 
     Raises:
@@ -64,7 +65,7 @@ def check_arm(arm: Arm, trial: Mapping[str, Any], sampler: str) -> None:
             space, or the grid does not fit.
     """
     space = arm.build()
-    _check_further(space, trial)
+    _check_further(space, settings)
     for index, point in enumerate(arm.points):
         reasons = space.violations(point, partial=True)
         if reasons:
@@ -75,7 +76,7 @@ def check_arm(arm: Arm, trial: Mapping[str, Any], sampler: str) -> None:
         raise ValueError("grid is given, but search.sampler is not grid; set it or remove the grid")
 
 
-def _check_further(space: SearchSpace, trial: Mapping[str, Any]) -> None:
+def _check_further(space: SearchSpace, settings: TrialSettings) -> None:
     for path in further(space.derived):
         if path.split(".")[0] in PROTOCOL:
             raise ValueError(
@@ -83,10 +84,10 @@ def _check_further(space: SearchSpace, trial: Mapping[str, Any]) -> None:
                 "different things cannot be compared; fix it in trial, and ask of another value in another "
                 "study"
             )
-    name = parse_settings(trial).score_name
+    name = settings.score_name
     for sample in space.corners():
         searched = further(space.derive(sample))
-        found = with_parameters(trial, searched).score_name
+        found = with_parameters(settings, searched).score_name
         if found != name:
             raise ValueError(
                 f"further: with {searched} the score is {found} and not {name}; search only settings "

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from study.errors import UserError
-from study.spec.model import Arm, Spec
+from study.spec.arm import Arm
+from study.spec.model import Spec
 from study.spec.reader import parse_spec, set_fields
 
 

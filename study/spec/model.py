@@ -16,10 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from study.credentials import holds_secret
-from study.spec.arm import Arm as Arm
-from study.spec.arm import Number, Whole
-from study.spec.arm import check_arm as check_arm
-from study.spec.arm import further as further
+from study.spec.arm import Arm, Number, Whole, check_arm
 from trainables.kinds import parse_settings
 from trainables.settings.base import TrialSettings
 
@@ -188,6 +185,14 @@ class Storage(Part):
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
+class Trial(dict[str, Any]):
+    """The ``trial`` part of a spec, complete, with the settings that it was validated as."""
+
+    def __init__(self, settings: TrialSettings) -> None:
+        super().__init__(settings.model_dump(mode="json"))
+        self.settings = settings
+
+
 class Spec(Part):
     """A study: a question with a budget."""
 
@@ -223,13 +228,13 @@ class Spec(Part):
     @field_validator("trial")
     @classmethod
     def _complete_trial(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return parse_settings(value).model_dump(mode="json")
+        return Trial(parse_settings(value))
 
     @model_validator(mode="after")
     def _arms_fit(self) -> Self:
         for name, arm in self.arms.items():
             try:
-                check_arm(arm, self.trial, self.search.sampler)
+                check_arm(arm, self.settings, self.search.sampler)
             except ValueError as error:
                 raise ValueError(f"arms.{name}: {error}") from error
         return self
@@ -254,7 +259,8 @@ class Spec(Part):
     @property
     def settings(self) -> TrialSettings:
         """The validated settings of a trial."""
-        return parse_settings(self.trial)
+        trial = self.trial
+        return trial.settings if isinstance(trial, Trial) else parse_settings(trial)
 
     @property
     def score_name(self) -> str:

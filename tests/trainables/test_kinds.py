@@ -34,7 +34,7 @@ def test_an_unknown_kind_is_refused_with_the_kinds_there_are(kind: object) -> No
 
 def test_a_sampled_setting_takes_its_place() -> None:
     data = {"kind": "saddle", "steps": 10, "evaluate_every": 5}
-    settings = with_parameters(data, {"noise": 0.25, "update_rule": "simultaneous"})
+    settings = with_parameters(parse_settings(data), {"noise": 0.25, "update_rule": "simultaneous"})
     assert settings.model_dump()["noise"] == 0.25
     assert settings.model_dump()["update_rule"] == "simultaneous"
 
@@ -42,12 +42,12 @@ def test_a_sampled_setting_takes_its_place() -> None:
 @pytest.mark.parametrize("path", ["nose", "noise.deep", "trial.noise", ""])
 def test_a_sampled_name_that_is_no_setting_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="names no setting of a trial of kind saddle"):
-        with_parameters({"kind": "saddle"}, {path: 1.0})
+        with_parameters(parse_settings({"kind": "saddle"}), {path: 1.0})
 
 
 def test_a_sampled_value_is_validated_like_a_written_one() -> None:
     with pytest.raises(ValueError, match="noise"):
-        with_parameters({"kind": "saddle"}, {"noise": -1.0})
+        with_parameters(parse_settings({"kind": "saddle"}), {"noise": -1.0})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from support.study import saddle_spec
 
 from study.errors import UserError
 from study.results.confirmation import SUFFIX
+from study.spec import model
 from study.spec.model import CONFIRMING, Spec
 from study.spec.reader import dump_yaml, mapping, parse_spec, parse_yaml, read_spec_file, set_fields
 
@@ -306,3 +307,15 @@ def test_the_fingerprint_is_of_what_gives_a_score_its_meaning() -> None:
     other = Spec.model_validate(saddle_spec(trial={"steps": 50}))
     assert base.fingerprint == same.fingerprint != other.fingerprint
     assert base.with_budgets({"one_timescale": 7}).arms["one_timescale"].trials == 7
+
+
+def test_the_settings_of_a_trial_are_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    real = model.parse_settings
+    monkeypatch.setattr(model, "parse_settings", lambda data: calls.append(1) or real(data))
+    spec = parse_spec(saddle_spec())
+    assert spec.settings is spec.settings
+    assert spec.score_name == spec.settings.score_name
+    assert len(calls) == 1
+    changed = spec.model_copy(update={"trial": {**spec.trial, "steps": 80}})
+    assert (spec.settings.steps, changed.settings.steps) == (40, 80)

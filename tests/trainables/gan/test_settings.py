@@ -65,7 +65,7 @@ def test_shorthands() -> None:
     ],
 )
 def test_any_setting_can_be_searched_by_its_path(path: str, value: Any) -> None:
-    found: Any = with_parameters(BASE, {path: value})
+    found: Any = with_parameters(parse_settings(BASE), {path: value})
     for part in path.split("."):
         found = getattr(found, part)
     assert found == value
