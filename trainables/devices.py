@@ -29,6 +29,14 @@ def kind_of(device: str) -> str:
     return torch.device(device).type
 
 
+def uploaded(values: Tensor, device: str) -> Tensor:
+    """Returns values of the host on the device; the host does not wait where it need not."""
+    kind = kind_of(device)
+    if kind == "cpu":
+        return values
+    return (values.pin_memory() if kind == "cuda" else values).to(device, non_blocking=True)
+
+
 def random_state(device: str) -> Tensor:
     """Returns where the device's stream of random numbers stands, as bytes on the CPU."""
     module = torch.get_device_module(device)

@@ -189,3 +189,13 @@ def sharing(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Mo
 
     g, _ = noisy(channels=channels, side=side, latent=latent, width=width)
     return g, nn.Sequential(Centred(), nn.Flatten(), nn.Linear(channels * side**2, 1))
+
+
+@pytest.mark.parametrize("name", ["dcgan", "average", "wgan_gp", "language"])
+def test_a_device_without_float64_trains_too(tmp_path: Path, name: str) -> None:
+    """As Apple's MPS; statistics in float64 are the CPU's."""
+    further = {**EXACT, **ROUNDED, **LANGUAGE}[name]
+    cpu = played(TrialRun(assignment(tmp_path, kind_of(name), further, "cpu"), "cpu"))
+    with Accelerator(float64=False):
+        run = played(TrialRun(assignment(tmp_path, kind_of(name), further), DEVICE))
+    assert run.history[-1].score == pytest.approx(cpu.history[-1].score, rel=2e-3)

@@ -18,7 +18,7 @@ from trainables.devices import repeatable_kernels
 from trainables.gan.game import Batches, GanGame
 from trainables.gan.state import snapshot
 from trainables.gan.streams import Streams
-from trainables.gan.updates import NonFiniteError
+from trainables.gan.watch import NonFiniteError
 from trainables.networks.pair import Networks
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State
 from trainables.scores.scorer import Score
@@ -103,11 +103,14 @@ class AdversarialTrial(ABC):
             with self._streams.inside_networks(), repeatable_kernels():
                 while not pause():
                     if self._due:
+                        self._settle()
                         return self._evaluate()
                     with self._timed(training=True):
                         self.game.step(self._step + 1)
                     self._step += 1
+                self._settle()
         except NonFiniteError as error:
+            self._step = self._step if error.done is None else error.done
             self._diverged = Diverged(step=self._step, reason=str(error))
             return self._diverged
         return None
@@ -153,6 +156,11 @@ class AdversarialTrial(ABC):
         """Whether the next thing to do is an evaluation."""
         at_cadence = self._step % self._settings.evaluate_every == 0
         return self._evaluated < self._step and (at_cadence or self._trained)
+
+    def _settle(self) -> None:
+        """Waits for the updates that a device has not made yet, which is part of training."""
+        with self._timed(training=True):
+            self.game.settle()
 
     def _evaluate(self) -> Measurement | Diverged:
         with self._timed(training=False):

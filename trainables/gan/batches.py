@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.devices import kind_of, uploaded
+from trainables.gan.ahead import Ahead
 from trainables.gan.streams import Streams
+
+RESIDENT_BYTES = 2**28
+"""Largest array that lies on the device whole: several trials may share it."""
+_EPOCHS_ORDER = 64
+"""Batches whose order goes to the device at once, where the rows lie there."""
+_BATCHES = 8
+"""Batches that go to the device at once, where they do not."""
 
 
 def to_network(images: Tensor) -> Tensor:
@@ -58,34 +68,99 @@ class EpochOrder:
         self._position = 0
 
 
-class ImageBatches:
-    """Batches of real images.
+class RowBatches:
+    """Batches of the rows of an array, on a device, in an epoch's order.
 
-    The images stay as they are, uint8 and shared with other trials; only a batch at a time is
-    converted.
+    On a CPU the array stays as it is, shared with other trials. A small array lies on another device whole,
+    and only the order goes there; of a large one the rows of several batches go at once.
+
+    Args:
+        rows: The array, (N, ...).
+        order: Which rows make the next batch.
+        device: Where the batches are needed.
+        as_type: Of the rows on the device, None for the array's own.
     """
 
     def __init__(
-        self, images: np.ndarray, batch_size: int, flip: bool, streams: Streams, device: str
+        self, rows: np.ndarray, order: EpochOrder, device: str, as_type: type | None = None
     ) -> None:
-        self._images = images
-        self._order = EpochOrder(len(images), batch_size, "images", streams)
-        self._flip = streams.flip if flip else None
+        self._rows = rows
+        self._order = order
         self._device = device
+        self._as_type = as_type
+        self._ready: deque[tuple[Tensor, dict[str, Any]]] = deque()
+        self._state = order.state_dict()
+        self._resident: Tensor | None = None
+        self._many = 1
+        if kind_of(device) != "cpu":
+            small = rows.nbytes <= RESIDENT_BYTES
+            self._resident = uploaded(self._taken(slice(None)), device) if small else None
+            self._many = _EPOCHS_ORDER if small else _BATCHES
 
     def next(self) -> Tensor:
-        """Returns the next batch, float32 in [-1, 1], shape (B, C, H, W), channels last in memory."""
-        chosen = self._order.next()
-        batch = torch.from_numpy(self._images[chosen]).to(self._device).permute(0, 3, 1, 2)
-        if self._flip is not None:
-            mirrored = torch.rand((len(chosen), 1, 1, 1), generator=self._flip) < 0.5
-            batch = torch.where(mirrored.to(self._device), batch.flip(3), batch)
-        return to_network(batch)
+        """Returns the rows of the next batch, (B, ...)."""
+        if not self._ready:
+            self._fetch()
+        batch, self._state = self._ready.popleft()
+        return batch if self._resident is None else self._resident.index_select(0, batch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the data order stands."""
-        return self._order.state_dict()
+        """Where the order stands, after the batches that were handed out."""
+        return dict(self._state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from :meth:`state_dict`."""
         self._order.load_state_dict(state)
+        self._ready.clear()
+        self._state = self._order.state_dict()
+
+    def _fetch(self) -> None:
+        """Makes the next batches ready: their rows, or where these lie on the device."""
+        chosen, states = [], []
+        for _ in range(self._many):
+            chosen.append(self._order.next())
+            states.append(self._order.state_dict())
+        together = np.stack(chosen)
+        if self._resident is None:
+            shape = (*together.shape, *self._rows.shape[1:])
+            host = self._taken(together.reshape(-1)).reshape(shape)
+        else:
+            host = torch.from_numpy(together)
+        self._ready.extend(zip(uploaded(host, self._device).unbind(), states, strict=True))
+
+    def _taken(self, which: np.ndarray | slice) -> Tensor:
+        rows = np.ascontiguousarray(self._rows[which], self._as_type)
+        return torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+
+
+class ImageBatches:
+    """Batches of real images; only a batch at a time is converted to floats."""
+
+    def __init__(
+        self, images: np.ndarray, batch_size: int, flip: bool, streams: Streams, device: str
+    ) -> None:
+        order = EpochOrder(len(images), batch_size, "images", streams)
+        self._batches = RowBatches(images, order, device)
+        self._size = batch_size
+        self._mirrored = Ahead(self._drawn, streams.flip, device) if flip else None
+
+    def next(self) -> Tensor:
+        """Returns the next batch, float32 in [-1, 1], shape (B, C, H, W), channels last in memory."""
+        batch = self._batches.next().permute(0, 3, 1, 2)
+        if self._mirrored is not None:
+            batch = torch.where(self._mirrored.next(), batch.flip(3), batch)
+        return to_network(batch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the data order stands; ``flip`` is where the stream of that name does."""
+        flip = {} if self._mirrored is None else {"flip": self._mirrored.state()}
+        return {**self._batches.state_dict(), **flip}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from :meth:`state_dict`; the stream of the mirroring is where it goes on already."""
+        self._batches.load_state_dict(state)
+        if self._mirrored is not None:
+            self._mirrored.restart()
+
+    def _drawn(self, stream: torch.Generator) -> Tensor:
+        return torch.rand((self._size, 1, 1, 1), generator=stream) < 0.5

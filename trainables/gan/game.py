@@ -10,16 +10,20 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm
 
+from trainables.gan.ahead import Ahead
 from trainables.gan.losses import LOSSES
 from trainables.gan.optimisers import PlayerOptimiser
 from trainables.gan.regularisers import gradient_penalty, r1
 from trainables.gan.schedules import discriminator_rate, generator_rate
 from trainables.gan.streams import Streams
-from trainables.gan.updates import UPDATE_RULES, Gradient, Player, gradient_of, require_finite
+from trainables.gan.updates import UPDATE_RULES, Gradient, Player, gradient_of
+from trainables.gan.watch import Watch, require_finite
 from trainables.networks.layers import follow_weights
 from trainables.networks.pair import Networks
 from trainables.protocol import Parameters
 from trainables.settings.adversarial import AdversarialSettings
+
+_PLAYERS = ("discriminator", "generator")
 
 
 class Batches(Protocol):
@@ -83,12 +87,17 @@ class GanGame:
             settings.optimiser,
             generator_rate(parameters.a, settings.schedule, settings.steps),
         )
-        self._d = Player("discriminator", self.d_optimiser, self._d_gradient)
-        self._g = Player("generator", self.g_optimiser, self._g_gradient)
+        self._watch = Watch(device)
+        for optimiser in (self.d_optimiser, self.g_optimiser):
+            optimiser.heed(self._watch.stop)
+        self._d = Player("discriminator", self.d_optimiser, self._d_gradient, self._watch)
+        self._g = Player("generator", self.g_optimiser, self._g_gradient, self._watch)
+        self._z = Ahead(self._drawn_latents, streams.latent, device)
+        self._alpha = Ahead(self._drawn_alpha, streams.regulariser, device)
         self._shares = settings.generator_latents == "same"
         self._g_is_next = False
         self._shared: Tensor | None = None
-        self.begin_means()
+        self._dimensions = 0
 
     def step(self, n: int) -> None:
         """Makes generator update ``n`` (>= 1) and the d_steps discriminator updates that go with it.
@@ -97,8 +106,10 @@ class GanGame:
         before are the discriminator's alone.
 
         Raises:
-            NonFiniteError: A loss, gradient or weight is not finite; that update was not made.
+            NonFiniteError: A loss, gradient or weight is not finite; that update was not made. On another
+                device than a CPU it is :meth:`settle` that says so.
         """
+        self._watch.update = n
         self.d_optimiser.schedule(n)
         self.g_optimiser.schedule(n)
         self._g_is_next = False
@@ -109,32 +120,40 @@ class GanGame:
         if self._settings.ema:
             self._follow()
 
+    def settle(self) -> None:
+        """Raises NonFiniteError if an update since the last call was not finite; it was not made."""
+        self._watch.settle()
+
     def check_weights(self) -> None:
         """Raises NonFiniteError if a weight of either network is not finite."""
-        require_finite("discriminator", weight=self.d_optimiser.parameters)
-        require_finite("generator", weight=self.g_optimiser.parameters)
+        require_finite("discriminator", "weight", self.d_optimiser.parameters)
+        require_finite("generator", "weight", self.g_optimiser.parameters)
 
     def begin_means(self) -> None:
         """Starts the mean losses afresh."""
-        self._loss_sums = torch.zeros(2, dtype=torch.float64, device=self._device)
-        self._loss_counts = [0, 0]
+        self._watch.begin_means()
 
     def mean_losses(self) -> tuple[float, float]:
         """Mean of D's and of G's loss, penalties included and weight decay not, since :meth:`begin_means`."""
-        d_sum, g_sum = self._loss_sums.tolist()
-        return d_sum / max(1, self._loss_counts[0]), g_sum / max(1, self._loss_counts[1])
+        return self._watch.mean_loss("discriminator"), self._watch.mean_loss("generator")
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, optimisers, data order, streams and mean losses; live references."""
+        sums, counts = zip(*map(self._watch.totals, _PLAYERS), strict=True)
+        streams = self._streams.state_dict()
+        batches = self._batches.state_dict()
+        # Streams that run ahead of what was handed out, each as it stands without that.
+        streams |= {"latent": self._z.state(), "regulariser": self._alpha.state()}
+        streams["flip"] = batches.pop("flip", streams["flip"])
         state = {
             "generator": dict(self.generator.state_dict()),
             "discriminator": dict(self.discriminator.state_dict()),
             "d_optimiser": self.d_optimiser.state_dict(),
             "g_optimiser": self.g_optimiser.state_dict(),
-            "batches": self._batches.state_dict(),
-            "streams": self._streams.state_dict(),
-            "loss_sums": self._loss_sums,
-            "loss_counts": list(self._loss_counts),
+            "batches": batches,
+            "streams": streams,
+            "loss_sums": torch.tensor(sums, dtype=torch.float64),
+            "loss_counts": list(counts),
         }
         if self._settings.ema:
             state["average"] = dict(self.sampled.state_dict())
@@ -148,10 +167,13 @@ class GanGame:
             self.sampled.load_state_dict(state["average"])
         self.d_optimiser.load_state_dict(state["d_optimiser"])
         self.g_optimiser.load_state_dict(state["g_optimiser"])
-        self._batches.load_state_dict(state["batches"])
         self._streams.load_state_dict(state["streams"])
-        self._loss_sums.copy_(state["loss_sums"])
-        self._loss_counts = list(state["loss_counts"])
+        self._batches.load_state_dict(state["batches"])
+        self._z.restart()
+        self._alpha.restart()
+        totals = zip(_PLAYERS, state["loss_sums"].tolist(), state["loss_counts"], strict=True)
+        for player, total, count in totals:
+            self._watch.set_totals(player, total, count)
 
     def _d_gradient(self) -> Gradient:
         """D's loss and gradient on fresh real samples and fresh z."""
@@ -159,13 +181,14 @@ class GanGame:
         fake = self._generated_for_d()
         loss = self._loss.discriminator(self._scores(real), self._scores(fake))
         decay, penalty = self._settings.regulariser.weight_decay, self._penalty(real, fake)
-        return self._recorded(0, gradient_of(loss, self.d_optimiser.parameters, decay, penalty))
+        return gradient_of(loss, self.d_optimiser.parameters, decay, penalty)
 
     def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | None:
         """What is added to D's loss, with its weight."""
         weights = self._settings.regulariser
         if weights.gradient_penalty:
-            term = gradient_penalty(self._scores, real, fake, self._streams.regulariser)
+            self._dimensions = real.dim()
+            term = gradient_penalty(self._scores, real, fake, self._alpha.next())
             return weights.gradient_penalty * term
         if weights.r1:
             return weights.r1 * r1(self._scores, real)
@@ -173,14 +196,14 @@ class GanGame:
 
     def _g_gradient(self) -> Gradient:
         """G's loss and gradient, on fresh z or on those of the last D update."""
-        fake = self.generator(self._draw()) if self._shared is None else self._shared
+        fake = self.generator(self._z.next()) if self._shared is None else self._shared
         self._shared = None
         loss = self._loss.generator(self._scores(fake))
         decay = self._settings.regulariser.weight_decay
-        return self._recorded(1, gradient_of(loss, self.g_optimiser.parameters, decay))
+        return gradient_of(loss, self.g_optimiser.parameters, decay)
 
     def _generated_for_d(self) -> Tensor:
-        z = self._draw()
+        z = self._z.next()
         if self._shares and self._g_is_next:
             # Under every update rule G's gradient is the next to be taken, before G has moved: with
             # the same z its samples are these, so they are made once, with the graph to G.
@@ -194,13 +217,12 @@ class GanGame:
         scores: Tensor = self.discriminator(samples).flatten()
         return scores
 
-    def _draw(self) -> Tensor:
-        return self._latent.draw(self._settings.batch_size, self._streams.latent).to(self._device)
+    def _drawn_latents(self, stream: torch.Generator) -> Tensor:
+        return self._latent.draw(self._settings.batch_size, stream)
 
-    def _recorded(self, player: int, gradient: Gradient) -> Gradient:
-        self._loss_sums[player] += gradient[0]
-        self._loss_counts[player] += 1
-        return gradient
+    def _drawn_alpha(self, stream: torch.Generator) -> Tensor:
+        shape = (self._settings.batch_size,) + (1,) * (self._dimensions - 1)
+        return torch.rand(shape, generator=stream)
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -68,6 +68,13 @@ class PlayerOptimiser:
         self._memory = _memory(settings, rate) if settings.name == "heavy_ball" else None
         self._inner = _inner_optimiser(self.parameters, settings, rate.at(1))
         self._origin: list[Tensor] | None = None
+        self._stop: Tensor | None = None
+
+    def heed(self, stop: Tensor | None) -> None:
+        """Lets no update be made while ``stop``, a number on the parameters' device, is 1."""
+        self._stop = stop
+        if self._fused:
+            self._inner.found_inf = stop  # type: ignore[attr-defined]
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -117,8 +124,22 @@ class PlayerOptimiser:
     def _move(self, gradients: Sequence[Tensor]) -> None:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = _laid_out_as(parameter, gradient)
+        before = None
+        if self._stop is not None and not self._fused:
+            before = [parameter.detach().clone() for parameter in self.parameters]
         self._inner.step()
+        if before is not None and self._stop is not None:
+            self._undo_if(self._stop, before)
         self._inner.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def _undo_if(self, stop: Tensor, before: Sequence[Tensor]) -> None:
+        for parameter, value in zip(self.parameters, before, strict=True):
+            parameter.copy_(torch.where(stop.bool(), value, parameter))
+
+    @property
+    def _fused(self) -> bool:
+        return bool(self._inner.defaults.get("fused"))
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

@@ -15,9 +15,7 @@ Scorer = Callable[[Tensor], Tensor]
 """A discriminator: inputs (B, ...) to scores (B,)."""
 
 
-def gradient_penalty(
-    discriminator: Scorer, real: Tensor, fake: Tensor, generator: torch.Generator
-) -> Tensor:
+def gradient_penalty(discriminator: Scorer, real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
     """Returns E (||grad D(x)|| - 1)^2 at x = real + alpha (fake - real), alpha ~ U(0, 1) per sample.
 
     Gulrajani et al. 2017, Eq. 3, without its weight lambda.
@@ -26,11 +24,9 @@ def gradient_penalty(
         discriminator: Must score each sample on its own: no batch norm.
         real: Shape (B, ...).
         fake: Shape (B, ...), without a graph.
-        generator: Stream of alpha, on the CPU.
+        alpha: Shape (B, 1, ...), as many dimensions as the samples.
     """
-    shape = (real.shape[0],) + (1,) * (real.dim() - 1)
-    alpha = torch.rand(shape, generator=generator).to(real.device, real.dtype)
-    between = torch.lerp(real, fake, alpha).requires_grad_()
+    between = torch.lerp(real, fake, alpha.to(real.dtype)).requires_grad_()
     # Of this norm 0 is the gradient at 0; the root of a sum of squares has none there, and gives NaN.
     norms = torch.linalg.vector_norm(_gradients(discriminator, between), dim=1)
     penalty: Tensor = (norms - 1).square().mean()

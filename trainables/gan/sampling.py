@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainables.gan.batches import to_uint8
 from trainables.gan.streams import evaluation_stream
-from trainables.gan.updates import require_finite
+from trainables.gan.watch import require_finite
 from trainables.networks.pair import Latent
 from trainables.settings.gan import SamplingSettings
 
@@ -58,7 +58,7 @@ class ImageSampler:
     def _images(self, z: Tensor) -> Tensor:
         with torch.no_grad(), sampling_mode(self._generator, self._settings.batch_norm):
             images = self._generator(z.to(self._device))
-        require_finite("generator", image=[images])
+        require_finite("generator", "image", [images])
         return to_uint8(images)
 
 

@@ -8,20 +8,17 @@ an update is made, its loss, its gradient and the parameters it starts from are 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from trainables.gan.optimisers import PlayerOptimiser
+from trainables.gan.watch import NonFiniteError, Watch
 from trainables.settings.optimisation import UpdateRuleName
 
 Gradient = tuple[Tensor, Sequence[Tensor]]
 """A loss (scalar) and its gradient, one tensor for each parameter."""
-
-
-class NonFiniteError(ArithmeticError):
-    """A value that an update needs is not finite; the message says which, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,13 @@ class Player:
         name: For messages (``discriminator``).
         optimiser: Holds the player's parameters and moves them.
         gradient: Loss and gradient at the present parameters of all players; may be stochastic.
+        watch: Takes note of the updates.
     """
 
     name: str
     optimiser: PlayerOptimiser
     gradient: Callable[[], Gradient]
+    watch: Watch = field(default_factory=lambda: Watch("cpu"))
 
 
 def gradient_of(
@@ -114,26 +113,8 @@ UPDATE_RULES: dict[UpdateRuleName, Callable[[Sequence[Player]], None]] = {
 }
 
 
-def require_finite(owner: str, **groups: Sequence[Tensor]) -> None:
-    """Raises NonFiniteError if any tensor of the named groups has a value that is not finite.
-
-    Costs one read from the device, whatever the number of tensors.
-    """
-    tensors = [tensor.detach() for group in groups.values() for tensor in group if tensor.numel()]
-    # The largest magnitude is finite exactly if all values are; unlike a sum it cannot overflow.
-    largest = torch.stack([norm.float() for norm in torch._foreach_norm(tensors, torch.inf)])
-    if bool(torch.isfinite(largest).all()):
-        return
-    for name, group in groups.items():
-        for tensor in group:
-            bad = tensor[~torch.isfinite(tensor)]
-            if bad.numel():
-                raise NonFiniteError(f"the {owner}'s {name} is {bad.flatten()[0].item()}")
-
-
 def _checked(player: Player) -> Sequence[Tensor]:
-    """The player's gradient, or NonFiniteError before anything has moved because of it."""
+    """The player's gradient; if it is not finite, nothing moves by it (:mod:`trainables.gan.watch`)."""
     loss, gradient = player.gradient()
-    parameters = player.optimiser.parameters
-    require_finite(player.name, loss=[loss], weight=parameters, gradient=gradient)
+    player.watch.check(player.name, loss, player.optimiser.parameters, gradient)
     return gradient

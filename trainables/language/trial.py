@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from trainables.devices import own_random_numbers
 from trainables.gan.adversarial import AdversarialTrial
-from trainables.gan.batches import EpochOrder
+from trainables.gan.batches import EpochOrder, RowBatches
 from trainables.gan.streams import Streams, evaluation_stream
-from trainables.gan.updates import require_finite
+from trainables.gan.watch import require_finite
 from trainables.language.networks import Discriminator, Generator, one_hot
 from trainables.language.ngrams import Tokens
 from trainables.language.scorer import NgramScorer
@@ -65,23 +65,21 @@ class TextBatches:
     """Batches of real lines; the text stays as it is, a memory map shared with other trials."""
 
     def __init__(self, text: TextData, batch_size: int, streams: Streams, device: str) -> None:
-        self._tokens = text.tokens
         self._vocabulary = len(text.characters)
-        self._order = EpochOrder(len(text.tokens), batch_size, "lines", streams)
-        self._device = device
+        order = EpochOrder(len(text.tokens), batch_size, "lines", streams)
+        self._batches = RowBatches(text.tokens, order, device, np.int32)
 
     def next(self) -> Tensor:
         """Returns the next batch, one-hot float32, shape (B, V, L)."""
-        tokens = torch.from_numpy(self._tokens[self._order.next()].astype(np.int64))
-        return one_hot(tokens.to(self._device), self._vocabulary)
+        return one_hot(self._batches.next().long(), self._vocabulary)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the data order stands."""
-        return self._order.state_dict()
+        return self._batches.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from :meth:`state_dict`."""
-        self._order.load_state_dict(state)
+        self._batches.load_state_dict(state)
 
 
 class LineSampler:
@@ -110,7 +108,7 @@ class LineSampler:
     @torch.no_grad()
     def _lines(self, z: Tensor) -> Tensor:
         lines: Tensor = self._generator(z.to(self._device))
-        require_finite("generator", line=[lines])
+        require_finite("generator", "line", [lines])
         return lines.argmax(dim=1).cpu()
 
 

@@ -16,6 +16,12 @@ def batch(seed: int) -> Tensor:
     return torch.randn((5, 1, 2, 3), generator=stream, dtype=torch.float64)
 
 
+def drawn(real: Tensor) -> Tensor:
+    """alpha for a batch."""
+    ones = (1,) * (real.dim() - 1)
+    return torch.rand((len(real), *ones), generator=stream())
+
+
 def stream() -> torch.Generator:
     return torch.Generator().manual_seed(SEED)
 
@@ -27,7 +33,7 @@ def test_penalties_of_a_linear_critic() -> None:
     def critic(images: Tensor) -> Tensor:
         return images.flatten(1) @ weight
 
-    penalty = gradient_penalty(critic, batch(0), batch(1), stream())
+    penalty = gradient_penalty(critic, batch(0), batch(1), drawn(batch(0)))
     assert penalty.item() == pytest.approx((norm - 1) ** 2)
     assert r1(critic, batch(0)).item() == pytest.approx(norm**2 / 2)
 
@@ -39,14 +45,14 @@ def test_a_gradient_of_zero_is_penalised_without_making_anything_infinite() -> N
     def dead(images: Tensor) -> Tensor:
         return torch.relu(images.flatten(1) * 0 + weight).sum(1)
 
-    penalty = gradient_penalty(dead, batch(0), batch(1), stream())
+    penalty = gradient_penalty(dead, batch(0), batch(1), drawn(batch(0)))
     assert penalty.item() == 1.0
     assert torch.autograd.grad(penalty, weight, allow_unused=True)[0] in (None, pytest.approx(0))
 
     def scaled(images: Tensor) -> Tensor:
         return (images.flatten(1) * weight).sum(1) * 0
 
-    penalty = gradient_penalty(scaled, batch(0), batch(1), stream())
+    penalty = gradient_penalty(scaled, batch(0), batch(1), drawn(batch(0)))
     (gradient,) = torch.autograd.grad(penalty, weight)
     assert gradient.tolist() == [0.0] * 6
 
@@ -61,7 +67,7 @@ def test_penalties_of_a_quadratic_critic() -> None:
     alpha = torch.rand((5, 1, 1, 1), generator=stream()).double()
     between = (real + alpha * (fake - real)).flatten(1)
     expected = (between.norm(dim=1) - 1).square().mean().item()
-    assert gradient_penalty(critic, real, fake, stream()).item() == pytest.approx(expected)
+    assert gradient_penalty(critic, real, fake, drawn(real)).item() == pytest.approx(expected)
     expected = real.flatten(1).square().sum(1).mean().item() / 2
     assert r1(critic, real).item() == pytest.approx(expected)
 
@@ -76,7 +82,7 @@ def test_the_gradient_of_the_penalty_matches_finite_differences(name: str) -> No
 
         if name == "r1":
             return r1(critic, batch(0))
-        return gradient_penalty(critic, batch(0), batch(1), stream())
+        return gradient_penalty(critic, batch(0), batch(1), drawn(batch(0)))
 
     (gradient,) = torch.autograd.grad(penalty(), weight)
     for index in range(6):
@@ -98,9 +104,6 @@ def test_the_penalty_looks_between_real_and_generated() -> None:
         seen.append(images.detach())
         return images.flatten(1).sum(1)
 
-    real, fake = torch.zeros(200, 1, 1, 1), torch.ones(200, 1, 1, 1)
-    gradient_penalty(critic, real, fake, stream())
-    alpha = seen[0].flatten()
-    assert 0 <= alpha.min() < 0.05
-    assert 0.95 < alpha.max() <= 1
-    assert len(alpha.unique()) == 200
+    real, fake = torch.zeros(5, 1, 1, 1), torch.ones(5, 1, 1, 1)
+    gradient_penalty(critic, real, fake, drawn(real))
+    assert torch.equal(seen[0], drawn(real))

@@ -295,14 +295,14 @@ def test_minutes_end_a_trial_before_its_steps(cache: Path) -> None:
 def test_mean_losses_are_those_since_the_last_evaluation(cache: Path) -> None:
     trial = make(cache)
     losses: list[float] = []
-    recorded = trial.game._recorded
+    check = trial.game._watch.check
 
-    def listen(player: int, gradient: Any) -> Any:
-        if player == 1:
-            losses.append(gradient[0].item())
-        return recorded(player, gradient)
+    def listen(player: str, loss: Any, *further: Any) -> None:
+        if player == "generator":
+            losses.append(loss.item())
+        check(player, loss, *further)
 
-    trial.game._recorded = listen  # type: ignore[method-assign]
+    trial.game._watch.check = listen  # type: ignore[method-assign]
     trial.advance()
     second = trial.advance()
     assert isinstance(second, Measurement)

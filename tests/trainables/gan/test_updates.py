@@ -16,8 +16,8 @@ from trainables.gan.updates import (
     Player,
     extragradient,
     gradient_of,
-    require_finite,
 )
+from trainables.gan.watch import require_finite
 from trainables.settings.optimisation import OptimiserSettings, ScheduleSettings
 
 RATE = 0.2
@@ -148,4 +148,4 @@ def test_extragradient_that_fails_at_the_look_ahead_goes_back() -> None:
 
 
 def test_huge_finite_values_are_finite() -> None:
-    require_finite("generator", weight=[torch.full((3,), 3e38)], loss=[torch.tensor(1.0)])
+    require_finite("generator", "weight", [torch.full((3,), 3e38), torch.tensor(1.0)])

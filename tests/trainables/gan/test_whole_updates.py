@@ -43,9 +43,9 @@ def own() -> tuple[nn.Module, nn.Module]:
     d = nn.Sequential(
         nn.Conv2d(1, 6, 3, 2, 1), nn.Softplus(), nn.Conv2d(6, 4, 3, 2, 1), nn.Flatten(), nn.Tanh()
     )
-    score = nn.Linear(16, 1)
-    score.weight = nn.Parameter(torch.randn(16, 1).t())  # dense, but not in the usual order
-    return g, nn.Sequential(d, score)
+    hidden = nn.Linear(16, 5)
+    hidden.weight = nn.Parameter(torch.randn(16, 5).t())  # dense, but not in the usual order
+    return g, nn.Sequential(d, hidden, nn.Tanh(), nn.Linear(5, 1))
 
 
 def characters() -> tuple[nn.Module, nn.Module]:

@@ -140,9 +140,9 @@ def test_the_gradient_penalty_on_lines_is_that_of_finite_differences() -> None:
     critic = Discriminator(SMALL, 4, 6)
     real = one_hot(torch.randint(4, (3, 6)), 4)
     fake = torch.rand(3, 4, 6).softmax(dim=1)
-    penalty = gradient_penalty(critic, real, fake, torch.Generator().manual_seed(5))
-    alpha = torch.rand((3, 1, 1), generator=torch.Generator().manual_seed(5)).double()
-    at = real.double() + alpha * (fake.double() - real.double())
+    alpha = torch.rand((3, 1, 1), generator=torch.Generator().manual_seed(5))
+    penalty = gradient_penalty(critic, real, fake, alpha)
+    at = real.double() + alpha.double() * (fake.double() - real.double())
     norms = []
     for line in at:
         slopes = []

@@ -1,0 +1,150 @@
+"""What the updates of a trial came to: their losses, and whether all that they need is finite.
+
+On a CPU a value that is not finite is noticed before the update that would use it. On another device the host
+would have to wait for it, several times a step. There the device itself remembers that it met such a value
+(``stop``), optimisers make no update any more from then on, and the host reads what happened when it has to
+read anyway, at an evaluation or a pause.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainables.devices import kind_of
+
+_CHUNK = 2**16
+"""Values that are kept on the device in one piece."""
+_GROUPS = ("loss", "weight", "gradient")
+
+
+class NonFiniteError(ArithmeticError):
+    """A value that an update needs is not finite; the message says which, in one sentence.
+
+    Attributes:
+        done: Generator updates done before that update; None if it is the update that was asked for last.
+    """
+
+    def __init__(self, message: str, done: int | None = None) -> None:
+        super().__init__(message)
+        self.done = done
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What one update needs, as it lies in a chunk: its loss, the largest of each weight and gradient."""
+
+    player: str
+    update: int
+    weights: int
+    length: int
+
+
+class Watch:
+    """The updates since the last evaluation.
+
+    Attributes:
+        stop: On the device, 1.0 from the first value on that is not finite; None on a CPU.
+        update: The generator update (1, 2, ...) that is being made.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.stop: Tensor | None = None
+        if kind_of(device) != "cpu":
+            self.stop = torch.zeros((), device=device)
+        self.update = 0
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._chunks: list[Tensor] = []
+        self._rows: list[list[_Row]] = []
+        self._used = 0
+
+    @torch.no_grad()
+    def check(
+        self, player: str, loss: Tensor, weights: Sequence[Tensor], gradient: Sequence[Tensor]
+    ) -> None:
+        """Takes note of an update's loss, and of whether it may be made.
+
+        Raises:
+            NonFiniteError: On a CPU, if it may not.
+        """
+        weights = [weight for weight in weights if weight.numel()]
+        tensors = [*weights, *(term for term in gradient if term.numel())]
+        # The largest magnitude is finite exactly if all values are; unlike a sum it cannot overflow.
+        values = [loss.detach(), *torch._foreach_norm(tensors, torch.inf)]
+        double = any(value.dtype == torch.float64 for value in values)
+        dtype = torch.float64 if double else torch.float32
+        values = [value.to(dtype) for value in values]
+        row = _Row(player, self.update, len(weights), len(values))
+        if self.stop is None:
+            self._take(row, torch.stack(values).tolist())
+        else:
+            place = self._place(row, dtype, self.stop.device)
+            torch.stack(values, out=place)
+            self.stop.logical_or_(place.mul(0).sum())  # 0, or NaN if one of them is not finite
+
+    def settle(self) -> None:
+        """Reads what was not read yet.
+
+        Raises:
+            NonFiniteError: An update could not be made; neither were those after it.
+        """
+        chunks, rows = self._chunks, self._rows
+        self._chunks, self._rows, self._used = [], [], 0
+        for chunk, held in zip(chunks, rows, strict=True):
+            values, start = chunk.tolist(), 0
+            for row in held:
+                self._take(row, values[start : start + row.length])
+                start += row.length
+
+    def begin_means(self) -> None:
+        """Starts the mean losses afresh."""
+        self.settle()
+        self._sums, self._counts = {}, {}
+
+    def mean_loss(self, player: str) -> float:
+        """The mean of a player's losses since :meth:`begin_means`, penalties included, decay not."""
+        self.settle()
+        return self._sums.get(player, 0.0) / max(1, self._counts.get(player, 0))
+
+    def totals(self, player: str) -> tuple[float, int]:
+        """Sum and number of a player's losses."""
+        self.settle()
+        return self._sums.get(player, 0.0), self._counts.get(player, 0)
+
+    def set_totals(self, player: str, total: float, count: int) -> None:
+        """Continues from :meth:`totals`."""
+        self._sums[player], self._counts[player] = total, count
+
+    def _place(self, row: _Row, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Where the row's values go."""
+        fits = self._chunks and self._used + row.length <= len(self._chunks[-1])
+        if not (fits and self._chunks[-1].dtype == dtype):
+            size = max(_CHUNK, row.length)
+            self._chunks.append(torch.zeros(size, dtype=dtype, device=device))
+            self._rows.append([])
+            self._used = 0
+        place = self._chunks[-1][self._used : self._used + row.length]
+        self._rows[-1].append(row)
+        self._used += row.length
+        return place
+
+    def _take(self, row: _Row, values: list[float]) -> None:
+        self._sums[row.player] = self._sums.get(row.player, 0.0) + values[0]
+        self._counts[row.player] = self._counts.get(row.player, 0) + 1
+        for index, value in enumerate(values):
+            if not math.isfinite(value):
+                group = _GROUPS[(index > 0) + (index > row.weights)]
+                raise NonFiniteError(f"the {row.player}'s {group} is {value}", row.update - 1)
+
+
+def require_finite(owner: str, what: str, tensors: Sequence[Tensor]) -> None:
+    """Raises NonFiniteError if any tensor has a value that is not finite; costs one read."""
+    largest = torch._foreach_norm([t.detach() for t in tensors if t.numel()], torch.inf)
+    for value in torch.stack([norm.float() for norm in largest]).tolist():
+        if not math.isfinite(value):
+            raise NonFiniteError(f"the {owner}'s {what} is {value}")
