@@ -133,6 +133,11 @@ class TrialRecord:
         kept = tuple(m for m in one_a_step(measurements) if m.step <= end)
         return replace(self, measurements=kept)
 
+    def scores_alone(self) -> Self:
+        """Returns the trial with the scores of its evaluations, and nothing else that was measured."""
+        bare = (Measurement(step=m.step, score=m.score, time=m.time) for m in self.measurements)
+        return replace(self, measurements=tuple(bare))
+
     @property
     def counts(self) -> bool:
         """Whether it belongs to the search's result: it ended, and not because of an error."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from study.places.locations import Places
 from study.search.conductor import Conductor
 from study.spec.model import Spec
+from study.tracking.content import with_folder
 from study.trial import Outcome, TrialRecord
 from trainables import checkpoint
 from trainables.folder import Folder
@@ -104,7 +105,7 @@ class Keeping:
     def _tidy_again(self, arm: str, number: int) -> None:
         wanted = set()
         if number in self._keepers[arm]:
-            record = self._conductor.lookup(f"{self._spec.name}/{arm}/{number}")
+            record = with_folder(self._conductor.stored(arm, number))
             wanted = steps_to_keep(record.measurements)
         tidy(Folder(self._places.folder(self._spec.name, arm, number)), wanted)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import yaml
@@ -13,7 +13,7 @@ from study.driver.claiming import owner_of
 from study.places.locations import Places
 from study.record.publication import Publication
 from study.search.conductor import Conductor
-from study.tracking.content import ArmRecord, last_moment
+from study.tracking.content import ArmRecord
 from study.tracking.outbox import Publisher
 from study.tracking.writer import Tracking
 from study.trial import TrialRecord
@@ -49,37 +49,36 @@ class Publishing:
         self._spec = spec = conductor.spec
         self._conductor = conductor
         self._publication = publication
-        self._running: set[str] = set()
-        self._cut_off: dict[str, float] = {}
-        """When this launch ended without ending these trials, seconds since the epoch."""
+        self._running: dict[str, TrialRecord] = {}
+        """The trials that this launch handed out and has not ended."""
         shown = keeps if spec.storage.publish_generators else lambda _: False
         owner = owner_of(publication)
         writer = Tracking(places.tracking, places.artifacts, owner, self._opened, shown)
-        self._publisher = Publisher(writer, self._shown, conductor.keep_run)
+        self._publisher = Publisher(writer, conductor.keep_run)
         self._began = time.time()
         self._publish_arms(ended=self._began if everything else None)
         # What an earlier launch ended and could not publish to the end.
         for name, state in conductor.arms.items():
-            for number in state.ended if everything else state.unpublished:
-                self._publisher.submit(f"{spec.name}/{name}/{number}")
+            self._submit_stored(name, state.ended if everything else state.unpublished)
 
     def began(self, record: TrialRecord, fresh: bool) -> None:
         """A trial was handed out."""
-        self._running.add(record.identity)
-        self._publisher.submit(record.identity, fresh=fresh)
+        self._running[record.identity] = record
+        self._publisher.submit(record, fresh=fresh)
 
     def turned(self, record: TrialRecord, turn: Turn) -> None:
         """A turn came back; one without an evaluation has nothing to publish."""
         if turn.measurements:
-            self._publisher.submit(record.identity)
+            self._running[record.identity] = record
+            self._publisher.submit(record)
 
     def failed(self, record: TrialRecord, error: str) -> None:
         """A trial could not be run: its run is left as it is until it is known what that means."""
 
     def ended(self, record: TrialRecord) -> None:
         """A trial ended."""
-        self._running.discard(record.identity)
-        self._publisher.submit(record.identity)
+        self._running.pop(record.identity, None)
+        self._publisher.submit(record)
 
     def close(self, seconds: float = CLOSE_SECONDS) -> int:
         """Publishes what is left; trials that have not ended are shown as cut off.
@@ -105,30 +104,23 @@ class Publishing:
         """Asks for the end of every arm, and of every trial that was cut off."""
         now = time.time()
         self._publish_arms(ended=now)
-        self._cut_off = dict.fromkeys(self._running, now)
+        for record in self._running.values():
+            self._publisher.submit(replace(record, ended=now))
         self._running.clear()
-        for identity in self._cut_off:
-            self._publisher.submit(identity)
         # Those of earlier launches that this one did not come to.
         for name, state in self._conductor.arms.items():
-            for number in state.interrupted:
-                self._publisher.submit(f"{self._spec.name}/{name}/{number}")
+            self._submit_stored(name, state.cut_off)
 
     def _opened(self, place: str) -> None:
         """Publishes all anew where the experiment is not the one that was published to before."""
         if self._publication.moved_to(place):
             self._publish_arms(self._ended_arms)
             for name, state in self._conductor.arms.items():
-                for number in state.ended:
-                    self._publisher.submit(f"{self._spec.name}/{name}/{number}")
+                self._submit_stored(name, state.ended)
 
-    def _shown(self, identity: str) -> TrialRecord:
-        """The record of a trial; one that neither runs nor has an outcome ended by being cut off."""
-        running = identity in self._running  # before the look at the record: it may end meanwhile
-        record = self._conductor.lookup(identity)
-        if running or record.outcome is not None:
-            return record
-        return replace(record, ended=self._cut_off.get(identity, last_moment(record)))
+    def _submit_stored(self, arm: str, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._publisher.submit_stored(self._conductor.stored(arm, number))
 
     def _publish_arms(self, ended: float | None) -> None:
         self._ended_arms = ended

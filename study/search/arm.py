@@ -28,6 +28,8 @@ class ArmState:
     ledger: ArmLedger
     asked: int
     interrupted: deque[int]
+    half_asked: frozenset[int]
+    """Those that were cut off before they had all parameters."""
     points: deque[Mapping[str, Any]]
     """The spec's points that were not tried yet."""
     ended: list[int]
@@ -60,6 +62,11 @@ class ArmState:
         """The numbers of the trials with the lowest scores; of equals those with the lower numbers."""
         scored = ((score, n) for n, score in self.results.items() if math.isfinite(score))
         return {number for _, number in heapq.nsmallest(count, scored)}
+
+    @property
+    def cut_off(self) -> list[int]:
+        """The trials that ran, were cut off and have not been taken up again."""
+        return [number for number in self.interrupted if number not in self.half_asked]
 
     @property
     def left(self) -> int:
@@ -97,6 +104,7 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger) -> ArmState:
         asked=len(trials) + len(half),
         points=ledger.untried(arm.points),
         interrupted=deque(sorted([*cut_off, *half])),
+        half_asked=frozenset(half),
         ended=[trial.number for trial in ended],
         unpublished=[trial.number for trial in ended if not trial.published],
         counts=Counter(trial.outcome for trial in ended if trial.outcome is not None),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
 from study.faults import point
@@ -22,12 +21,8 @@ from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement
 from trainables.run import Assignment, Turn
-from trainables.trial_files import read_measurements
 
 logger = logging.getLogger(__name__)
-
-REMEMBERED = 200
-"""Ended trials whose records are kept in memory for whoever publishes them."""
 
 
 @dataclass
@@ -39,6 +34,11 @@ class _Live:
     measurements: list[Measurement] = field(default_factory=list)
     run_id: str | None = None
     """Written by whoever publishes, in a thread of its own; the record is the conductor's alone."""
+
+    @property
+    def known(self) -> TrialRecord:
+        """The trial with its run."""
+        return replace(self.record, mlflow_run_id=self.run_id or self.record.mlflow_run_id)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,6 @@ class Conductor:
         self._places = places
         self._observers: tuple[Observer, ...] = ()
         self._live: dict[str, _Live] = {}
-        self._ended: OrderedDict[str, TrialRecord] = OrderedDict()
         self._failures: dict[str, _Failure] = {}
         """Failures in a row, without a trial that ended well since."""
         self.begun = False
@@ -103,7 +102,7 @@ class Conductor:
     @property
     def live(self) -> list[TrialRecord]:
         """The trials that are running."""
-        return [live.record for live in self._live.values()]
+        return [live.known for live in self._live.values()]
 
     @property
     def unfinished(self) -> int:
@@ -230,20 +229,9 @@ class Conductor:
         for failure in failures.values():
             self._end(failure.live, Outcome.FAILED, failure.error, failure.step)
 
-    def lookup(self, identity: str) -> TrialRecord:
-        """Returns the newest record of a trial, from memory, the record and the trial's folder."""
-        live = self._live.get(identity)
-        if identity in self._failures:
-            live = self._failures[identity].live
-        if live is not None:
-            return replace(live.record, mlflow_run_id=live.run_id or live.record.mlflow_run_id)
-        ended = self._ended.get(identity)
-        if ended is not None:
-            return ended
-        arm, number = identity.split("/")[1:]
-        record = self._completed(self.arms[arm].ledger.trial(int(number)))
-        kept = read_measurements(record.folder)
-        return record.with_evaluations(kept) if kept else record
+    def stored(self, arm: str, number: int) -> TrialRecord:
+        """Reads a trial from the record; of its evaluations, that has the scores."""
+        return self._completed(self.arms[arm].ledger.trial(number))
 
     def keep_run(self, record: TrialRecord, run_id: str) -> None:
         """Stores in the record what was published of a trial.
@@ -253,12 +241,13 @@ class Conductor:
             run_id: Its MLflow run.
         """
         published = record.outcome is not None
-        if record.mlflow_run_id == run_id and not published:
+        failure = self._failures.get(record.identity)
+        live = failure.live if failure else self._live.get(record.identity)
+        known = live.known.mlflow_run_id if live else record.mlflow_run_id
+        if known == run_id and not published:
             return
         self.arms[record.arm].ledger.set_run(record.number, run_id, published)
         point("run-stored")
-        failure = self._failures.get(record.identity)
-        live = failure.live if failure else self._live.get(record.identity)
         if live is not None:
             live.run_id = run_id
 
@@ -282,11 +271,7 @@ class Conductor:
         return reason
 
     def _update(self, live: _Live) -> None:
-        live.record = replace(
-            live.record,
-            measurements=tuple(live.measurements),
-            mlflow_run_id=live.run_id or live.record.mlflow_run_id,
-        )
+        live.record = replace(live.known, measurements=tuple(live.measurements))
 
     def _end(self, live: _Live, outcome: Outcome, reason: str | None, step: int) -> None:
         best = live.record.best
@@ -298,10 +283,7 @@ class Conductor:
             live.arm.results[live.record.number] = objective
         self._update(live)
         record = replace(live.record, outcome=outcome, reason=reason, end_step=step, ended=ended)
-        self._ended[record.identity] = record
         self._live.pop(record.identity, None)  # a failure was taken out when it came
-        while len(self._ended) > REMEMBERED:
-            self._ended.popitem(last=False)
         for observer in self._observers:
             observer.ended(record)
         if outcome is not Outcome.FAILED:

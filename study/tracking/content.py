@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from study.tracking import store as words
 from study.tracking.code_version import code_version
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, one_a_step
+from trainables.trial_files import read_measurements
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -71,6 +72,18 @@ def moment(measurement: Measurement) -> tuple[int, int]:
 def last_moment(record: TrialRecord) -> float:
     """When the last evaluation was taken, or the trial began, seconds since the epoch."""
     return max((measurement.time for measurement in record.measurements), default=record.started)
+
+
+def with_folder(record: TrialRecord) -> TrialRecord:
+    """Adds to what the record has of a trial what its folder has of it: all that was measured.
+
+    A trial without an outcome ended with its last evaluation, by being cut off.
+    """
+    kept = read_measurements(record.folder)
+    whole = record.with_evaluations(kept) if kept else record
+    if whole.outcome is not None or whole.ended is not None:
+        return whole
+    return replace(whole, ended=last_moment(whole))
 
 
 def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

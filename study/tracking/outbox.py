@@ -1,7 +1,7 @@
 """Publishes in the background: the study never waits for MLflow, and nothing is lost if it is away.
 
-A thread takes what has changed from a queue in which a trial stands at most once, and publishes its
-state of that moment. What fails goes back into the queue and is tried again after a pause that grows
+A thread takes what has changed from a queue in which a trial stands at most once, in its newest state,
+and publishes that. What fails goes back into the queue and is tried again after a pause that grows
 while MLflow is away; what is left at the end is counted, and published by a later launch or ``sync``.
 """
 
@@ -13,11 +13,11 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from study.errors import UserError
-from study.tracking.content import ArmRecord
+from study.tracking.content import ArmRecord, with_folder
 from study.trial import TrialRecord
 
 _log = logging.getLogger(__name__)
@@ -38,13 +38,27 @@ class Writer(Protocol):
         ...
 
 
-@dataclass
-class _Job:
-    """One thing to publish: a trial, or an arm if its record is given."""
+KEPT_WHOLE = 200
+"""Trials that wait with all that was measured; of more, it is read from their folders in their turn."""
 
-    identity: str
+
+@dataclass(frozen=True)
+class _Job:
+    """One thing to publish: a trial, or an arm.
+
+    Attributes:
+        record: Its newest state.
+        fresh: It is a trial that was asked for just now.
+        stored: It is a trial as the record has it, with more in its folder.
+    """
+
+    record: TrialRecord | ArmRecord
     fresh: bool = False
-    arm: ArmRecord | None = None
+    stored: bool = False
+
+    @property
+    def identity(self) -> str:
+        return self.record.identity
 
 
 @dataclass
@@ -70,7 +84,6 @@ class Publisher:
 
     Args:
         writer: Does the writing; used by this thread only.
-        lookup: Gives the present record of a trial by its identity; called in the thread.
         stored: Told of each publication: the record as it was published, and the id of its run;
             called in the thread.
     """
@@ -78,11 +91,9 @@ class Publisher:
     def __init__(
         self,
         writer: Writer,
-        lookup: Callable[[str], TrialRecord],
         stored: Callable[[TrialRecord, str], None],
     ) -> None:
         self._writer = writer
-        self._lookup = lookup
         self._stored = stored
         self._queue: dict[str, _Job] = {}
         self._in_hand: _Job | None = None
@@ -94,24 +105,39 @@ class Publisher:
         self._thread = threading.Thread(target=self._work, name="mlflow-publisher", daemon=True)
         self._thread.start()
 
-    def submit(self, identity: str, *, fresh: bool = False) -> None:
-        """Asks for a trial to be published in its state of whenever its turn comes; returns at once.
+    def submit(self, record: TrialRecord, *, fresh: bool = False) -> None:
+        """Asks for a trial to be published in this state, unless a newer one comes first; returns at once.
 
         Args:
-            identity: ``study/arm/number``.
-            fresh: The trial was asked for just now, so that it has no run yet.
+            record: The trial.
+            fresh: It was asked for just now, so that it has no run yet.
         """
         with self._changed:
-            waiting = self._queue.get(identity)
+            waiting = self._queue.get(record.identity)
             known = waiting is not None and waiting.fresh
-            self._queue[identity] = _Job(identity, fresh=fresh or known)
-            self._changed.notify_all()
+            # While MLflow is away, all that a long launch measures must not pile up in memory.
+            many = record.outcome is not None and len(self._queue) >= KEPT_WHOLE
+            self._put(_Job(record.scores_alone() if many else record, fresh or known, many))
+
+    def submit_stored(self, record: TrialRecord) -> None:
+        """Asks for a trial of an earlier launch to be published, with what its folder has of it.
+
+        One that has no outcome was cut off: it ended with its last evaluation.
+
+        Args:
+            record: The trial, as the record has it.
+        """
+        with self._changed:
+            self._put(_Job(record, stored=True))
 
     def submit_arm(self, record: ArmRecord) -> None:
         """Asks for an arm's parent run to be published; of several records the latest counts."""
         with self._changed:
-            self._queue[record.identity] = _Job(record.identity, arm=record)
-            self._changed.notify_all()
+            self._put(_Job(record))
+
+    def _put(self, job: _Job) -> None:
+        self._queue[job.identity] = job
+        self._changed.notify_all()
 
     @property
     def unpublished(self) -> int:
@@ -166,10 +192,10 @@ class Publisher:
                 self._done()
 
     def _publish(self, job: _Job) -> None:
-        if job.arm is not None:
-            self._writer.publish_arm(job.arm)
+        if isinstance(job.record, ArmRecord):
+            self._writer.publish_arm(job.record)
             return
-        record = self._lookup(job.identity)
+        record = with_folder(job.record) if job.stored else job.record
         self._stored(record, self._writer.publish(record, fresh=job.fresh))
 
     def _take(self) -> _Job | None:
@@ -187,7 +213,7 @@ class Publisher:
             # Never fresh again: the attempt may have made the run before it failed. To the end of
             # the queue, so that one record that is refused does not hold up the others.
             later = self._queue.pop(job.identity, job)
-            self._queue[job.identity] = _Job(job.identity, arm=later.arm)
+            self._queue[job.identity] = replace(later, fresh=False)
             self._failures += 1
         level = logging.WARNING if self._failures == 1 else logging.DEBUG
         then = "nothing is published" if isinstance(error, UserError) else "it is tried again"

@@ -24,7 +24,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from study.record.database import Ledger
 from study.record.trials import ArmLedger
+from study.search.conductor import Conductor
 from study.tracking.store import client
+from study.trial import TrialRecord
 from support.processes import end_hard, ended, wait_until
 
 ARMS = ("one_timescale", "two_timescale")
@@ -94,6 +96,13 @@ def empty_record(folder: Path) -> str:
 def sample_of(arm: ArmLedger, number: int) -> dict[str, Any]:
     """What was sampled for a trial, before parameters were derived from it."""
     return arm._study.get_trials()[number].params
+
+
+def trial_of(conductor: Conductor, identity: str) -> TrialRecord:
+    """A trial of a launch in its newest state."""
+    running = {trial.identity: trial for trial in conductor.live}
+    arm, number = identity.split("/")[1:]
+    return running.get(identity) or conductor.stored(arm, int(number))
 
 
 @dataclass

@@ -114,12 +114,13 @@ def test_a_trial_that_runs_again_has_no_end(study: Launches) -> None:
     begun(conductor)
     assert publishing.close(WAIT) == 0
     conductor, publishing = study.launch()
-    identity = begun(conductor)
-    publishing._publisher.submit(identity)
-    record = publishing._shown(identity)
-    assert (record.outcome, record.ended) == (None, None)
+    begun(conductor)
+    wait_until("everything is published", lambda: publishing._publisher.unpublished == 0)
+    info = study.trial("one_timescale").info
+    assert (info.status, bool(info.end_time)) == ("RUNNING", False)
     assert publishing.close(WAIT) == 0
-    assert publishing._shown(identity).ended is not None
+    info = study.trial("one_timescale").info
+    assert (info.status, bool(info.end_time)) == ("KILLED", True)
 
 
 def test_a_trial_that_a_kill_left_running_is_cut_off_when_the_next_launch_is_stopped(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.study import empty_record, saddle_spec
+from support.study import empty_record, saddle_spec, trial_of
 
 from study.driver.claiming import publication_of
 from study.places.locations import Places
@@ -35,7 +35,7 @@ def filled(ledger: Ledger, name: str, folder: Path) -> None:
         measured = (Measurement(step=40, score=1.0, time=1e9),)
         turn = Turn(step=40, steps=40, measurements=measured, finished=True)
         conductor.turn(assignment.identity, turn)
-        ended = conductor.lookup(assignment.identity)
+        ended = trial_of(conductor, assignment.identity)
         conductor.keep_run(ended, f"run-of-{ended.identity}")
 
 
@@ -97,4 +97,4 @@ def filled_again(ledger: Ledger, folder: Path) -> None:
     conductor = Conductor(spec, ledger, places)
     for name, state in conductor.arms.items():
         assert state.unpublished == [0]
-        conductor.keep_run(conductor.lookup(f"x/{name}/0"), "again")
+        conductor.keep_run(trial_of(conductor, f"x/{name}/0"), "again")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.study import empty_record, saddle_spec
+from support.study import empty_record, saddle_spec, trial_of
 
 from study.places.locations import Places
 from study.record import trials as arm_module
@@ -254,7 +254,7 @@ def test_evaluations_after_the_one_at_which_a_trial_stops_do_not_count(
     assert (entry.outcome, entry.end_step) == (Outcome.STOPPED, 30)
     assert scores(entry) == {10: 5.0, 20: 6.0, 30: 7.0}
     assert entry.reason == "the score rose: 2 evaluations in a row lie above 5 of step 10"
-    assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 6.0, 7.0]
+    assert [m.score for m in trial_of(conductor, identity).measurements] == [5.0, 6.0, 7.0]
 
 
 def test_a_restart_does_not_change_where_a_trial_stops(record: Ledger, places: Places) -> None:
@@ -272,7 +272,7 @@ def test_evaluations_that_come_twice_count_once(record: Ledger, places: Places) 
     conductor = Conductor(spec_of(), record, places)
     identity = begun(conductor)
     finish(conductor, identity, turn(5.0, 4.0), turn(5.0, 4.0, 3.0))
-    assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 4.0, 3.0]
+    assert [m.score for m in trial_of(conductor, identity).measurements] == [5.0, 4.0, 3.0]
 
 
 @pytest.mark.parametrize(("first", "again"), [(5.0, 4.0), (4.0, 5.0)])
@@ -286,11 +286,11 @@ def test_of_two_evaluations_at_one_step_the_later_counts_everywhere(
     finish(conductor, identity, history, turn(first, 3.5, first=20), history, turn(again, first=20))
     arm = conductor.arms[identity.split("/")[1]]
     assert arm.best == (3.5, 0)  # step 30 is in the record until it is computed again
-    assert [m.score for m in conductor.lookup(identity).measurements] == [9.0, again]
+    assert [m.score for m in trial_of(conductor, identity).measurements] == [9.0, again]
     finish(conductor, identity, turn(6.0, first=30, finished=True))
     entry = only_entry(record, identity)
     assert scores(entry) == {10: 9.0, 20: again, 30: 6.0}
-    assert [m.score for m in conductor.lookup(identity).measurements] == [9.0, again, 6.0]
+    assert [m.score for m in trial_of(conductor, identity).measurements] == [9.0, again, 6.0]
     assert record.arm("little", arm.name)._study.trials[0].value == again
     assert arm.best == (again, 0)
 
@@ -303,7 +303,7 @@ def test_a_trial_that_ends_earlier_than_before_it_was_cut_off_has_no_later_score
     ending = Diverged(step=25, reason="the loss of D is nan at step 25")
     finish(conductor, identity, turn(5.0, 4.0, 3.0), turn(4.5, first=20))
     finish(conductor, identity, turn(first=25, diverged=ending))
-    assert [m.score for m in conductor.lookup(identity).measurements] == [5.0, 4.5]
+    assert [m.score for m in trial_of(conductor, identity).measurements] == [5.0, 4.5]
     arm = identity.split("/")[1]
     assert record.arm("little", arm)._study.trials[0].value == 4.5
     assert scores(only_entry(record, identity)) == {10: 5.0, 20: 4.5}
@@ -434,7 +434,7 @@ def test_failed_trials_are_run_again_as_the_same_trials(record: Ledger, places: 
     finish(first, begun(first), turn(5.0, finished=True))
     identities = fail(first, 5)
     for identity in identities:
-        first.keep_run(first.lookup(identity), f"run of {identity}")
+        first.keep_run(trial_of(first, identity), f"run of {identity}")
     samples = {identity: only_entry(record, identity).parameters for identity in identities}
     assert sum(record.reopen_failed("little", arm) for arm in spec.arms) == 5
     assert sum(record.reopen_failed("little", arm) for arm in spec.arms) == 0
@@ -550,14 +550,11 @@ class Publisher:
         self.told.append(f"began {record.identity} {fresh}")
 
     def turned(self, record: TrialRecord, turn: Turn) -> None:
-        seen = self.conductor.lookup(record.identity)
-        self.conductor.keep_run(seen, f"run of {record.identity}")
+        self.conductor.keep_run(record, f"run of {record.identity}")
         self.told.append(f"turned {len(record.measurements)}")
 
     def ended(self, record: TrialRecord) -> None:
-        seen = self.conductor.lookup(record.identity)
-        assert seen == record
-        self.conductor.keep_run(seen, f"run of {record.identity}")
+        self.conductor.keep_run(record, f"run of {record.identity}")
         self.told.append(f"ended {record.outcome}")
 
 
@@ -582,25 +579,24 @@ def test_a_run_that_is_kept_between_two_looks_takes_no_evaluation_with_it(
     """The publisher's thread and the conductor never write the same field of a trial."""
     conductor = Conductor(spec_of(), record, places)
     identity = begun(conductor)
-    stale = conductor.lookup(identity)
+    stale = trial_of(conductor, identity)
     finish(conductor, identity, turn(5.0, 4.0))
     conductor.keep_run(stale, "run1")
-    seen = conductor.lookup(identity)
+    seen = trial_of(conductor, identity)
     assert (seen.mlflow_run_id, [m.score for m in seen.measurements]) == ("run1", [5.0, 4.0])
     finish(conductor, identity, turn(3.0, first=30, finished=True))
-    ended = conductor.lookup(identity)
+    ended = trial_of(conductor, identity)
     assert ended.mlflow_run_id == "run1"
     assert [m.score for m in ended.measurements] == [5.0, 4.0, 3.0]
 
 
-def test_an_ended_trial_is_looked_up_in_the_record_when_memory_is_short(
-    record: Ledger, places: Places, monkeypatch: pytest.MonkeyPatch
+def test_an_ended_trial_is_read_from_the_record_with_its_scores(
+    record: Ledger, places: Places
 ) -> None:
-    monkeypatch.setattr(conductor_module, "REMEMBERED", 0)
     conductor = Conductor(spec_of(), record, places)
     identity = begun(conductor)
     finish(conductor, identity, turn(5.0, 4.0, finished=True))
-    seen = conductor.lookup(identity)
+    seen = trial_of(conductor, identity)
     # Its folder is empty here, so that only the scores are known.
     assert [(m.step, m.score) for m in seen.measurements] == [(10, 5.0), (20, 4.0)]
     assert seen.outcome is Outcome.COMPLETE

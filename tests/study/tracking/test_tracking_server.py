@@ -39,12 +39,12 @@ def test_outages_lose_and_double_nothing(server: TrackingServer, tmp_path: Path)
     def store(record: TrialRecord, run_id: str) -> None:
         assert stored.setdefault(record.identity, run_id) == run_id
 
-    publisher = Publisher(Tracking(server.uri, None, owner()), records.__getitem__, store)
+    publisher = Publisher(Tracking(server.uri, None, owner()), store)
 
     def submit(*changed: TrialRecord, fresh: bool) -> None:
         for each in changed:
             records[each.identity] = each
-            publisher.submit(each.identity, fresh=fresh)
+            publisher.submit(each, fresh=fresh)
 
     def wait_until_published() -> None:
         ends = time.monotonic() + WAIT
