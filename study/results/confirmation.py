@@ -1,6 +1,8 @@
 """What a confirmation says: every finalist's mean over seeds, and how sure the difference is.
 
-Pure functions of the rows of a study ``NAME.confirm`` (see confirming.py).
+Pure functions of the trials of a study ``NAME.confirm`` (see driver/confirm.py). Every seed counts: a run
+without a score is worse than any with one. Where an arm has several finalists, the first half of their
+seeds chooses among them and the other half is compared: whoever chose would flatter his choice.
 """
 
 from __future__ import annotations
@@ -8,10 +10,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from study.results.difference import LEVEL
+from study.results.difference import LEVEL, Finding, finding
+from study.results.seeds import chosen, compared, variance
 from study.results.tables import aligned
 from study.spec.model import CONFIRMING
 from study.trial import TrialRecord, by_convention, compared_order
@@ -32,6 +35,7 @@ class Finalist:
         d_steps: Discriminator updates per generator update.
         scores: Lowest score of each seed's run, sorted; runs without a score are left out.
         without: Runs that ended without a score (they diverged, or failed).
+        runs: The lowest score of each seed's run in the order of the seeds; None for one without.
     """
 
     arm: str
@@ -41,6 +45,7 @@ class Finalist:
     d_steps: int
     scores: tuple[float, ...]
     without: int
+    runs: tuple[float | None, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -63,9 +68,16 @@ class Finalist:
         interval = self.interval
         return asdict(self) | {
             "scores": list(self.scores),
+            "runs": list(self.runs),
             "mean": self.mean if self.scores else None,
             "interval": None if interval is None else list(interval),
         }
+
+
+WELCH = "Welch's t interval of the difference of means over seeds"
+RANKS = "rank test (Mann-Whitney) over all seeds, those without a score last; without an interval of means"
+CHOSEN = ", over the seeds that had no part in choosing the finalist"
+"""What the certainty of a confirmation rests on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,22 +86,55 @@ class SeedDifference:
 
     Attributes:
         arms: The study's first arm, and the one that is compared with it; None if there is only one.
-        absolute: Mean score of the second's best finalist minus that of the first's; None if one has none.
-        interval: Welch's 95 % interval of ``absolute``; None for fewer than two scores on a side.
+        finding: What it comes to.
+        numbers: The trials that the two finalists were.
+        seeds: Runs of each that are compared.
+        without: Those of them that have no score.
+        means: Mean of each, or median if a run has no score; None if that is not finite.
+        absolute: The second's minus the first's; None if one is not finite.
+        interval: 95 % interval of ``absolute``; None for fewer than two scores on a side or a run without.
+        p_value: Of the rank test over all runs, two-sided; None without runs.
+        lower: Share of pairs of runs in which the second's is lower.
+        method: What the certainty rests on.
     """
 
     arms: tuple[str, str] | None
+    finding: Finding = Finding.NONE
+    numbers: tuple[int, int] | None = None
+    seeds: tuple[int, int] = (0, 0)
+    without: tuple[int, int] = (0, 0)
+    means: tuple[float | None, float | None] = (None, None)
     absolute: float | None = None
     interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    lower: float | None = None
+    method: str = WELCH
+
+    @property
+    def relative(self) -> float | None:
+        """``absolute`` over the first's mean, or None if that is not positive."""
+        base = self.means[0]
+        return self.absolute / base if self.absolute is not None and base and base > 0 else None
+
+    @property
+    def relative_interval(self) -> tuple[float, float] | None:
+        """``interval`` over the first's mean, or None if that is not positive."""
+        base = self.means[0]
+        if self.interval is None or not base or base <= 0:
+            return None
+        return self.interval[0] / base, self.interval[1] / base
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {
+        return asdict(self) | {
             "arms": None if self.arms is None else list(self.arms),
-            "absolute": self.absolute,
+            "finding": str(self.finding),
+            "numbers": None if self.numbers is None else list(self.numbers),
+            "seeds": list(self.seeds),
+            "without": list(self.without),
+            "means": list(self.means),
             "interval": None if self.interval is None else list(self.interval),
             "level": LEVEL,
-            "method": "Welch's t interval of the difference of means over seeds",
         }
 
 
@@ -165,19 +210,44 @@ def confirmation_table(found: Confirmation) -> str:
 
 def _sentence(difference: SeedDifference) -> str:
     first, second = difference.arms or ("", "")
+    if difference.p_value is None:
+        return (
+            f"Over new seeds, {second} and {first} cannot be compared: one has no run that counts."
+        )
+    sure = "the two differ" if difference.finding in _DIFFER else "no difference can be told"
     if difference.absolute is None:
-        return f"Over new seeds, {second} and {first} cannot be compared: one has no score."
-    sentence = f"Over new seeds, {second} minus {first}: {difference.absolute:+.4g}"
+        sentence = (
+            f"Over new seeds, {second} has a lower score than {first} in {difference.lower:.0%}"
+        )
+        return f"{sentence.replace('%', ' %')} of pairs of runs{_lost(difference)}: {sure}."
+    sentence = (
+        f"Over new seeds, {second} minus {first}: {difference.absolute:+.4g}{_lost(difference)}"
+    )
     if difference.interval is not None:
         low, high = difference.interval
-        sure = "the two differ" if low > 0 or high < 0 else "no difference can be told"
         sentence += f" (95 % interval {low:+.4g} to {high:+.4g}: {sure})"
+    elif any(difference.without):
+        sentence += f" (of the medians; rank test p = {difference.p_value:.2g}: {sure})"
     return f"{sentence}."
+
+
+_DIFFER = (Finding.LOWER, Finding.HIGHER)
+
+
+def _lost(difference: SeedDifference) -> str:
+    """How often each ended without a score, if one did."""
+    if not any(difference.without) or difference.arms is None:
+        return ""
+    counts = zip(difference.arms, difference.without, difference.seeds, strict=True)
+    said = " and ".join(f"{arm} in {lost} of {runs} runs" for arm, lost, runs in counts)
+    return f" (without a score: {said})"
 
 
 def _finalist(name: str, rows: Sequence[TrialRecord]) -> Finalist:
     arm, _, number = name.rpartition("-")
-    scores = sorted(row.objective for row in rows if row.counts and row.score is not None)
+    rows = sorted(rows, key=lambda row: row.number)
+    runs = tuple(row.score if row.counts else None for row in rows)
+    scores = sorted(score for score in runs if score is not None)
     return Finalist(
         arm=arm,
         number=int(number),
@@ -186,20 +256,50 @@ def _finalist(name: str, rows: Sequence[TrialRecord]) -> Finalist:
         d_steps=rows[0].d_steps,
         scores=tuple(scores),
         without=len(rows) - len(scores),
+        runs=runs,
     )
 
 
 def _difference(finalists: Sequence[Finalist], arms: tuple[str, str]) -> SeedDifference:
-    one, two = (next(f for f in finalists if f.arm == arm) for arm in arms)
-    if not one.scores or not two.scores:
-        return SeedDifference(arms=arms)
-    absolute = two.mean - one.mean
-    if len(one.scores) < 2 or len(two.scores) < 2:
-        return SeedDifference(arms=arms, absolute=absolute)
-    from scipy import stats
+    mine = [[f for f in finalists if f.arm == arm] for arm in arms]
+    runs = [[[math.inf if r is None else r for r in f.runs] for f in each] for each in mine]
+    (place, first), (other, second) = (chosen(each) for each in runs)
+    found = compared(first, second, (variance(runs[0]), variance(runs[1])))
+    lost = tuple(sum(map(math.isinf, each)) for each in (first, second))
+    middle = statistics.median if any(lost) else statistics.fmean
+    means = [middle(each) if each else math.inf for each in (first, second)]
+    made = SeedDifference(
+        arms=arms,
+        numbers=(mine[0][place].number, mine[1][other].number),
+        seeds=(len(first), len(second)),
+        without=(lost[0], lost[1]),
+        means=(_finite(means[0]), _finite(means[1])),
+        absolute=found.absolute,
+        interval=found.interval,
+        p_value=found.p_value,
+        lower=found.lower,
+        method=(RANKS if any(lost) else WELCH) + (CHOSEN if max(map(len, mine)) > 1 else ""),
+    )
+    return replace(made, finding=_finding(made))
 
-    low, high = stats.ttest_ind(two.scores, one.scores, equal_var=False).confidence_interval(LEVEL)
-    return SeedDifference(arms=arms, absolute=absolute, interval=(float(low), float(high)))
+
+def _finding(found: SeedDifference) -> Finding:
+    """What the runs of two finalists come to."""
+    if found.interval is not None:
+        relative, interval = found.relative, found.relative_interval
+        if relative is not None and interval is not None:
+            return finding(relative, interval)
+        low, high = found.interval
+        return Finding.LOWER if high < 0 else Finding.HIGHER if low > 0 else Finding.OPEN
+    if found.p_value is None or found.lower is None or not any(found.without):
+        return Finding.NONE
+    if found.p_value > 1 - LEVEL:
+        return Finding.OPEN
+    return Finding.LOWER if found.lower > 0.5 else Finding.HIGHER
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _line(f: Finalist) -> list[str]:

@@ -49,10 +49,10 @@ def optimum(surface: Surface, arm: str) -> Optimum:
     """Where an arm's surface is lowest."""
     found = surface.found(arm)
     low, middle, high = np.exp(np.quantile(surface.draws[:, found], (0.025, 0.5, 0.975)))
-    settings, means = surface.spread(arm)
+    points, means = surface.spread(arm)
     best = surface.setting(found)
     near = means <= surface.means[found] + math.log1p(WITHIN)
-    good = [best, *(known for known, is_near in zip(settings, near, strict=True) if is_near)]
+    good = [best, *(surface.setting_at(point, arm) for point in points[near])]
     return Optimum(
         setting=best,
         score=float(middle),

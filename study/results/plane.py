@@ -95,7 +95,7 @@ class Axis:
             value = self.low * (self.high / self.low) ** share
         else:
             value = self.low + (self.high - self.low) * share
-        return round(value) if self.whole else float(value)
+        return round(float(value)) if self.whole else float(value)
 
 
 def axis(name: str, values: Sequence[ParameterValue]) -> Axis | None:

@@ -138,17 +138,19 @@ class Surface:
 
     def setting(self, candidate: int) -> dict[str, ParameterValue]:
         """The parameters of a candidate."""
-        arm = self.arms[self.of[candidate]]
-        example = next(row for row in self.rows if row.arm == arm)
-        return self.plane.setting(self.points[candidate], setting(example))
+        return self.setting_at(self.points[candidate], self.arms[self.of[candidate]])
 
-    def spread(self, arm: str) -> tuple[list[dict[str, ParameterValue]], Array]:
-        """Settings spread evenly over an arm's region, and the surface's mean there."""
+    def setting_at(self, point: Array, arm: str) -> dict[str, ParameterValue]:
+        """An arm's parameters at a point, shape (p,)."""
+        example = next(row for row in self.rows if row.arm == arm)
+        return self.plane.setting(point, setting(example))
+
+    def spread(self, arm: str) -> tuple[Array, Array]:
+        """Points spread evenly over an arm's region, shape (n, p), and the surface's mean there."""
         group = self.arms.index(arm)
         points = self._regions[group].sample(POOL, np.random.default_rng(1))
         mean, _ = mixed(self.processes[::4], points, np.full(len(points), group))
-        example = next(row for row in self.rows if row.arm == arm)
-        return [self.plane.setting(point, setting(example)) for point in points], mean
+        return points, mean
 
     def _choose(self, trials: Array, good: Array) -> None:
         """Chooses the candidates: where the surface may be lowest in each arm's region."""

@@ -1,0 +1,162 @@
+"""Is the answer right? Studies with a known truth, sampled and answered by the product's own code.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.answers [--studies 200] [--trials 8 20 40] [--only bowl flat]
+
+Each study is replayed (replay.py) on a surface of a family (families.py) or on one that was recorded from
+real GANs (surfaces/), with the product's conductor and its default sampler, and its first 8, 20 and 40
+trials of each arm are compared. Where both arms search the same plane ("equal arms") and where the scores
+of one are lower by one standard deviation of the noise throughout ("one sd lower"), the shift is put on
+afterwards, which no sampler that looks at one arm's order of scores would notice.
+
+Targets: arms that are equal (flat, diagonal, equal arms) are called different in at most 5 %; intervals
+cover the truth in 93 to 99 %; one sd over the whole arm is found in at least 80 % at 40 trials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks import recorded
+from benchmarks.families import FAMILIES, member
+from benchmarks.replay import Ended, replay, spec_for
+from study.results.comparison import compare
+from study.results.difference import ArmDifference, Finding
+from study.trial import ONE, TWO, TrialRecord
+
+SAME = ["arms.one_timescale.space=two_timescale", "arms.one_timescale.a=[1.0e-4, 1.0e-2]"]
+"""Makes the first arm search the whole plane, too."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one simulated study said, and what was true."""
+
+    covered: bool
+    differs: bool
+    found: bool
+    wrong: bool
+    error: float
+    width: float
+    seconds: float
+
+
+CASES = [
+    *FAMILIES,
+    *(f"recorded {name}" for name in recorded.names()),
+    "equal arms",
+    "one sd lower, plane",
+    "one sd lower, line and plane",
+]
+"""Everything that is simulated."""
+
+
+def simulated(case: str, seed: int, trials: int) -> tuple[list[TrialRecord], float, float]:
+    """The trials of one study, and the lowest noise-free scores of its two arms."""
+    family, shift, changes = case, 0.0, []
+    if case not in FAMILIES and not case.startswith("recorded"):
+        family = "diagonal" if case.endswith("line and plane") else "bowl"
+        shift = -1.0 if case.startswith("one sd lower") else 0.0
+        changes = [] if case.endswith("line and plane") else SAME
+    curves: Any
+    if case.startswith("recorded"):
+        curves = recorded.load(case.removeprefix("recorded "))
+    else:
+        curves = member(family, seed)
+    played = replay(curves, spec_for(curves, trials, changes, seed))
+    lower = math.exp(shift * getattr(curves, "noise", 0.0))
+    rows = [row(ended, lower) for ended in played.trials]
+    best = curves.optima
+    first = best[TWO] if changes else best[ONE]
+    return rows, first, best[TWO] * lower
+
+
+def row(ended: Ended, lower: float) -> TrialRecord:
+    """A replayed trial as a line of a table."""
+    study, arm, number = ended.assignment.identity.split("/")
+    scored = bool(ended.scores)
+    known = {
+        "study": study,
+        "arm": arm,
+        "number": number,
+        "b": ended.assignment.b,
+        "a": ended.assignment.a,
+        "d_steps": ended.assignment.d_steps,
+        "score": min(ended.scores) * (lower if arm == TWO else 1.0) if scored else None,
+        "score_name": "simulated",
+        "outcome": "complete" if scored else "diverged",
+    }
+    return TrialRecord.from_json(known)
+
+
+def answered(rows: Iterable[TrialRecord], first: float, second: float) -> Answer:
+    """What the product says of some trials, beside the truth."""
+    began = time.process_time()
+    found = compare("s", list(rows), [ONE, TWO]).difference
+    seconds = time.process_time() - began
+    assert isinstance(found, ArmDifference)
+    assert found.interval is not None
+    low, high = found.interval
+    truth, tiny = second - first, 1e-9 * first
+    return Answer(
+        covered=low - tiny <= truth <= high + tiny,
+        differs=low > 0 or high < 0,
+        found=found.finding is Finding.LOWER,
+        wrong=found.finding is Finding.HIGHER,
+        error=((found.absolute or 0.0) - truth) / first,
+        width=(high - low) / first,
+        seconds=seconds,
+    )
+
+
+def answers(case: str, studies: int, counts: list[int]) -> Iterator[dict[int, Answer]]:
+    """The answers to each study of a case at several numbers of trials an arm."""
+    for seed in range(studies):
+        rows, first, second = simulated(case, seed, max(counts))
+        yield {
+            count: answered([row for row in rows if row.number < count], first, second)
+            for count in counts
+        }
+
+
+HEADER = (
+    f"{'surfaces':30} trials  studies  covered  differ  called lower  higher   rmse  width   CPU s"
+)
+
+
+def line(case: str, count: int, given: list[Answer]) -> str:
+    """One line of the table."""
+
+    def share(name: str) -> float:
+        return 100 * float(np.mean([getattr(answer, name) for answer in given]))
+
+    rmse = math.sqrt(float(np.mean([answer.error**2 for answer in given])))
+    width = float(np.median([answer.width for answer in given]))
+    seconds = float(np.mean([answer.seconds for answer in given]))
+    return (
+        f"{case:30} {count:6d}  {len(given):7d}  {share('covered'):5.1f} %  {share('differs'):4.1f} %  "
+        f"{share('found'):10.1f} %  {share('wrong'):4.1f} %  {rmse:5.3f}  {width:5.3f}  {seconds:6.2f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--trials", type=int, nargs="+", default=[8, 20, 40], help="of each arm")
+    parser.add_argument("--only", nargs="+", default=CASES, choices=CASES, metavar="CASE")
+    given = parser.parse_args()
+    print(HEADER)
+    for case in given.only:
+        found = list(answers(case, given.studies, given.trials))
+        for count in given.trials:
+            print(line(case, count, [each[count] for each in found]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
