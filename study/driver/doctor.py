@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from study.driver.preparing import check_prepared, steps
 from study.places.locations import Places, Site
 from study.places.options import Options
+from study.places.stores import ask, check_installed, in_stores, is_installed
 from study.places.urls import sqlite_file
 from study.record.opening import existing
 from study.spec.model import Resources, Spec
@@ -28,6 +28,8 @@ EXTRAS = {
     "postgresql": "psycopg",
     "lsun": "lmdb",
     "celeba": "gdown",
+    "s3": "s3fs",
+    "gs": "gcsfs",
     "plots": "matplotlib",
     "dashboard": "optuna_dashboard",
 }
@@ -66,6 +68,7 @@ def examine(site: Site, spec: Spec | None = None) -> Iterator[Finding]:
         ("disk", lambda: _disk(site.home)),
         ("record", lambda: _record(places.record)),
         ("tracking", lambda: _tracking(places.tracking)),
+        ("storage", lambda: _storage(places)),
         ("engine", lambda: _engine(site.options, spec)),
     ]
     if spec is not None:
@@ -84,7 +87,7 @@ def _installation() -> str:
 
 
 def _extras() -> str:
-    there = [name for name, module in EXTRAS.items() if importlib.util.find_spec(module)]
+    there = [name for name, module in EXTRAS.items() if is_installed(module)]
     lacking = [name for name in EXTRAS if name not in there]
     return f"{', '.join(there) or 'none'} (not installed: {', '.join(lacking) or 'none'})"
 
@@ -128,6 +131,14 @@ def _tracking(uri: str) -> str:
         return _not_made_yet(uri, path)
     found = client(uri).search_experiments(max_results=1000)
     return f"{without_credentials(uri)} answers, with {len(found)} experiments"
+
+
+def _storage(places: Places) -> str:
+    check_installed(places)
+    if any(name == "checkpoints" for name, _, _ in in_stores(places)):
+        ask(places.checkpoints)
+        return f"{places.checkpoints} answers"
+    return f"checkpoints are kept in {places.checkpoints}"
 
 
 def _engine(options: Options, spec: Spec | None) -> str:

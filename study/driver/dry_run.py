@@ -5,6 +5,7 @@ from __future__ import annotations
 from study.driver.claiming import check_free
 from study.driver.preparing import steps
 from study.places.locations import Places
+from study.places.stores import check_installed
 from study.record.opening import existing
 from study.record.publication import Publication
 from study.spec.continuation import continued
@@ -22,6 +23,7 @@ def describe(spec: Spec, places: Places) -> str:
         UserError: A stored study of this name cannot be continued with this spec, its name in MLflow is
             another record's, or what it needs cannot be used.
     """
+    check_installed(places)
     spec, asked, raised = _continued(spec, places.record)
     unknown = _name_is_free(spec.name, places)
     lines = [dump_yaml(spec.model_dump(mode="json"))]

@@ -17,6 +17,7 @@ from study.errors import Interrupted, TrialsFail, UserError
 from study.faults import point
 from study.places.locations import Places, Site
 from study.places.options import typed
+from study.places.stores import check_installed
 from study.record.database import Counts, Ledger
 from study.record.lease import Lease
 from study.record.publication import Publication
@@ -86,6 +87,7 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
             "host:port of the cluster's head"
         )
     places = site.places
+    check_installed(places)
     stop = Stop()
     # 1. The study is this driver's alone, or the launch is refused.
     with signals(stop), _held(spec.name, places, stop) as ledger:

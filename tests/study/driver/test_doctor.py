@@ -34,6 +34,7 @@ def test_a_good_place(tmp_path: Path) -> None:
         "disk",
         "record",
         "tracking",
+        "storage",
         "engine",
         "trial",
     ]
