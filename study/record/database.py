@@ -18,12 +18,17 @@ import optuna
 import sqlalchemy as sa
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages._rdb.models import StudyModel, TrialModel, TrialUserAttributeModel
+from optuna.storages._rdb.models import (
+    StudyModel,
+    StudyUserAttributeModel,
+    TrialModel,
+    TrialUserAttributeModel,
+)
 from optuna.trial import TrialState
 
 from study.credentials import hidden
 from study.errors import Unreachable, UserError
-from study.record.retry import Patience
+from study.record.retry import Patience, made_once
 from study.record.trials import (
     END_STEP,
     OUTCOME,
@@ -58,6 +63,8 @@ class Ledger:
 
     Args:
         url: An SQLAlchemy URL; ``postgresql://`` is taken to mean the psycopg driver.
+        look: It is there and answers, and is only looked at: Optuna's storage, whose opening takes longer
+            than most looks, is opened when it is first needed.
 
     Attributes:
         patience: Waits for a database that is away; whoever holds the study's lease tells it more.
@@ -67,53 +74,81 @@ class Ledger:
         Unreachable: The database server does not answer, or refuses this client.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, look: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._storage = _open(url)
+        self._url = url
+        self._storage = None if look else _open(url)
+        parsed = _parsed(url)
+        self._engine = (
+            self._storage.engine if self._storage else sa.create_engine(parsed, **_settings(parsed))
+        )
         self.patience = Patience()
 
     @property
     def engine(self) -> sa.Engine:
         """The SQLAlchemy engine, for tables beside Optuna's."""
-        return self._storage.engine
+        return self._engine
 
     @property
     def storage(self) -> optuna.storages.RDBStorage:
-        """Optuna's storage, for what shows it."""
+        """Optuna's storage."""
+        if self._storage is None:
+            self._storage = _open(self._url)
         return self._storage
 
     def studies(self) -> list[str]:
         """Returns the names of the studies, sorted; other people's in the same database are none of ours."""
-        found = self.patience(lambda: optuna.get_all_study_names(self._storage))
-        ours = (name for name in found if "/" not in name)
-        return sorted(name for name in ours if self.stored_spec(name) is not None)
+        return sorted(self.stored_specs())
 
     def stored_spec(self, study: str) -> dict[str, Any] | None:
         """Returns the spec that was stored for a study, or None if there is no such study."""
-        try:
-            root = self.patience(lambda: optuna.load_study(study_name=study, storage=self._storage))
-        except KeyError:
-            return None
-        text = self.patience(lambda: root.user_attrs).get(SPEC)
-        return None if text is None else dict(json.loads(text))
+        return self.stored_specs(study).get(study)
+
+    def stored_specs(self, study: str | None = None) -> dict[str, dict[str, Any]]:
+        """Returns the stored spec of every study, or of one if it is there, in one question."""
+        studies, attribute = StudyModel.__table__, StudyUserAttributeModel.__table__
+        query = (
+            sa.select(studies.c.study_name, attribute.c.value_json)
+            .select_from(studies.join(attribute))
+            .where(attribute.c.key == SPEC, sa.not_(studies.c.study_name.contains("/")))
+        )
+        if study is not None:
+            query = query.where(studies.c.study_name == study)
+
+        def read() -> dict[str, dict[str, Any]]:
+            with self.engine.connect() as connection:
+                # The spec is text, and Optuna keeps an attribute as JSON.
+                return {
+                    name: dict(json.loads(json.loads(text)))
+                    for name, text in connection.execute(query)
+                }
+
+        return self.patience(read)
 
     def store_spec(self, study: str, spec: Mapping[str, Any]) -> None:
         """Stores a study's spec in place of the one before."""
         text = json.dumps(spec)
 
         def store() -> None:
-            root = optuna.create_study(storage=self._storage, study_name=study, load_if_exists=True)
+            root = optuna.create_study(storage=self.storage, study_name=study, load_if_exists=True)
             root.set_user_attr(SPEC, text)
 
         self.patience(store)
 
     def counts(self, study: str, arm: str) -> Counts:
         """Counts an arm's trials in the database: reading thousands of them would take seconds."""
+        name = f"{study}/{arm}"
+        return self.all_counts(name).get(name, Counts(0, Counter(), 0))
+
+    def all_counts(self, name: str | None = None) -> dict[str, Counts]:
+        """Counts the trials of every arm that has one in one question, by ``study/arm``; or of one arm."""
         trial, attribute = TrialModel.__table__, TrialUserAttributeModel.__table__
+        studies = StudyModel.__table__
         outcome, published, ours = attribute.alias(), attribute.alias(), attribute.alias()
+        kinds = (trial.c.state, outcome.c.value_json, published.c.value_json)
         query = (
-            sa.select(trial.c.state, outcome.c.value_json, published.c.value_json, sa.func.count())
-            .select_from(trial.join(StudyModel.__table__))
+            sa.select(studies.c.study_name, *kinds, sa.func.count())
+            .select_from(trial.join(studies))
             .outerjoin(
                 outcome, (outcome.c.trial_id == trial.c.trial_id) & (outcome.c.key == OUTCOME)
             )
@@ -123,25 +158,27 @@ class Ledger:
             )
             .outerjoin(ours, (ours.c.trial_id == trial.c.trial_id) & (ours.c.key == PARAMETERS))
             .where(
-                StudyModel.__table__.c.study_name == f"{study}/{arm}",
                 trial.c.state != TrialState.WAITING,
                 # As is_strange has it: another program's.
                 ours.c.key.is_not(None) | (trial.c.state == TrialState.RUNNING),
             )
-            .group_by(trial.c.state, outcome.c.value_json, published.c.value_json)
+            .group_by(studies.c.study_name, *kinds)
         )
+        if name is not None:
+            query = query.where(studies.c.study_name == name)
+        return self.patience(lambda: self._counted(query))
 
-        def count() -> Counts:
-            asked, unpublished, ended = 0, 0, Counter[Outcome]()
-            with self.engine.connect() as connection:
-                for state, how, shown, number in connection.execute(query):
-                    asked += number
-                    if state.is_finished():
-                        ended[outcome_of(state, json.loads(how) if how else None)] += number
-                        unpublished += 0 if shown and json.loads(shown) else number
-            return Counts(asked, ended, unpublished)
-
-        return self.patience(count)
+    def _counted(self, query: sa.Select[Any]) -> dict[str, Counts]:
+        found: dict[str, Counts] = {}
+        with self.engine.connect() as connection:
+            for name, state, how, shown, number in connection.execute(query):
+                before = found.get(name, Counts(0, Counter(), 0))
+                ended, left = Counter(before.ended), before.unpublished
+                if state.is_finished():
+                    ended[outcome_of(state, json.loads(how) if how else None)] += number
+                    left += 0 if shown and json.loads(shown) else number
+                found[name] = Counts(before.asked + number, ended, left)
+        return found
 
     def reopen_failed(self, study: str, arm: str) -> int:
         """Makes an arm's failed trials running ones, as those of a driver that died; returns how many.
@@ -192,7 +229,7 @@ class Ledger:
         """Opens an arm's trials; the arm is made if it is new."""
         opened = self.patience(
             lambda: optuna.create_study(
-                storage=self._storage,
+                storage=self.storage,
                 study_name=f"{study}/{arm}",
                 direction="minimize",
                 load_if_exists=True,
@@ -204,20 +241,22 @@ class Ledger:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+        self._engine.dispose()
 
 
-def is_made(url: str) -> bool:
-    """Whether a database has a record's tables, which opening it would make; True if it does not answer."""
+def is_made(url: str) -> bool | None:
+    """Whether a database has a record's tables, which opening it would make; None if it does not answer."""
     try:
         engine = sa.create_engine(_parsed(url))
     except (UserError, sa.exc.SQLAlchemyError, ImportError):
-        return True  # opening it says what is wrong
+        return None  # opening it says what is wrong
     try:
         return sa.inspect(engine).has_table(StudyModel.__tablename__)
     except sa.exc.SQLAlchemyError:
-        return True
+        return None
     finally:
         engine.dispose()
 
@@ -241,11 +280,10 @@ def _open(url: str) -> optuna.storages.RDBStorage:
     try:
         if sqlite and parsed.database:
             Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True)
-        # A driver and a `ttur status` may meet in SQLite: wait instead of failing.
-        arguments: dict[str, Any] = {"connect_args": {"timeout": 60}} if sqlite else {}
-        storage = optuna.storages.RDBStorage(
-            parsed.render_as_string(hide_password=False),
-            engine_kwargs={"pool_pre_ping": True, **arguments},
+        storage = made_once(
+            lambda: optuna.storages.RDBStorage(
+                parsed.render_as_string(hide_password=False), engine_kwargs=_settings(parsed)
+            )
         )
     except RuntimeError as error:  # Optuna: the tables are of another version
         raise UserError(_other_version(url, error)) from None
@@ -268,6 +306,12 @@ def _open(url: str) -> optuna.storages.RDBStorage:
         with storage.engine.connect() as connection:
             connection.execute(sa.text("PRAGMA journal_mode=WAL"))
     return storage
+
+
+def _settings(parsed: sa.URL) -> dict[str, Any]:
+    # A driver and a `ttur status` may meet in SQLite: wait instead of failing.
+    sqlite = parsed.get_backend_name() == "sqlite"
+    return {"pool_pre_ping": True, **({"connect_args": {"timeout": 60}} if sqlite else {})}
 
 
 def _other_version(url: str, error: RuntimeError) -> str:

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import psutil
 import sqlalchemy as sa
 
 from study.errors import StudyBusy
+from study.record.retry import made_once
 
 BEAT_SECONDS = 3.0
 EXPIRY_SECONDS = 30.0
@@ -60,7 +61,7 @@ class Lease:
         self._me = ""
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        _TABLES.create_all(engine, checkfirst=True)
+        made_once(lambda: _TABLES.create_all(engine, checkfirst=True))
 
     def acquire(self, on_lost: Callable[[], None], on_stop_request: Callable[[], None]) -> None:
         """Takes the lease and keeps it alive in a thread until :meth:`release`.
@@ -118,18 +119,9 @@ class Lease:
                 f"{_name(row.owner)}"
             )
 
-    def held(self, observe_seconds: float = 2 * BEAT_SECONDS) -> bool:
-        """Tells whether a living driver holds the study.
-
-        Args:
-            observe_seconds: How long to watch the heartbeat of a driver on another machine.
-        """
-        row = self._read()
-        return row is not None and bool(row.owner) and not self._abandoned(row, observe_seconds)
-
     def request_stop(self) -> bool:
         """Asks the driver that holds the study to stop; False if there is none."""
-        if not self.held():
+        if self._study not in driven(self._engine, self._study):
             return False
         with self._engine.begin() as connection:
             changed = connection.execute(
@@ -155,28 +147,11 @@ class Lease:
                 asked = True
                 on_stop_request()
 
-    def _abandoned(self, row: _Row, observe_seconds: float = EXPIRY_SECONDS) -> bool:
-        owner = json.loads(row.owner)
-        if owner["machine"] == _machine():
-            return not _alive(owner)
-        until = time.monotonic() + observe_seconds
-        while time.monotonic() < until:
-            time.sleep(min(BEAT_SECONDS / 3, observe_seconds))
-            now = self._read()
-            if now is None or not now.owner:
-                return True
-            if (now.owner, now.beat) != (row.owner, row.beat):
-                return False
-        return True
+    def _abandoned(self, row: _Row) -> bool:
+        return not _living(self._engine, {self._study: row}, EXPIRY_SECONDS)
 
     def _read(self) -> _Row | None:
-        with self._engine.connect() as connection:
-            found = connection.execute(
-                sa.select(_LEASE.c.owner, _LEASE.c.beat, _LEASE.c.stop_requested).where(
-                    _LEASE.c.study == self._study
-                )
-            ).first()
-        return _Row(*found) if found else None
+        return _rows(self._engine, self._study).get(self._study)
 
     def _insert(self) -> bool:
         try:
@@ -210,6 +185,53 @@ class Lease:
                 .values(**values)
             )
         return changed.rowcount == 1
+
+
+def driven(engine: sa.Engine, study: str | None = None) -> set[str]:
+    """The studies that a living driver holds; nothing is made for the look.
+
+    Args:
+        engine: The record's SQLAlchemy engine.
+        study: Only this one; None: all of the record.
+    """
+    if not sa.inspect(engine).has_table(_LEASE.name):
+        return set()
+    held = {name: row for name, row in _rows(engine, study).items() if row.owner}
+    return _living(engine, held, 2 * BEAT_SECONDS)
+
+
+def _rows(engine: sa.Engine, study: str | None = None) -> dict[str, _Row]:
+    query = sa.select(_LEASE.c.study, _LEASE.c.owner, _LEASE.c.beat, _LEASE.c.stop_requested)
+    if study is not None:
+        query = query.where(_LEASE.c.study == study)
+    with engine.connect() as connection:
+        return {name: _Row(*rest) for name, *rest in connection.execute(query)}
+
+
+def _living(engine: sa.Engine, held: Mapping[str, _Row], observe_seconds: float) -> set[str]:
+    """Which of some studies have a living driver; those of other machines are watched together.
+
+    Args:
+        engine: The record's SQLAlchemy engine.
+        held: Their rows, each with an owner.
+        observe_seconds: How long to watch whether a heartbeat moves.
+    """
+    owners = {name: json.loads(row.owner) for name, row in held.items()}
+    here = {name for name, owner in owners.items() if owner["machine"] == _machine()}
+    living = {name for name in here if _alive(owners[name])}
+    watched = set(held) - here
+    until = time.monotonic() + observe_seconds
+    while watched and time.monotonic() < until:
+        time.sleep(min(BEAT_SECONDS / 3, observe_seconds))
+        now = _rows(engine)
+        for name in sorted(watched):
+            row = now.get(name)
+            if row is None or not row.owner:
+                watched.discard(name)
+            elif (row.owner, row.beat) != (held[name].owner, held[name].beat):
+                watched.discard(name)
+                living.add(name)
+    return living
 
 
 def _identity() -> dict[str, str | int | float]:

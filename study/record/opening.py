@@ -29,10 +29,11 @@ def existing(url: str) -> Ledger | None:
     Raises:
         UserError: It is there and cannot be opened.
     """
-    if not is_there(url) or not is_made(url):
+    made = is_made(url) if is_there(url) else False
+    if made is False:
         return None
     try:
-        return Ledger(url)
+        return Ledger(url, look=made is True)
     except UserError as error:
         file = sqlite_file(url)
         if file is None or os.access(file.absolute().parent, os.W_OK):

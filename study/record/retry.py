@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,6 +18,8 @@ PATIENCE_SECONDS = 600.0
 """How long an unreachable record is waited for before a launch gives up."""
 LAST_SECONDS = 5.0
 """How long it is waited for once the launch was asked to end."""
+ATTEMPTS = 8
+"""How often tables are made, should other processes make the same ones at the same time."""
 
 
 class Patience:
@@ -53,3 +56,28 @@ class Patience:
 def _hopeless(error: BaseException) -> bool:
     """Whether waiting cannot help: nobody makes a database writable meanwhile."""
     return "readonly database" in f"{error} {error.__cause__}"
+
+
+def made_once(make: Callable[[], T]) -> T:
+    """Makes tables that are not there yet, which another process may be doing at the same time.
+
+    Whoever makes them looks what is missing and then makes it: of two that do so at once one fails, and
+    finds all of it there when it looks again.
+
+    Args:
+        make: Makes what is missing.
+    """
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return make()
+        except (sa.exc.DBAPIError, optuna.exceptions.StorageInternalError) as error:
+            if not _made_meanwhile(error):
+                raise
+        time.sleep(random.uniform(0.05, 0.2) * attempt)
+    return make()
+
+
+def _made_meanwhile(error: BaseException) -> bool:
+    """Whether a table or a row could not be made because somebody else has just made it."""
+    cause = error if isinstance(error, sa.exc.DBAPIError) else error.__cause__
+    return isinstance(cause, sa.exc.IntegrityError) or "already exists" in str(cause)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from study.errors import UserError
-from study.record.database import Ledger
-from study.record.lease import Lease
+from study.record.database import Counts, Ledger
+from study.record.lease import driven
 from study.record.opening import existing, not_found, require
 from study.trial import Outcome
 
@@ -60,23 +61,33 @@ def status(name: str | None, url: str) -> list[StudyStatus]:
     if ledger is None:
         return []
     try:
-        known = ledger.studies()
-        if name is not None and name not in known:
-            raise not_found(name, known)
-        return [_status(ledger, study) for study in ([name] if name else known)]
+        specs = ledger.stored_specs(name)
+        if name is not None and name not in specs:
+            raise not_found(name, ledger.studies())
+        held = driven(ledger.engine, name)
+        counts = ledger.all_counts() if name is None else None
+        return [
+            _status(ledger, study, specs[study], study in held, counts) for study in sorted(specs)
+        ]
     finally:
         ledger.close()
 
 
-def _status(ledger: Ledger, study: str) -> StudyStatus:
-    data = ledger.stored_spec(study)
-    if data is None:
-        raise UserError(f"{study} has no spec in this record; launch it again from its spec file")
-    driven = Lease(ledger.engine, study).held()
+def _status(
+    ledger: Ledger,
+    study: str,
+    spec: dict[str, Any],
+    held: bool,
+    counted: Mapping[str, Counts] | None,
+) -> StudyStatus:
+    """The state of one study; its arms are counted one by one unless that was done for all."""
     arms = {}
     # Not parsed as a spec: that would import a search space of the user's own, and looking is no launch.
-    for name, arm in data["arms"].items():
-        counts = ledger.counts(study, name)
+    for name, arm in spec["arms"].items():
+        if counted is None:
+            counts = ledger.counts(study, name)
+        else:
+            counts = counted.get(f"{study}/{name}", Counts(0, Counter(), 0))
         going = counts.asked - counts.ended.total()
         diverged, failed = counts.ended[Outcome.DIVERGED], counts.ended[Outcome.FAILED]
         found = ArmStatus(
@@ -84,10 +95,10 @@ def _status(ledger: Ledger, study: str) -> StudyStatus:
             complete=counts.ended.total() - diverged - failed,
             diverged=diverged,
             failed=failed,
-            running=going if driven else 0,
-            interrupted=0 if driven else going,
+            running=going if held else 0,
+            interrupted=0 if held else going,
         )
         arms[name] = found
     ended = all(a.complete + a.diverged + a.failed >= a.budget for a in arms.values())
     state: Literal["running", "interrupted", "finished"] = "finished" if ended else "interrupted"
-    return StudyStatus(study=study, state="running" if driven and not ended else state, arms=arms)
+    return StudyStatus(study=study, state="running" if held and not ended else state, arms=arms)

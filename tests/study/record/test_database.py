@@ -10,16 +10,20 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy as sa
+from optuna.storages._rdb.models import StudyModel
 from optuna.trial import TrialState
 from support.study import empty_record, saddle_spec, sample_of
 
 from search_spaces import build_space
 from search_spaces.space import SearchSpace
 from study.errors import StudyBusy, UserError
+from study.record import lease as lease_module
 from study.record import retry as patience_module
 from study.record import trials as arm_module
 from study.record.database import Ledger
+from study.record.lease import Lease
 from study.record.retry import Patience
+from study.record.status import status
 from study.record.trials import ArmLedger
 from study.search.samplers import make_pruner, make_sampler
 from study.spec.model import Spec
@@ -70,6 +74,76 @@ def test_a_new_record_is_made_with_its_folder(tmp_path: Path) -> None:
     made = Ledger(f"sqlite:///{tmp_path}/deeper/record.db")
     assert made.studies() == []
     made.close()
+
+
+@pytest.mark.parametrize("tables", ["optuna", "lease"])
+def test_two_that_make_the_same_record_at_once_both_go_on(tmp_path: Path, tables: str) -> None:
+    url = f"sqlite:///{tmp_path}/record.db"
+    if tables == "lease":
+        Ledger(url).close()
+    metadata = StudyModel.metadata if tables == "optuna" else lease_module._TABLES
+    both, waited = threading.Barrier(2), threading.local()
+
+    def meet(*_: object, **__: object) -> None:
+        """Called when one of them has seen what is missing, and before it is made."""
+        if not getattr(waited, "once", False):
+            waited.once = True
+            both.wait(30)
+
+    failures: list[BaseException] = []
+
+    def make(name: str) -> None:
+        try:
+            ledger = Ledger(url)
+            Lease(ledger.engine, name)
+            ledger.store_spec(name, {"name": name})
+            ledger.close()
+        except BaseException as error:
+            both.abort()
+            failures.append(error)
+
+    sa.event.listen(metadata, "before_create", meet)
+    try:
+        threads = [threading.Thread(target=make, args=(name,)) for name in ("one", "two")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+    finally:
+        sa.event.remove(metadata, "before_create", meet)
+    assert failures == []
+    ledger = Ledger(url)
+    assert ledger.studies() == ["one", "two"]
+    ledger.close()
+
+
+def test_a_look_at_many_studies_asks_no_more_than_one_at_few(tmp_path: Path) -> None:
+    asked: dict[int, int] = {}
+    for number in (2, 9):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        url = empty_record(folder)
+        ledger = Ledger(url)
+        for each in range(number):
+            data = saddle_spec(f"s{each}", trials=1)
+            ledger.store_spec(data["name"], data)
+            Lease(ledger.engine, data["name"])
+        ledger.close()
+        statements: list[str] = []
+
+        def note(*arguments: Any, seen: list[str] = statements) -> None:
+            seen.append(arguments[2])
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", note)
+        try:
+            assert len(status(None, url)) == number
+            asked[number] = len(statements)
+            one = len(statements)
+            assert [state.study for state in status("s1", url)] == ["s1"]
+            assert len(statements) - one < 10
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    assert asked[2] == asked[9] < 10
 
 
 def test_a_spec_is_kept_and_replaced(record: Ledger) -> None:

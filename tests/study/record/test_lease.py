@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from study.errors import StudyBusy
 from study.record import lease as lease_module
-from study.record.lease import Lease
+from study.record.lease import Lease, driven
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +75,9 @@ def test_a_second_driver_is_refused_and_told_who_holds_it(engine: sa.Engine) -> 
     first.take()
     with pytest.raises(StudyBusy, match=f"already being run by process {os.getpid()} on"):
         second.take()
-    assert second.lease.held()
+    assert driven(engine) == driven(engine, "study") == {"study"}
     first.lease.release()
-    assert not second.lease.held()
+    assert driven(engine) == driven(engine, "study") == set()
     second.take()
     second.lease.release()
 
@@ -86,8 +86,15 @@ def test_leases_of_two_studies_do_not_meet(engine: sa.Engine) -> None:
     one, other = Driver(engine, "one"), Driver(engine, "other")
     one.take()
     other.take()
+    assert driven(engine) == {"one", "other"}
     one.lease.release()
+    assert driven(engine) == {"other"}
     other.lease.release()
+
+
+def test_who_looks_for_drivers_makes_nothing(engine: sa.Engine) -> None:
+    assert driven(engine) == driven(engine, "study") == set()
+    assert sa.inspect(engine).get_table_names() == []
 
 
 def test_the_lease_of_a_process_that_was_killed_is_taken_at_once(
@@ -125,10 +132,10 @@ def test_a_process_id_that_belongs_to_somebody_else_now_is_no_holder(engine: sa.
 def test_another_machines_holder_counts_as_gone_when_its_heart_stands_still(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease_module.Lease._abandoned, "__defaults__", (0.3,))
+    monkeypatch.setattr(lease_module, "EXPIRY_SECONDS", 0.3)
     abandoned(engine, machine="elsewhere", pid=1)
     second = Driver(engine)
-    assert not second.lease.held(0.2)
+    assert driven(engine) == set()
     second.take()
     second.lease.release()
 
@@ -192,7 +199,7 @@ def test_no_decision_depends_on_the_clock_on_the_wall(
     for jump in (-1e8, 1e8):
         monkeypatch.setattr(time, "time", lambda jump=jump: 1.7e9 + jump)
         monkeypatch.setattr(lease_module.psutil.Process, "create_time", lambda _, j=jump: j)
-        assert Driver(engine).lease.held()
+        assert driven(engine) == {"study"}
         with pytest.raises(StudyBusy):
             Driver(engine).take()
     assert not first.lost.is_set()
