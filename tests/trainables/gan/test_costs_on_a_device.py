@@ -187,7 +187,9 @@ def spoil(trial: AdversarialTrial, player: str, at: int) -> None:
     def gradient() -> Any:
         loss, terms = honest()
         if trial.game._watch.update == at:
-            terms = [terms[0] * torch.nan, *terms[1:]]
+            bad = terms[0].clone()
+            bad[(-1,) * bad.dim()] = torch.nan  # one number
+            terms = [bad, *terms[1:]]
         return loss, terms
 
     object.__setattr__(side, "gradient", gradient)
