@@ -13,9 +13,13 @@ from trainables.data.errors import DataError
 from trainables.data.images import ImageData, image_folder, prepare_images
 from trainables.data.sources import find_source
 from trainables.data.store import Progress, Report, silent
-from trainables.scores.extractors import fetch_weights, missing_package, needs_download
+from trainables.scores.extractors import (
+    downloads,
+    fetch_weights,
+    missing_package,
+    needs_download,
+)
 from trainables.scores.scorer import build_scorer
-from trainables.scores.weights import INCEPTION_MEGABYTES
 from trainables.settings.data import DataSettings
 from trainables.settings.score import ScoreSettings
 
@@ -77,11 +81,10 @@ def _score_needs(score: ScoreSettings, cache: Path) -> list[Need]:
     command = missing_package(score)
     if command is not None:
         needs.append(Need(f"the extractor {score.extractor}", "install", command, None, False))
-    if score.extractor in ("digits", "efficientnet_lite0") or score.weights is not None:
+    if not downloads(score):
         return needs
-    size = INCEPTION_MEGABYTES if score.extractor == "inception" else None
-    there = not needs_download(score, cache)
-    weights = Need(f"weights of {score.extractor}", "download", "torch-fidelity", size, there)
+    size, there = score.row.megabytes, not needs_download(score, cache)
+    weights = Need(f"weights of {score.extractor}", "download", score.row.source, size, there)
     return [*needs, weights]
 
 

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm
 
 from trainables.gan.ahead import Ahead
-from trainables.gan.losses import LOSSES
+from trainables.gan.losses import build_loss
 from trainables.gan.optimisers import PlayerOptimiser
 from trainables.gan.regularisers import gradient_penalty, r1
 from trainables.gan.schedules import discriminator_rate, generator_rate
@@ -69,7 +69,7 @@ class GanGame:
         self._batches = batches
         self._streams = streams
         self._device = device
-        self._loss = LOSSES[settings.loss]
+        self._loss = build_loss(settings.loss)
         self._rule = UPDATE_RULES[settings.update_rule]
         self.generator = _on_device(networks.generator, networks.layout, device)
         self.discriminator = _on_device(networks.discriminator, networks.layout, device)

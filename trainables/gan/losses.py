@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainables.settings.adversarial import LossName
+from trainables.kinds import load
+from trainables.settings.losses import LOSSES
 
 
 @dataclass(frozen=True)
@@ -23,50 +24,47 @@ class Loss:
     generator: Callable[[Tensor], Tensor]
 
 
-def _cross_entropy_d(real: Tensor, fake: Tensor) -> Tensor:
+def cross_entropy_d(real: Tensor, fake: Tensor) -> Tensor:
     """-E log D(x) - E log(1 - D(G(z))), D = sigmoid of the score (Goodfellow et al. 2014, Eq. 1)."""
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
-def _non_saturating_g(fake: Tensor) -> Tensor:
+def non_saturating_g(fake: Tensor) -> Tensor:
     """-E log D(G(z)) (Goodfellow et al. 2014, section 3)."""
     return F.softplus(-fake).mean()
 
 
-def _minimax_g(fake: Tensor) -> Tensor:
+def minimax_g(fake: Tensor) -> Tensor:
     """E log(1 - D(G(z))) (Goodfellow et al. 2014, Eq. 1)."""
     return -F.softplus(fake).mean()
 
 
-def _least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
+def least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
     """1/2 E (D(x) - 1)^2 + 1/2 E D(G(z))^2 (Mao et al. 2017, Eq. 9: a = 0, b = c = 1)."""
     return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
 
 
-def _least_squares_g(fake: Tensor) -> Tensor:
+def least_squares_g(fake: Tensor) -> Tensor:
     """1/2 E (D(G(z)) - 1)^2 (Mao et al. 2017, Eq. 9)."""
     return 0.5 * (fake - 1).square().mean()
 
 
-def _hinge_d(real: Tensor, fake: Tensor) -> Tensor:
+def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
     """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))) (Miyato et al. 2018, Eq. 16)."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def _wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
+def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
     """E D(G(z)) - E D(x) (Arjovsky et al. 2017, Eq. 2, negated)."""
     return fake.mean() - real.mean()
 
 
-def _mean_score_g(fake: Tensor) -> Tensor:
+def mean_score_g(fake: Tensor) -> Tensor:
     """-E D(G(z)), of both the hinge and the Wasserstein loss."""
     return -fake.mean()
 
 
-LOSSES: dict[LossName, Loss] = {
-    "non_saturating": Loss(_cross_entropy_d, _non_saturating_g),
-    "minimax": Loss(_cross_entropy_d, _minimax_g),
-    "least_squares": Loss(_least_squares_d, _least_squares_g),
-    "hinge": Loss(_hinge_d, _mean_score_g),
-    "wasserstein": Loss(_wasserstein_d, _mean_score_g),
-}
+def build_loss(name: str) -> Loss:
+    """Returns the two losses of a row of :data:`trainables.settings.losses.LOSSES`."""
+    row = LOSSES[name]
+    return Loss(load(row.discriminator), load(row.generator))

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from trainables.settings.score import ScoreSettings
+
 WEIGHTS = Path(__file__).with_name("weights") / "digits.safetensors"
 SIDE = 8
 FEATURES = 64
@@ -70,3 +72,8 @@ class DigitsExtractor:
         """Extracts features (B x 64) and logits (B x 10)."""
         features, logits = self._network(to_input(images.to(self._device)))
         return features, logits
+
+
+def build_digits(_settings: ScoreSettings, _cache: Path, device: str) -> DigitsExtractor:
+    """Builds the extractor, which has no settings."""
+    return DigitsExtractor(device)

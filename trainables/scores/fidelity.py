@@ -35,6 +35,17 @@ class FidelityExtractor:
         return features, logits[0] if logits else None
 
 
+def build_inception(settings: ScoreSettings, cache: Path, device: str) -> FidelityExtractor:
+    """Builds the network of FID from weights that are on this machine.
+
+    Raises:
+        DataError: torch-fidelity or the weights are missing, or the weights are not the right ones.
+    """
+    found = weights.inception_weights(settings, cache)
+    name = settings.extractor
+    return FidelityExtractor(name, _network(name, found), found.sha256, device)
+
+
 def build_fidelity(settings: ScoreSettings, cache: Path, device: str) -> FidelityExtractor:
     """Builds an extractor whose weights are on this machine.
 
@@ -42,9 +53,6 @@ def build_fidelity(settings: ScoreSettings, cache: Path, device: str) -> Fidelit
         DataError: torch-fidelity or the weights are missing, or the weights are not the right ones.
     """
     name = settings.extractor
-    if name == "inception":
-        found = weights.inception_weights(settings, cache)
-        return FidelityExtractor(name, _network(name, found), found.sha256, device)
     if settings.weights is not None:
         path = Path(settings.weights)
         expected = settings.weights_sha256 or published_sha256(name)
@@ -60,18 +68,33 @@ def build_fidelity(settings: ScoreSettings, cache: Path, device: str) -> Fidelit
     return FidelityExtractor(name, network, sha256, device)
 
 
-def fetch_fidelity(name: str, cache: Path) -> None:
-    """Lets torch-fidelity download the weights of one of its extractors into the cache.
+class _Downloaded:
+    """Weights that torch-fidelity downloads, with a receipt of what came."""
 
-    Raises:
-        DataError: It is missing, or cannot download them.
-    """
-    try:
-        with weights.hub_in(cache):
-            network = _network(name, None)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"the weights of {name} could not be downloaded: {error}") from error
-    weights.write_receipt(cache, name, weights.state_sha256(network))
+    def missing(self, name: str, cache: Path) -> bool:
+        return not weights.receipt_path(cache, name).is_file()
+
+    def fetch(self, name: str, cache: Path) -> None:
+        try:
+            with weights.hub_in(cache):
+                network = _network(name, None)
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"the weights of {name} could not be downloaded: {error}") from error
+        weights.write_receipt(cache, name, weights.state_sha256(network))
+
+
+class _InceptionFile:
+    """The one file of FID's network, whose sum is known."""
+
+    def missing(self, _name: str, cache: Path) -> bool:
+        return not any(path.is_file() for path in weights.inception_paths(cache))
+
+    def fetch(self, _name: str, cache: Path) -> None:
+        weights.fetch_inception(cache, inception_url())
+
+
+DOWNLOADED, INCEPTION_FILE = _Downloaded(), _InceptionFile()
+"""How weights come to this machine; see :class:`trainables.scores.extractors.Download`."""
 
 
 def published_sha256(name: str) -> str | None:

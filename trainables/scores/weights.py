@@ -23,7 +23,6 @@ from trainables.settings.score import ScoreSettings
 
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-INCEPTION_MEGABYTES = 96
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.settings.base import TrialSettings
+from trainables.settings.losses import LOSSES
 from trainables.settings.optimisation import (
     OptimiserSettings,
     RegulariserSettings,
     ScheduleSettings,
     UpdateRuleName,
 )
+from trainables.settings.tables import NameOf
 
-LossName = Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"]
+LossName = Annotated[str, NameOf(LOSSES)]
 
 LEAST_SHARE_OF_A_RATE = 0.05
 """What a decaying rate must have left at the last step for nothing to be said."""
@@ -28,7 +30,7 @@ class AdversarialSettings(TrialSettings):
 
     loss: LossName = Field(
         default="non_saturating",
-        description="non_saturating, minimax, least_squares, hinge or wasserstein.",
+        description="What D and what G minimise; the names are those of the table of losses.",
     )
     regulariser: RegulariserSettings = Field(
         default_factory=RegulariserSettings, description="Terms added to the losses."
@@ -111,14 +113,14 @@ class AdversarialSettings(TrialSettings):
         ]
 
     def require_bounded_critic(self, bounded: bool, remedy: str) -> None:
-        """Refuses a Wasserstein loss without anything that bounds D's slope.
+        """Refuses a loss without a minimum (Wasserstein's) where nothing bounds D's slope.
 
         Args:
             bounded: Whether something other than a penalty on D's gradient bounds it.
             remedy: What to set, for the message.
         """
-        if self.loss == "wasserstein" and not (bounded or self.regulariser.at_samples):
+        if not (LOSSES[self.loss].bounded or bounded or self.regulariser.at_samples):
             raise ValueError(
-                "loss is wasserstein, but nothing bounds D's slope, so its loss has no minimum; set "
+                f"loss is {self.loss}, but nothing bounds D's slope, so its loss has no minimum; set "
                 f"{remedy}"
             )

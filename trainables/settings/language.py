@@ -74,7 +74,7 @@ class LanguageSettings(AdversarialSettings):
     )
     loss: LossName = Field(
         default="wasserstein",
-        description="wasserstein, hinge, non_saturating, minimax or least_squares.",
+        description="What D and what G minimise (default: wasserstein).",
     )
     regulariser: RegulariserSettings = Field(
         default_factory=lambda: RegulariserSettings(gradient_penalty=10.0),

@@ -8,45 +8,17 @@ and its score named, anywhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from trainables.settings.base import Settings
 from trainables.settings.data import DataSettings
+from trainables.settings.extractors import EXTRACTORS, Extractor
+from trainables.settings.tables import NameOf
 
-ExtractorName = Literal[
-    "digits",
-    "inception",
-    "efficientnet_lite0",
-    "vgg16",
-    "clip-rn50",
-    "clip-vit-b-32",
-    "clip-vit-b-16",
-    "clip-vit-l-14",
-    "dinov2-vit-s-14",
-    "dinov2-vit-b-14",
-    "dinov2-vit-l-14",
-]
+ExtractorName = Annotated[str, NameOf(EXTRACTORS)]
 Extra = Literal["kid", "inception_score", "fid_inf"]
-
-WITH_LOGITS = ("digits", "inception", "efficientnet_lite0")
-EXTRACTORS: tuple[str, ...] = get_args(ExtractorName)
-FEATURES: dict[ExtractorName, int] = {
-    "digits": 64,
-    "inception": 2048,
-    "efficientnet_lite0": 1280,
-    "vgg16": 4096,
-    "clip-rn50": 1024,
-    "clip-vit-b-32": 512,
-    "clip-vit-b-16": 512,
-    "clip-vit-l-14": 768,
-    "dinov2-vit-s-14": 384,
-    "dinov2-vit-b-14": 768,
-    "dinov2-vit-l-14": 1024,
-}
-"""How many features each extractor has."""
-WITHOUT_WEIGHTS_FILE = ("digits", "efficientnet_lite0", *(n for n in EXTRACTORS if "dinov2" in n))
 
 
 class ScoreSettings(Settings):
@@ -106,11 +78,11 @@ class ScoreSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.input_size is not None and self.extractor != "efficientnet_lite0":
+        if self.input_size is not None and not self.row.sized:
             raise ValueError(
                 f"input_size is {self.input_size}, but {self.extractor} has a fixed input; remove it"
             )
-        if self.weights is not None and self.extractor in WITHOUT_WEIGHTS_FILE:
+        if self.weights is not None and not self.row.takes_file:
             raise ValueError(
                 f"weights is {self.weights!r}, but {self.extractor} takes no weights file; remove it"
             )
@@ -125,10 +97,11 @@ class ScoreSettings(Settings):
     def _check_extras(self) -> Self:
         if len(set(self.extras)) < len(self.extras):
             raise ValueError(f"extras is {list(self.extras)}; name each measure once")
-        if "inception_score" in self.extras and self.extractor not in WITH_LOGITS:
+        if "inception_score" in self.extras and not self.row.has_logits:
+            able = (name for name, row in EXTRACTORS.items() if row.has_logits)
             raise ValueError(
                 f"extras has inception_score, but {self.extractor} has no logits; "
-                f"use one of {', '.join(WITH_LOGITS)}"
+                f"use one of {', '.join(able)}"
             )
         if "kid" in self.extras and self.statistics is not None:
             raise ValueError(
@@ -144,20 +117,25 @@ class ScoreSettings(Settings):
         return self
 
     @property
+    def row(self) -> Extractor:
+        """What is known of the extractor."""
+        return EXTRACTORS[self.extractor]
+
+    @property
     def features(self) -> int:
         """How many features the extractor has (d)."""
-        return FEATURES[self.extractor]
+        return self.row.features
 
     @property
     def seen_size(self) -> int:
-        """Side in pixels that efficientnet_lite0 sees, the default filled in."""
+        """Side in pixels that an extractor sees whose input has no fixed size, the default filled in."""
         return self.input_size if self.input_size is not None else 64
 
     @property
     def extractor_label(self) -> str:
         """The extractor as names state it: ``digits``, ``efficientnet_lite0_64px``."""
         label = self.extractor.replace("-", "_")
-        return f"{label}_{self.seen_size}px" if label == "efficientnet_lite0" else label
+        return f"{label}_{self.seen_size}px" if self.row.sized else label
 
     def name_for(self, split: str | None, labels: Sequence[str] = ()) -> str:
         """Names the score.

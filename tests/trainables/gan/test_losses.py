@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.gan.losses import LOSSES
+from trainables.gan.losses import build_loss
+from trainables.settings.losses import LOSSES
 
 REAL = np.array([2.0, -0.5, 0.3, 1.7])
 FAKE = np.array([-1.2, 0.4, 3.0, -0.1])
@@ -38,7 +39,7 @@ def test_every_loss_has_its_definition_here() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_value(name: str) -> None:
-    loss = LOSSES[name]
+    loss = build_loss(name)
     d_loss = loss.discriminator(torch.from_numpy(REAL), torch.from_numpy(FAKE))
     g_loss = loss.generator(torch.from_numpy(FAKE))
     np.testing.assert_allclose([d_loss.item(), g_loss.item()], EXPECTED[name], rtol=1e-12)
@@ -46,7 +47,7 @@ def test_value(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["non_saturating", "minimax"])
 def test_large_scores_stay_finite(name: str) -> None:
-    loss = LOSSES[name]
+    loss = build_loss(name)
     scores = torch.tensor([1e4, -1e4])
     assert torch.isfinite(loss.discriminator(scores, scores))
     assert torch.isfinite(loss.generator(scores))
@@ -55,7 +56,7 @@ def test_large_scores_stay_finite(name: str) -> None:
 def test_only_minimax_saturates_where_d_is_sure() -> None:
     sure = torch.tensor([-20.0], requires_grad=True)
     gradients = {
-        name: torch.autograd.grad(LOSSES[name].generator(sure), sure)[0].abs().item()
+        name: torch.autograd.grad(build_loss(name).generator(sure), sure)[0].abs().item()
         for name in ("non_saturating", "minimax")
     }
     assert gradients["minimax"] < 1e-8

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from trainables.gan.batches import ImageBatches
 from trainables.gan.game import GanGame
-from trainables.gan.losses import LOSSES
 from trainables.gan.state import snapshot
 from trainables.gan.streams import Streams
 from trainables.gan.updates import UPDATE_RULES
@@ -21,6 +20,7 @@ from trainables.kinds import parse_settings
 from trainables.networks.build import build
 from trainables.protocol import Parameters
 from trainables.settings.gan import GanSettings
+from trainables.settings.losses import LOSSES
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 1), dtype=np.uint8)
 TINY = {"width": 2, "latent": 3, "d_norm": "layer"}

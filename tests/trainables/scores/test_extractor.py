@@ -10,7 +10,7 @@ import torch
 from trainables.devices import full_precision, repeatable_kernels
 from trainables.scores.digits import DigitsExtractor
 from trainables.scores.extractor import rebatched
-from trainables.settings.score import FEATURES
+from trainables.settings.extractors import EXTRACTORS
 
 
 def test_rebatching_keeps_order_and_size() -> None:
@@ -103,4 +103,4 @@ def test_precisions_set_in_torchs_older_way_are_left_as_found(
 
 def test_the_settings_know_how_many_features_the_extractor_has() -> None:
     features, _ = DigitsExtractor("cpu")(torch.zeros(2, 1, 8, 8, dtype=torch.uint8))
-    assert features.shape[1] == FEATURES["digits"]
+    assert features.shape[1] == EXTRACTORS["digits"].features

@@ -3,7 +3,8 @@
 import pytest
 
 from trainables.settings.data import DataSettings
-from trainables.settings.score import FEATURES, ScoreSettings, score_name
+from trainables.settings.extractors import EXTRACTORS
+from trainables.settings.score import ScoreSettings, score_name
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,9 @@ def test_senseless_score_settings_are_refused(score: dict[str, object], sentence
         ScoreSettings.model_validate(score)
 
 
-@pytest.mark.parametrize(("extractor", "d"), FEATURES.items())
+@pytest.mark.parametrize(
+    ("extractor", "d"), [(name, row.features) for name, row in EXTRACTORS.items()]
+)
 def test_extrapolation_is_allowed_where_blocks_have_more_images_than_features(
     extractor: str, d: int
 ) -> None:
