@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from study.driver.launch import LaunchResult
+    from study.driver.logs import TrialLog
     from study.record.status import StudyStatus
     from study.results.comparison import Comparison
     from study.spec.recipes import Recipe
@@ -43,6 +44,7 @@ __all__ = [
     "confirm",
     "extend",
     "launch",
+    "logs",
     "prepare",
     "read_spec",
     "recipes",
@@ -199,6 +201,15 @@ def status(
     from study.record import status
 
     return status.status(name, record_of(name, _options(home, places)))
+
+
+def logs(
+    name: str, trial: str, *, home: str | None = None, places: Locations | None = None
+) -> TrialLog:
+    """Reads what the trial ``ARM/NUMBER`` of a study printed, and the traceback if it failed."""
+    from study.driver import logs
+
+    return logs.logs(name, trial, _options(home, places))
 
 
 def sync(name: str, *, home: str | None = None, places: Locations | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What a trial leaves in its folder besides checkpoints: its evaluations and its samples."""
+"""What a trial leaves in its folder besides checkpoints: evaluations, samples, its log, its error."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from trainables.protocol import Measurement, one_a_step
 
 MEASUREMENTS = "measurements.jsonl"
 """The evaluations, a line each, in the order in which they were taken."""
+
+LOG = "log.txt"
+"""What the trial's processes printed, the first of it and the last."""
+
+ERROR = "error.txt"
+"""The whole traceback of a trial that failed."""
 
 
 def sample_name(name: str, step: int) -> str:
@@ -40,3 +46,25 @@ def read_measurements(folder: str) -> list[Measurement]:
 def line_of(measurement: Measurement) -> bytes:
     """An evaluation as a line of that file."""
     return json.dumps(measurement.to_json(), separators=(",", ":")).encode() + b"\n"
+
+
+def write_error(folder: str, traceback: str) -> None:
+    """Keeps the traceback of a trial that failed.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    Folder(folder).write(ERROR, traceback.encode())
+
+
+def remove_error(folder: str) -> None:
+    """Removes the traceback of a trial that is run again."""
+    Folder(folder).remove(ERROR)
+
+
+def read_text(folder: str, name: str) -> str | None:
+    """Reads the log or the traceback of a trial; None if there is none."""
+    try:
+        return Folder(folder).read(name).decode(errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -16,7 +16,8 @@ import ray
 from ray.tune import Trainable
 
 from trainables import checkpoint
-from trainables.run import Assignment, TrialRun
+from trainables.printed import Printed
+from trainables.run import Assignment, TrialRun, Turn
 
 STEP_FILE = "step.json"
 
@@ -34,17 +35,29 @@ class TuneTrainable(Trainable):
             if path not in sys.path:
                 sys.path.insert(0, path)
         self.run: TrialRun | None = None
+        self._printed = Printed(config["assignment"]["folder"])
         self._assignment = Assignment.from_json(config["assignment"])
 
     def step(self) -> dict[str, Any]:
         """One turn of the trial, which is built, or continued from its folder, before the first."""
+        try:
+            with self._printed.taken():
+                turn = self._turn()
+        except BaseException:
+            self._printed.write()
+            raise
+        # The driver may end the trial at an evaluation, and then publishes what is there.
+        self._printed.write(at_once=turn.finished or bool(turn.measurements))
+        return {"turn": turn.to_json(), "done": turn.finished}
+
+    def _turn(self) -> Turn:
         device = place()
         if self.run is None:
             self.run = TrialRun(self._assignment, device)
         turn = self.run.turn()
         if not turn.finished:
             checkpoint.get_ready_ahead()
-        return {"turn": turn.to_json(), "done": turn.finished}
+        return turn
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Writes the trial's own checkpoint, and a note of its step for Tune."""
@@ -60,6 +73,7 @@ class TuneTrainable(Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial into this process; the one before has ended, so nothing of it is kept."""
+        self._printed.write()
         self.setup(new_config)
         if "torch" in sys.modules:
             from trainables.devices import release
@@ -75,6 +89,7 @@ class TuneTrainable(Trainable):
         if self.run is not None and (not self.run.finished or "torch" in sys.modules):
             self.run.checkpoint()
         self.run = None
+        self._printed.write()
 
 
 def place() -> str:

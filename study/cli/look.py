@@ -113,6 +113,24 @@ def report(name: str, output: str | None, options: Options) -> None:
 
 
 @click.command()
+@click.argument("name")
+@click.argument("trial", metavar="ARM/NUMBER")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@located
+def logs(name: str, trial: str, as_json: bool, options: Options) -> None:
+    """Print what a trial of the study NAME printed, and the traceback if it failed."""
+    from study.driver.logs import logs as read_logs
+
+    found = read_logs(name, trial, options)
+    if as_json:
+        _echo_json(asdict(found))
+        return
+    click.echo(found.log if found.log is not None else f"{found.trial} printed nothing.")
+    if found.error is not None:
+        click.echo(f"{found.trial} failed:\n{found.error}")
+
+
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recipes(as_json: bool) -> None:
     """List the recipes: studies that come with the product."""

@@ -151,7 +151,7 @@ class Progress:
         for running in self._shown():
             record, parameters = running.record, running.record.parameters
             table.add_row(
-                f"{record.arm} #{record.number}",
+                " ".join([f"{record.arm} #{record.number}", *_further(record)]),
                 f"{parameters.b:.2e}",
                 f"{parameters.a:.2e}",
                 str(parameters.d_steps),
@@ -170,7 +170,16 @@ class Progress:
 
 def _label(record: TrialRecord) -> str:
     p = record.parameters
-    return f"{record.arm} #{record.number} (b {p.b:.2e}, a {p.a:.2e}, d_steps {p.d_steps})"
+    sampled = [f"b {p.b:.2e}", f"a {p.a:.2e}", f"d_steps {p.d_steps}", *_further(record)]
+    return f"{record.arm} #{record.number} ({', '.join(sampled)})"
+
+
+def _further(record: TrialRecord) -> list[str]:
+    """The further sampled values, each with its name."""
+    return [
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in record.parameters.further.items()
+    ]
 
 
 def _ending(record: TrialRecord) -> str:

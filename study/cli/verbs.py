@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from study.cli.look import best, compare, doctor, recipes, report, schema, status, ui
+from study.cli.look import best, compare, doctor, logs, recipes, report, schema, status, ui
 from study.cli.options import address, changes, located
 from study.cli.run import launching, read, run_study, with_progress
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
@@ -167,7 +167,7 @@ def stop(name: str, options: Options) -> None:
         click.echo(f"{name} is not running.")
 
 
-for _verb in (status, best, compare, report, recipes, schema, ui, doctor):
+for _verb in (status, best, compare, report, logs, recipes, schema, ui, doctor):
     cli.add_command(_verb)
 
 

@@ -200,7 +200,7 @@ class _Failures(Callback):
         """The retries are used up."""
         self._look_for_refusal(trial)
         session = _Session.of(self._key)
-        session.conductor.failed(session.names[trial.trial_id], _cause(trial))
+        session.conductor.failed(session.names[trial.trial_id], _cause(trial), _traceback(trial))
 
     def _look_for_refusal(self, trial: Any) -> None:
         session, error = _Session.of(self._key), _error(trial)
@@ -222,6 +222,14 @@ def _error(trial: Any) -> BaseException | None:
         return None
     cause = getattr(error, "cause", None) or error
     return cause if isinstance(cause, BaseException) else None
+
+
+def _traceback(trial: Any) -> str:
+    """All that is known of what a trial raised."""
+    file = Path(trial.error_file) if trial.error_file else None
+    if file is None or not file.is_file():
+        return _cause(trial)
+    return file.read_text(encoding="utf-8", errors="replace")
 
 
 def _cause(trial: Any) -> str:

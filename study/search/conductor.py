@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from study.faults import point
@@ -21,6 +22,7 @@ from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement
 from trainables.run import Assignment, Turn
+from trainables.trial_files import ERROR, remove_error, write_error
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +140,9 @@ class Conductor:
         # A worker hands out the evaluations that it reads back, which are judged as they come.
         live = _Live(state, replace(self._completed(record), measurements=()))
         self._live[live.record.identity] = live
+        if not fresh:  # it may have failed before
+            with suppress(OSError):
+                remove_error(live.record.folder)
         point("assigned")
         for observer in self._observers:
             observer.began(live.record, fresh)
@@ -187,7 +192,7 @@ class Conductor:
             self.refusal = self.refusal or sentence
             self.interrupt("its trials cannot be built")
 
-    def failed(self, identity: str, error: str) -> None:
+    def failed(self, identity: str, error: str, traceback: str = "") -> None:
         """Takes in that a trial could not be run, after all retries.
 
         A fault of the environment (a full disk, a cache that cannot be written) fails every trial. So a
@@ -200,13 +205,16 @@ class Conductor:
         del self._live[identity]
         step = live.measurements[-1].step if live.measurements else 0
         self._failures[identity] = _Failure(live, error, step)
+        try:
+            write_error(live.record.folder, traceback or error)
+        except OSError as failure:
+            logger.warning("%s: %s was not written: %s", identity, ERROR, failure)
+        for observer in self._observers:
+            observer.failed(live.record, error)
         longest = self.spec.resources.stop_after_failures
         if longest is None:
             self._believe_failures()
-            return
-        for observer in self._observers:
-            observer.failed(live.record, error)
-        if len(self._failures) >= longest:
+        elif len(self._failures) >= longest:
             self._end_of_failures(f"{longest} trials in a row failed")
 
     def settle(self) -> None:

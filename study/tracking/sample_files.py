@@ -1,4 +1,4 @@
-"""The files of a trial that MLflow shows: sample grids and kept generators, wherever its folder is.
+"""The files of a trial that MLflow shows, wherever its folder is: samples, generators, log and error.
 
 The folder is a path or an fsspec URI: the trial wrote it on whichever node it ran on.
 """
@@ -15,6 +15,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
 from trainables.kept import generator_name
+from trainables.trial_files import ERROR, LOG
 
 FOLDER = "samples"
 """Where a trial keeps them, below its own folder."""
@@ -49,13 +50,18 @@ def generators_of(folder: str, steps: Collection[int]) -> list[SampleFile]:
     return [file for file in _files(folder, "") if file.name in names]
 
 
+def texts_of(folder: str) -> list[SampleFile]:
+    """What a trial printed, and the traceback of one that failed."""
+    return [file for file in _files(folder, "") if file.name in (LOG, ERROR)]
+
+
 def _files(folder: str, below: str) -> list[SampleFile]:
     if not folder:
         return []
     filesystem, path = url_to_fs(folder)
     try:
         listed = filesystem.ls(str(PurePosixPath(path) / below), detail=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     files = [
         SampleFile(PurePosixPath(entry["name"]).name, entry["size"], entry["name"], filesystem)

@@ -19,7 +19,7 @@ from study.tracking.code_version import code_version
 from study.tracking.content import ArmRecord
 from study.tracking.experiment import Experiment, is_gone
 from study.tracking.ownership import Owner
-from study.tracking.sample_files import SampleFile, generators_of, samples_of
+from study.tracking.sample_files import SampleFile, generators_of, samples_of, texts_of
 from study.trial import TrialRecord
 from trainables.kept import steps_to_keep
 
@@ -301,8 +301,10 @@ class Tracking:
             self._experiment.client.delete_tag(run_id, tag)
 
     def _send_files(self, record: TrialRecord, sent: _Sent) -> None:
-        """The samples, and the generators of a trial that keeps them."""
+        """The samples; of a trial that ended its log and error, and the generators if it keeps them."""
         self._send_to("samples", samples_of(record.folder), sent)
+        if record.outcome is not None:
+            self._send_to("", texts_of(record.folder), sent)
         if record.outcome is not None and self._keeps(record):
             steps = steps_to_keep(record.measurements)
             self._send_to("generator", generators_of(record.folder, steps), sent)
@@ -312,11 +314,11 @@ class Tracking:
         if not files:
             return
         if folder not in sent.files:
-            listed = self._experiment.client.list_artifacts(sent.run_id, folder)
+            listed = self._experiment.client.list_artifacts(sent.run_id, folder or None)
             sent.files[folder] = {Path(e.path).name: e.file_size or 0 for e in listed}
         there = sent.files[folder]
         for file in files:
             if there.get(file.name) != file.size:
                 with file.local_copy() as path:
-                    self._experiment.client.log_artifact(sent.run_id, str(path), folder)
+                    self._experiment.client.log_artifact(sent.run_id, str(path), folder or None)
                 there[file.name] = file.size

@@ -35,6 +35,57 @@ def test_a_place_that_cannot_be_written_uses_no_trial_up(tmp_path: Path) -> None
     assert_whole(place, "little", 4)
 
 
+TALKS = """
+import os
+from torch import nn
+def pair(*, channels, side, latent, width):
+    print("a word of the network")
+    os.write(2, b"from C\\n")
+    if latent == 3:
+        raise ValueError("latent 3 never works")
+    g = nn.Sequential(nn.Linear(latent, side * side), nn.Tanh(), nn.Unflatten(1, (channels, side, side)))
+    return g, nn.Sequential(nn.Flatten(), nn.Linear(channels * side * side, 1))
+"""
+
+
+def test_what_a_trial_prints_and_how_it_failed_can_be_read(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    (tmp_path / "talks.py").write_text(TALKS)
+    space = {"space": "one_timescale", "trials": 1, "b": [1e-4, 1e-2]}
+    spec = {
+        "name": "talk",
+        "trial": {
+            "kind": "gan",
+            "data": "digits",
+            "networks": {"name": "talks:pair", "latent": 4},
+            "batch_size": 8,
+            "steps": 2,
+            "evaluate_every": 1,
+            "score": {"extractor": "digits", "samples": 100},
+        },
+        "arms": {
+            "well": {**space, "further": {"networks.latent": {"choices": [4]}}},
+            "badly": {**space, "further": {"networks.latent": {"choices": [3]}}},
+        },
+        "resources": {"cpus": 1, "max_failures": 0},
+    }
+    said = place.ttur("launch", str(place.write(spec)))
+    assert "networks.latent 3) failed: ValueError" in said
+    assert "a word of the network\nfrom C\n" in place.ttur("logs", "talk", "well/0")
+    found = place.json("logs", "talk", "badly/0")
+    assert "a word of the network" in found["log"]
+    assert "talks.py" in found["error"]
+    assert found["error"].strip().endswith("latent 3 never works")
+    store = place.store()
+    files = {
+        run.data.tags["arm"]: {file.path for file in store.list_artifacts(run.info.run_id)}
+        for run in place.runs("talk")
+    }
+    assert {"log.txt"} <= files["well"]
+    assert "error.txt" not in files["well"]
+    assert {"log.txt", "error.txt"} <= files["badly"]
+
+
 def test_failed_trials_run_again_as_the_same_trials_and_runs(tmp_path: Path) -> None:
     place = Place(tmp_path)
     blocked = block(place, "one_timescale")

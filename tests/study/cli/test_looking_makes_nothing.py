@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from study.cli.main import cli, main
 from support.study import Place, empty_record, saddle_spec
 
+from study.cli.verbs import cli, main
 from study.errors import UserError
 from study.record.database import Ledger
 from study.record.opening import existing

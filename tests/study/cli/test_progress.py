@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.study import empty_record, saddle_spec
@@ -26,9 +27,11 @@ def record(tmp_path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
-def launched(record: Ledger, stream: io.StringIO | None = None) -> tuple[Conductor, io.StringIO]:
-    places = Places(record="", tracking="", artifacts=None, checkpoints="/nowhere", cache="")
-    conductor = Conductor(Spec.model_validate(saddle_spec(trials=1)), record, places)
+def launched(
+    record: Ledger, stream: io.StringIO | None = None, checkpoints: str = "/nowhere", **parts: Any
+) -> tuple[Conductor, io.StringIO]:
+    places = Places(record="", tracking="", artifacts=None, checkpoints=checkpoints, cache="")
+    conductor = Conductor(Spec.model_validate(saddle_spec(trials=1, **parts)), record, places)
     stream = stream or io.StringIO()
     conductor.observe(Progress(conductor, stream))
     return conductor, stream
@@ -81,6 +84,27 @@ def test_every_trial_that_ends_is_a_line_with_the_best_and_what_is_left(record: 
     assert other.startswith("[2/2] two_timescale #0 (b ")
     assert "score 7, diverged: the loss is nan" in other
     assert "left" not in other
+
+
+def test_further_sampled_values_are_shown(record: Ledger) -> None:
+    arms = saddle_spec(trials=1)["arms"]
+    further = {"noise": {"choices": [0.25]}, "update_rule": {"choices": ["extragradient"]}}
+    for arm in arms.values():
+        arm["further"] = further
+    conductor, stream = launched(record, arms=arms)
+    conductor.turn(begun(conductor), turn(40, 4.0, finished=True))
+    assert ", noise 0.25, update_rule extragradient): score 4" in stream.getvalue()
+
+
+def test_a_trial_that_fails_is_said_to_at_once_and_once(record: Ledger, tmp_path: Path) -> None:
+    conductor, stream = launched(record, checkpoints=str(tmp_path / "checkpoints"))
+    first, second = begun(conductor), begun(conductor)
+    conductor.failed(first, "OSError: gone")
+    assert stream.getvalue().startswith("one_timescale #0 (b ")
+    assert stream.getvalue().endswith(" failed: OSError: gone\n")
+    conductor.turn(second, turn(40, 4.0, finished=True))
+    assert stream.getvalue().count("OSError") == 1
+    assert "two_timescale #0" in stream.getvalue()
 
 
 def test_a_trial_that_goes_on_is_said_to(record: Ledger) -> None:

@@ -65,6 +65,7 @@ class Launches:
             trial.name.lstrip("0") or "0": [
                 "checkpoint" if file.suffix == ".pt" else str(int(file.stem.split("-")[1]))
                 for file in sorted(trial.iterdir())
+                if file.suffix in (".pt", ".safetensors")
             ]
             for trial in sorted(arm.iterdir())
         }

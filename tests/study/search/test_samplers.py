@@ -108,11 +108,11 @@ def test_what_repeats_when_trials_end_in_another_order(
         arm, space = launched(ledger, spec_with(sampler)), spec_with(sampler).arms[ARM].build()
         found, running = [], []
         for _ in range(10):
-            number, sample = arm.ask(space)
-            found.append(sample)
-            running.append(number)
+            running.append(arm.ask(space).number)
+            found.append(sample_of(arm, running[-1]))
             if len(running) == 2:
-                arm.end(running.pop(first), Outcome.COMPLETE, sample["b"], None, 40)
+                ending = running.pop(first)
+                arm.end(ending, Outcome.COMPLETE, sample_of(arm, ending)["b"], None, 40)
         ledger.close()
         return found
 

@@ -165,6 +165,23 @@ def test_samples_become_artifacts_once(
     assert uploads == []
 
 
+def test_the_log_and_the_error_of_a_trial_that_ended_become_artifacts(
+    uri: str, tmp_path: Path, store: MlflowClient
+) -> None:
+    trial = tmp_path / "trial"
+    trial.mkdir()
+    (trial / "log.txt").write_text("words")
+    (trial / "checkpoint.pt").write_bytes(b"not a text")
+    running = record(scores=[3.0], folder=str(trial))
+    writer = tracking(uri, tmp_path)
+    run_id = writer.publish(running, fresh=True)
+    assert store.list_artifacts(run_id) == []
+    (trial / "error.txt").write_text("Traceback")
+    failed = replace(running, outcome=Outcome.FAILED, reason="no", ended=99.0)
+    writer.publish(failed, fresh=False)
+    assert [file.path for file in store.list_artifacts(run_id)] == ["error.txt", "log.txt"]
+
+
 def test_an_arm_shows_the_spec_and_ends(
     writer: Tracking, store: MlflowClient, uri: str, tmp_path: Path
 ) -> None:
