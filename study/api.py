@@ -277,13 +277,13 @@ def compare_table(frame: pd.DataFrame) -> Comparison:
         >>> compare_table(table).difference.absolute
         -1.0
     """
-    from study.results.comparison import compare as compared
+    from study.results import comparison
     from study.results.frame import arms_of, rows_of
 
     rows = rows_of(frame)
     study = rows[0].study if rows else "table"
     try:
-        return compared(study, rows, arms_of(rows))
+        return comparison.compare(study, rows, arms_of(rows))
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -164,6 +164,32 @@ def test_each_framework_is_imported_in_its_own_rooms_only(framework: str) -> Non
     assert unused == []
 
 
+CUSTOMARY = {
+    "numpy": "np",
+    "numpy.typing": "npt",
+    "pandas": "pd",
+    "pyarrow": "pa",
+    "pyarrow.parquet": "pq",
+    "sqlalchemy": "sa",
+    "torch.nn.functional": "F",
+}
+"""The names that these libraries have everywhere; nothing else is imported under another name."""
+
+
+def test_nothing_is_imported_under_another_name() -> None:
+    renamed = set()
+    for name, path in sources().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+                renamed |= {
+                    f"{name}: {module}{alias.name} as {alias.asname}"
+                    for alias in node.names
+                    if alias.asname and CUSTOMARY.get(f"{module}{alias.name}") != alias.asname
+                }
+    assert renamed == set()
+
+
 def room(module: str) -> str:
     """The room of a module of study: "cli" for study.cli.verbs; "ground" for what lies beside them."""
     parts = module.split(".")

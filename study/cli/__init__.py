@@ -11,6 +11,6 @@ from study.signals import handled
 def main() -> None:
     """Runs the command line and exits; signals are answered from here on, while things are imported."""
     with handled(leave_at, signal.SIGTERM, signal.SIGHUP):
-        from study.cli.verbs import main as run
+        from study.cli import verbs
 
-        run()
+        verbs.main()

@@ -12,8 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from study.errors import Interrupted
-from study.signals import watched
-from study.signals import words as did
+from study.signals import watched, words
 
 if TYPE_CHECKING:
     from study.search.conductor import Conductor
@@ -23,7 +22,7 @@ SHOW_CURSOR = b"\x1b[?25h"
 
 def leave_at(number: int, _frame: FrameType | None = None) -> NoReturn:
     """A handler that ends the process where it stands: for what has nothing to lose."""
-    leave(signal.Signals(number), did(number))
+    leave(signal.Signals(number), words(number))
 
 
 def leave(number: signal.Signals, sentence: str) -> NoReturn:
@@ -60,10 +59,10 @@ class Ending:
     def __call__(self, number: signal.Signals) -> bool:
         """Takes in a signal, in whichever thread."""
         if self._number is not None:
-            leave(number, f"{did(number)} at once; {self._how_to_go_on()}")
+            leave(number, f"{words(number)} at once; {self._how_to_go_on()}")
         self._number = number
         if self.conductor is None or not self.conductor.begun:
-            leave(number, f"{did(number)} before a trial had begun; go on with: {self._again}")
+            leave(number, f"{words(number)} before a trial had begun; go on with: {self._again}")
         timer = threading.Timer(self._seconds, self._late, [number])
         timer.daemon = True
         timer.start()
@@ -79,7 +78,7 @@ class Ending:
 
     def _late(self, number: signal.Signals) -> None:
         within = f"its trials did not end within {self._seconds:g} s"
-        leave(number, f"{did(number)}, but {within}; {self._how_to_go_on()}")
+        leave(number, f"{words(number)}, but {within}; {self._how_to_go_on()}")
 
     def _how_to_go_on(self) -> str:
         return f"go on from the last checkpoints with: {self._again}"

@@ -119,9 +119,9 @@ def report(name: str, output: str | None, options: Options) -> None:
 @located
 def logs(name: str, trial: str, as_json: bool, options: Options) -> None:
     """Print what a trial of the study NAME printed, and the traceback if it failed."""
-    from study.driver.logs import logs as read_logs
+    from study.driver import logs
 
-    found = read_logs(name, trial, options)
+    found = logs.logs(name, trial, options)
     if as_json:
         _echo_json(asdict(found))
         return

@@ -18,8 +18,8 @@ from study.results.comparison import Comparison, compare
 from study.results.confirmation import confirmation_table
 from study.results.tables import answer, best_table, comparison_table
 from study.spec.reader import mapping, parse_yaml
-from study.tracking import files as run_files
 from study.tracking import query
+from study.tracking.files import samples_of_run, spec_text
 from study.tracking.query import StudyNotFound
 from study.tracking.store import TrackingError
 from study.trial import TrialRecord, rank, ranked
@@ -99,7 +99,7 @@ def gather(study: str, *, tracking_uri: str) -> Contents:
     # An arm has the same colour in every figure: they take arms as they come.
     rows = [row for arm in comparison.arms for row in rows if row.arm == arm]
     finalists = confirmed(study, tracking_uri=tracking_uri)
-    spec = run_files.spec_text(study, tracking_uri=tracking_uri)
+    spec = spec_text(study, tracking_uri=tracking_uri)
     samples, notes = _samples(comparison, tracking_uri)
     return Contents(
         comparison=comparison,
@@ -159,7 +159,7 @@ def _samples(
             continue
         # Files may lie where only the cluster can read them; the rest of the report does without.
         try:
-            files = run_files.samples(summary.best, tracking_uri=uri)
+            files = samples_of_run(summary.best, tracking_uri=uri)
         except (TrackingError, OSError) as error:
             notes.append(f"The samples of {arm} cannot be read here: {error}")
             continue

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from study.tracking import store as words
+from study.tracking import words
 from study.tracking.code_version import code_version
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, one_a_step

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.faults import point
-from study.tracking import moved
-from study.tracking import store as words
+from study.tracking import moved, words
 from study.tracking.content import RUNNING, milliseconds
 from study.tracking.ownership import Owner, adopt, experiment_of
+from study.tracking.store import client, is_http, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mlflow import MlflowClient
-    from mlflow.entities import Experiment as MlflowExperiment
+    from mlflow import MlflowClient, entities
     from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class Experiment:
     @cached_property
     def client(self) -> MlflowClient:
         """The store."""
-        return words.client(self._uri)
+        return client(self._uri)
 
     @property
     def id(self) -> str:
@@ -85,7 +84,7 @@ class Experiment:
     def runs(self, condition: str) -> Iterator[Run]:
         """All active runs of the owner that match, oldest first."""
         own = f"{condition} and tags.{words.RECORD} = '{self._owner.record}'"
-        return words.runs(self.client, self.id, own)
+        return runs(self.client, self.id, own)
 
     def find(self, condition: str) -> Run | None:
         """The one run that matches; of several (a request repeated on the way) all but one go."""
@@ -138,10 +137,10 @@ class Experiment:
         )
         point("run-created")
         # A POST whose answer was lost is repeated on the way, and has then made two runs.
-        kept = self.find(condition) if words.is_http(self._uri) else None
+        kept = self.find(condition) if is_http(self._uri) else None
         return str(made.info.run_id if kept is None else kept.info.run_id)
 
-    def _find_or_make(self) -> MlflowExperiment:
+    def _find_or_make(self) -> entities.Experiment:
         found = experiment_of(self.client, self._owner) or self._make_experiment()
         if found.lifecycle_stage == "deleted":
             # A deleted experiment keeps its name, so restoring it is the only way to use the name.
@@ -153,7 +152,7 @@ class Experiment:
             adopt(self.client, found, self._owner)
         return found
 
-    def _make_experiment(self) -> MlflowExperiment:
+    def _make_experiment(self) -> entities.Experiment:
         place = self._artifacts
         if place is not None and "://" not in place:
             place = Path(place).resolve().as_uri()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import UserError
-from study.tracking import store as words
+from study.tracking import words
+from study.tracking.store import collector_paused, runs, without_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment as MlflowExperiment
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 
 def _none() -> Collection[str]:
@@ -35,14 +35,14 @@ class Owner:
     runs: Callable[[], Collection[str]] = _none
 
 
-def experiment_of(store: MlflowClient, owner: Owner) -> MlflowExperiment | None:
+def experiment_of(store: MlflowClient, owner: Owner) -> Experiment | None:
     """The experiment of a record's study, in MLflow's trash or not; None if its name is free.
 
     Raises:
         UserError: The name is somebody else's, or this record's experiment has got another name.
         One of :func:`study.tracking.store.failures`: The store could not be read.
     """
-    where = words.without_credentials(str(store.tracking_uri))
+    where = without_credentials(str(store.tracking_uri))
     found = store.get_experiment_by_name(owner.study)
     if found is None:
         renamed = _renamed(store, owner)
@@ -74,11 +74,11 @@ def _renamed(store: MlflowClient, owner: Owner) -> str | None:
     return str(found[0].name) if found else None
 
 
-def _tagged_by_us(store: MlflowClient, experiment: MlflowExperiment) -> bool:
+def _tagged_by_us(store: MlflowClient, experiment: Experiment) -> bool:
     return words.SPEC_FINGERPRINT in experiment.tags or bool(_some_trial(store, experiment))
 
 
-def _some_trial(store: MlflowClient, experiment: MlflowExperiment) -> list[Run]:
+def _some_trial(store: MlflowClient, experiment: Experiment) -> list[Run]:
     from mlflow.entities import ViewType
 
     found = store.search_runs(
@@ -90,7 +90,7 @@ def _some_trial(store: MlflowClient, experiment: MlflowExperiment) -> list[Run]:
     return list(found)
 
 
-def proven(store: MlflowClient, experiment: MlflowExperiment, owner: Owner) -> list[Run]:
+def proven(store: MlflowClient, experiment: Experiment, owner: Owner) -> list[Run]:
     """The runs of an experiment that a record published before it had an identity, those of arms too.
 
     What proves it is that the record keeps their ids with its trials; an arm's run is known by its trials.
@@ -105,16 +105,16 @@ def proven(store: MlflowClient, experiment: MlflowExperiment, owner: Owner) -> l
     return [*mine, *(run for run in arms if run.info.run_id in parents)]
 
 
-def _unclaimed(store: MlflowClient, experiment: MlflowExperiment, kind: str) -> list[Run]:
+def _unclaimed(store: MlflowClient, experiment: Experiment, kind: str) -> list[Run]:
     from mlflow.entities import ViewType
 
     condition = f"tags.{words.KIND} = '{kind}'"
-    with words.collector_paused():
-        found = words.runs(store, experiment.experiment_id, condition, view=ViewType.ALL)
+    with collector_paused():
+        found = runs(store, experiment.experiment_id, condition, view=ViewType.ALL)
         return [run for run in found if words.RECORD not in run.data.tags]
 
 
-def adopt(store: MlflowClient, experiment: MlflowExperiment, owner: Owner) -> None:
+def adopt(store: MlflowClient, experiment: Experiment, owner: Owner) -> None:
     """Gives the identity to an experiment of before there were any, and to its proven runs.
 
     The experiment gets it last: cut off before, all of this is done again.

@@ -6,9 +6,18 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from study.tracking import store as words
+from study.tracking import words
 from study.tracking.content import POSITION, scores_of
-from study.tracking.store import without_credentials
+from study.tracking.store import (
+    PAGE,
+    client,
+    collector_paused,
+    failures,
+    runs,
+    sqlite_path,
+    unreadable,
+    without_credentials,
+)
 from study.trial import Outcome, TrialRecord, by_convention, ranked
 from trainables.protocol import Measurement, Parameters
 
@@ -106,7 +115,7 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
     condition = f"tags.{words.KIND} = '{words.KIND_TRIAL}'"
     if arm is not None:
         condition += f" and tags.{words.ARM} = '{arm}'"
-    bound, page = math.inf, min(words.PAGE, max(_SAMPLE, 4 * top))
+    bound, page = math.inf, min(PAGE, max(_SAMPLE, 4 * top))
     try:
         experiment = _experiment(store, study)
         condition = own(experiment, condition)
@@ -124,8 +133,8 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
             if len(rows) < top or rows[top - 1].objective >= bound:
                 return []
             bound = rows[top - 1].objective
-    except words.failures() as error:
-        raise words.unreadable(tracking_uri, error) from None
+    except failures() as error:
+        raise unreadable(tracking_uri, error) from None
 
 
 def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[tuple[int, float]]]:
@@ -142,8 +151,8 @@ def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[t
         for row in rows:
             points = store.get_metric_history(row.mlflow_run_id or "", words.SCORE)
             curves[row.identity] = [(m.step, m.score) for m in scores_of(points)]
-    except words.failures() as error:
-        raise words.unreadable(tracking_uri, error) from None
+    except failures() as error:
+        raise unreadable(tracking_uri, error) from None
     return curves
 
 
@@ -154,13 +163,13 @@ def open_store(tracking_uri: str, study: str) -> MlflowClient:
         StudyNotFound: There is no such SQLite file, or an empty one.
         TrackingError: The store could not be opened.
     """
-    path = words.sqlite_path(tracking_uri)
+    path = sqlite_path(tracking_uri)
     if path is not None and not (path.exists() and path.stat().st_size):
         raise StudyNotFound(f"there is no study {study!r}: no MLflow store at {path}")
     try:
-        return words.client(tracking_uri)
-    except words.failures() as error:
-        raise words.unreadable(tracking_uri, error) from None
+        return client(tracking_uri)
+    except failures() as error:
+        raise unreadable(tracking_uri, error) from None
 
 
 def _unique(runs: Iterable[Run]) -> list[TrialRecord]:
@@ -182,10 +191,10 @@ def _runs(study: str, kind: str, tracking_uri: str) -> list[Run]:
     try:
         experiment = _experiment(store, study)
         condition = own(experiment, f"tags.{words.KIND} = '{kind}'")
-        with words.collector_paused():
-            return list(words.runs(store, experiment.experiment_id, condition))
-    except words.failures() as error:
-        raise words.unreadable(tracking_uri, error) from None
+        with collector_paused():
+            return list(runs(store, experiment.experiment_id, condition))
+    except failures() as error:
+        raise unreadable(tracking_uri, error) from None
 
 
 def own(experiment: Experiment, condition: str) -> str:
@@ -207,8 +216,8 @@ def record_of(study: str, *, tracking_uri: str) -> str | None:
     store = open_store(tracking_uri, study)
     try:
         found: str | None = _experiment(store, study).tags.get(words.RECORD)
-    except words.failures() as error:
-        raise words.unreadable(tracking_uri, error) from None
+    except failures() as error:
+        raise unreadable(tracking_uri, error) from None
     return found
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.faults import point
-from study.tracking import content
-from study.tracking import store as words
+from study.tracking import content, words
 from study.tracking.code_version import code_version
 from study.tracking.content import ArmRecord
 from study.tracking.experiment import Experiment, is_gone
+from study.tracking.files import SampleFile, generators_of, samples_of, texts_of
 from study.tracking.ownership import Owner
-from study.tracking.sample_files import SampleFile, generators_of, samples_of, texts_of
+from study.tracking.store import collector_paused, writing
 from study.trial import TrialRecord
 from trainables.kept import steps_to_keep
 
@@ -94,7 +94,7 @@ class Tracking:
             TrackingError: MLflow could not be reached or refused. What was sent stays; call again.
             UserError: The experiment is somebody else's.
         """
-        with words.writing(self._uri):
+        with writing(self._uri):
             try:
                 return self._publish(record, fresh)
             except Exception as error:
@@ -111,7 +111,7 @@ class Tracking:
             TrackingError: MLflow could not be reached or refused.
             UserError: The experiment is somebody else's.
         """
-        with words.writing(self._uri):
+        with writing(self._uri):
             try:
                 return self._publish_arm(record)
             except Exception as error:
@@ -203,7 +203,7 @@ class Tracking:
 
     def _read_all(self) -> None:
         """Reads the state of all runs at once, where asking for each would take longer."""
-        with words.collector_paused():
+        with collector_paused():
             for run in self._experiment.runs(f"tags.{words.KIND} = '{words.KIND_TRIAL}'"):
                 identity = run.data.tags[words.TRIAL]
                 if identity not in self._trials:

@@ -17,7 +17,7 @@ from study.results import figures
 from study.results.comparison import compare
 from study.results.report import CAPTIONS, Contents, render, report
 from study.tracking.content import ArmRecord
-from study.tracking.files import samples, spec_text
+from study.tracking.files import samples_of_run, spec_text
 from study.tracking.query import StudyNotFound
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Parameters
@@ -101,10 +101,10 @@ def test_samples_are_those_of_the_best_evaluation(uri: str, tmp_path: Path) -> N
     from study.tracking.query import best
 
     (leader,) = best("study", top=1, tracking_uri=uri)
-    found = samples(leader, tracking_uri=uri)
+    found = samples_of_run(leader, tracking_uri=uri)
     assert found.keys() == {"samples-00000020.png", "samples-00000030.txt"}
     assert shade(found["samples-00000020.png"]) == 20
-    elsewhere = samples(changed(leader, step=40), tracking_uri=uri)
+    elsewhere = samples_of_run(changed(leader, step=40), tracking_uri=uri)
     assert "samples-00000030.png" in elsewhere
 
 
