@@ -29,10 +29,12 @@ from study.tracking import query
 from study.trial import TrialRecord, to_frame
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from study.driver.launch import LaunchResult
     from study.driver.logs import TrialLog
+    from study.driver.taking import Subject
     from study.record.status import StudyStatus
     from study.results.comparison import Comparison
     from study.spec.recipes import Recipe
@@ -42,6 +44,7 @@ __all__ = [
     "compare",
     "compare_table",
     "confirm",
+    "export",
     "extend",
     "launch",
     "logs",
@@ -50,11 +53,14 @@ __all__ = [
     "recipes",
     "report",
     "resume",
+    "sample",
     "schema",
+    "show",
     "status",
     "stop",
     "sync",
     "to_frame",
+    "train",
     "trials",
 ]
 
@@ -309,6 +315,117 @@ def report(
     return report.report(name, tracking_uri=_uri(name, home, tracking), folder=where)
 
 
+def show(
+    name: str,
+    trial: str | None = None,
+    *,
+    home: str | None = None,
+    places: Locations | None = None,
+) -> TrialRecord:
+    """Reads one trial from the record and its folder, with all its evaluations.
+
+    Args:
+        name: The study.
+        trial: ``ARM/NUMBER``; None: the one with the lowest score.
+        home: Folder of local state.
+        places: Locations by name.
+    """
+    return _subject(name, trial, home, places)[0].trial
+
+
+def export(
+    name: str,
+    trial: str | None = None,
+    folder: str | Path | None = None,
+    *,
+    last: bool = False,
+    home: str | None = None,
+    places: Locations | None = None,
+) -> Path:
+    """Writes the generator that a trial kept, with code that runs without this product; returns the folder.
+
+    Args:
+        name: The study.
+        trial: ``ARM/NUMBER``; None: the one with the lowest score.
+        folder: Where the files go; None: ``NAME-ARM-NUMBER``.
+        last: The generator of its last evaluation, not of its best.
+        home: Folder of local state.
+        places: Locations by name.
+    """
+    from study.driver import giving
+
+    found = _subject(name, trial, home, places)[0]
+    where = Path(folder or f"{name}-{found.trial.arm}-{found.trial.number}")
+    giving.export(found, where, "last" if last else "best")
+    return where
+
+
+def sample(
+    name: str,
+    trial: str | None = None,
+    *,
+    count: int = 64,
+    seed: int = 0,
+    last: bool = False,
+    home: str | None = None,
+    places: Locations | None = None,
+) -> np.ndarray | list[str]:
+    """Draws from the generator that a trial kept.
+
+    Args:
+        name: The study.
+        trial: ``ARM/NUMBER``; None: the one with the lowest score.
+        count: How many samples.
+        seed: Which latents; 0 are those of every score.
+        last: The generator of its last evaluation, not of its best.
+        home: Folder of local state.
+        places: Locations by name.
+
+    Returns:
+        Images, uint8, (count, height, width, channels), or lines of text.
+    """
+    import numpy as np
+
+    taken = _subject(name, trial, home, places)[0].taken("last" if last else "best")
+    if not taken.of_images:
+        return taken.lines(count, seed)
+    batches = taken.images(count, seed)
+    return np.concatenate([batch.permute(0, 2, 3, 1).cpu().numpy() for batch in batches])
+
+
+def train(
+    name: str,
+    trial: str | None = None,
+    folder: str | Path | None = None,
+    *,
+    seed: int | None = None,
+    steps: int | None = None,
+    from_weights: bool = False,
+    home: str | None = None,
+    places: Locations | None = None,
+) -> TrialRecord:
+    """Trains one trial once more, in this process and in a folder of its own; the study is not changed.
+
+    Args:
+        name: The study.
+        trial: ``ARM/NUMBER``; None: the one with the lowest score.
+        folder: Where it is trained; None: ``NAME-ARM-NUMBER-again``. What was cut off there goes on.
+        seed: Another one than the trial's.
+        steps: Another number of generator updates.
+        from_weights: Begin with the generator that the trial kept; the discriminator begins afresh.
+        home: Folder of local state.
+        places: Locations by name.
+    """
+    from study.driver import again
+
+    found, site = _subject(name, trial, home, places)
+    where = Path(folder or f"{name}-{found.trial.arm}-{found.trial.number}-again")
+    cache = site.places.cache
+    return again.train(
+        found, where, cache, lambda _: None, seed=seed, steps=steps, from_weights=from_weights
+    )
+
+
 def recipes() -> list[Recipe]:
     """Lists the recipes: studies that come with the product."""
     from study.spec import recipes
@@ -321,6 +438,15 @@ def schema() -> dict[str, Any]:
     from study.spec import schema
 
     return schema.schema()
+
+
+def _subject(
+    name: str, trial: str | None, home: str | None, places: Locations | None
+) -> tuple[Subject, Site]:
+    from study.driver.taking import subject
+
+    spec, site = stored(name, _options(home, places))
+    return subject(spec, site.places, trial), site
 
 
 def anywhere(options: Options) -> Site:

@@ -8,6 +8,7 @@ equals; a trial that was cut off repeats evaluations, and a repeated one takes t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -89,6 +90,24 @@ class KeptGenerators:
         for step in sorted(self._steps - wanted):
             self._folder.remove(generator_name(step))
             self._steps.discard(step)
+
+
+def read_kept(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Reads a kept generator: its tensors by name, and the facts in its header.
+
+    Raises:
+        ValueError: The bytes are not a safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(content)
+        length = int.from_bytes(content[:8], "little")
+        facts = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"it is not a safetensors file: {error}") from error
+    return tensors, {str(name): str(value) for name, value in facts.items()}
 
 
 def tidy(folder: Folder, steps: Iterable[int]) -> None:

@@ -177,6 +177,11 @@ class Trial(Protocol):
 class MakesGenerator(Protocol):
     """A trial whose result can be taken home: it trains a generator."""
 
+    @property
+    def makes(self) -> Mapping[str, str]:
+        """What the generator makes, as far as its weights do not tell: ``image``, or ``characters``."""
+        ...
+
     def weights(self) -> Mapping[str, Tensor]:
         """The generator's tensors by name: ``generator.…``, and ``average.…`` of its moving average."""
         ...

@@ -219,6 +219,7 @@ class TrialRun:
             "step": str(measurement.step),
             "score": repr(measurement.score),
             "score_name": self.trial.score_name,
+            **self.trial.makes,
         }
         try:
             self._kept.keep(self.trial.weights(), facts, measurement.step)

@@ -14,6 +14,7 @@ import click
 from study.cli.look import best, compare, doctor, logs, recipes, report, schema, status, ui
 from study.cli.options import address, changes, located
 from study.cli.run import launching, read, run_study, with_progress
+from study.cli.take import export, sample, show, train
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.places.options import typed
 
@@ -167,7 +168,21 @@ def stop(name: str, options: Options) -> None:
         click.echo(f"{name} is not running.")
 
 
-for _verb in (status, best, compare, report, logs, recipes, schema, ui, doctor):
+for _verb in (
+    status,
+    best,
+    compare,
+    show,
+    export,
+    sample,
+    train,
+    report,
+    logs,
+    recipes,
+    schema,
+    ui,
+    doctor,
+):
     cli.add_command(_verb)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ class Scripted:
     """A trial of one update an evaluation whose scores are given, and whose weight is its step."""
 
     score_name = "scripted"
+    makes: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, scores: list[float]) -> None:
         self.scores = scores
@@ -246,6 +248,7 @@ def test_the_file_holds_the_weights_that_were_scored(kind: str, tmp_path: Path) 
             facts = file.metadata()
         assert facts["identity"] == "study/arm/0"
         assert facts["step"] == str(step)
+        assert facts.get("image") == ("1x8x8" if kind == "gan" else None)
         assert float(facts["score"]) == score
 
 

@@ -57,6 +57,11 @@ class AdversarialTrial(ABC):
     def score_name(self) -> str:
         """Name of the score."""
 
+    @property
+    @abstractmethod
+    def makes(self) -> Mapping[str, str]:
+        """What the generator makes, as far as its weights do not tell."""
+
     def weights(self) -> Mapping[str, Tensor]:
         """The tensors of the generator, and of its moving average if there is one; live references."""
         parts = {"generator": self.game.generator}
@@ -79,6 +84,21 @@ class AdversarialTrial(ABC):
         Raises:
             NonFiniteError: A sample is not finite.
         """
+
+    def start_from(self, weights: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Takes kept weights of a generator, and of its average, in place of fresh ones.
+
+        Raises:
+            ValueError: They are of another network.
+        """
+        try:
+            self.game.generator.load_state_dict(weights["generator"])
+            if self._settings.ema:
+                self.game.sampled.load_state_dict(weights.get("average", weights["generator"]))
+        except (RuntimeError, KeyError) as error:
+            raise ValueError(
+                f"the kept weights do not fit the trial's networks: {error}"
+            ) from error
 
     @property
     def step(self) -> int:

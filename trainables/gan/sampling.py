@@ -88,9 +88,9 @@ def sampling_mode(generator: nn.Module, batch_norm: str) -> Iterator[None]:
             layer.track_running_stats = tracked
 
 
-def png_grid(sampler: ImageSampler) -> bytes:
-    """Returns 8 x 8 images of the first fixed z as a PNG; small images are enlarged."""
-    images = torch.cat(list(sampler(0, _GRID * _GRID))).cpu()
+def png_grid(sampler: ImageSampler, draw: int = 0) -> bytes:
+    """Returns 8 x 8 images of a draw of z (0: the fixed one) as a PNG; small images are enlarged."""
+    images = torch.cat(list(sampler(draw, _GRID * _GRID))).cpu()
     scale = math.ceil(_SMALLEST_SHOWN / images.shape[-1])
     images = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     images = F.pad(images, (0, _GAP, 0, _GAP), value=_GAP_SHADE)

@@ -37,6 +37,7 @@ class GanTrial(AdversarialTrial):
             data.images, settings.batch_size, settings.data.flip, streams, context.device
         )
         super().__init__(settings, parameters, context, networks, batches, streams)
+        self._image = f"{channels}x{side}x{side}"
         self._configuration["data"] = data.fingerprint
         self._sampler = ImageSampler(
             self.game.sampled, networks.latent, settings.sampling, context.device
@@ -49,6 +50,11 @@ class GanTrial(AdversarialTrial):
     def score_name(self) -> str:
         """Name of the score; it states the protocol (``fd_digits_1k``)."""
         return self._scorer.name
+
+    @property
+    def makes(self) -> Mapping[str, str]:
+        """The shape of an image: ``3x64x64``."""
+        return {"image": self._image}
 
     @property
     def sampler(self) -> ImageSampler:

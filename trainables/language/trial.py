@@ -52,6 +52,12 @@ class LanguageTrial(AdversarialTrial):
         """Name of the score: ``jsd4`` is the paper's protocol."""
         return self._score_name
 
+    @property
+    def makes(self) -> Mapping[str, str]:
+        """The character of each index, and how many a line has."""
+        length = self._text.tokens.shape[1]
+        return {"characters": self._text.characters, "line_length": str(length)}
+
     def artifacts(self) -> Mapping[str, bytes]:
         """Returns ``samples.txt``, 64 lines of z that are the same in every trial."""
         lines = self._text.decode(self._sampler(0, _SHOWN))

@@ -1,0 +1,160 @@
+"""One trial of a study, found by its name: its story, its files, its generator, its configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from study.errors import UserError
+from study.places.locations import Places
+from study.record.opening import require
+from study.search.samplers import derived_seed
+from study.spec.model import Spec
+from study.spec.reader import dump_yaml
+from study.trial import TrialRecord, ranked
+from trainables.folder import Folder
+from trainables.kept import generator_name, kept_steps
+from trainables.kinds import with_parameters
+from trainables.settings.base import TrialSettings
+from trainables.trial_files import read_measurements
+
+if TYPE_CHECKING:
+    from trainables.taken import Taken
+
+LAST, BEST = "last", "best"
+"""Which evaluation's generator is meant."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One trial of a study, and where its files are.
+
+    Attributes:
+        spec: The study.
+        trial: The trial as the record and its folder know it.
+    """
+
+    spec: Spec
+    trial: TrialRecord
+
+    @property
+    def name(self) -> str:
+        """``ARM/NUMBER``."""
+        return f"{self.trial.arm}/{self.trial.number}"
+
+    @property
+    def files(self) -> list[str]:
+        """The paths of its files, relative to its folder."""
+        return Folder(self.trial.folder).below()
+
+    def taken(self, which: str = BEST) -> Taken:
+        """Its generator of the best evaluation, or of the last.
+
+        Raises:
+            UserError: None is kept, or it cannot be rebuilt; the sentence says what to do.
+        """
+        from trainables.taken import take
+
+        folder = Folder(self.trial.folder)
+        step = self._step(kept_steps(folder.names()), which)
+        try:
+            return take(self.settings, folder.read(generator_name(step)))
+        except ValueError as error:
+            raise UserError(f"the generator of {self.name} cannot be used: {error}") from error
+
+    def _step(self, kept: list[int], which: str) -> int:
+        measured = self.trial.measurements
+        wanted = measured[-1].step if which == LAST and measured else self.trial.step
+        if wanted is None:
+            raise UserError(
+                f"{self.name} of {self.spec.name} has no evaluation yet; let it run first"
+            )
+        if wanted in kept:
+            return wanted
+        there = f"; the one of step {kept[-1]} is there (--last)" if kept and which != LAST else ""
+        raise UserError(
+            f"no generator of {self.name} of {self.spec.name} is kept of step {wanted}{there} (storage.keep "
+            f"is {self.spec.storage.keep}); train it again: ttur train {self.spec.name} {self.name}"
+        )
+
+    @property
+    def settings(self) -> TrialSettings:
+        """The settings of the trial, with what was sampled."""
+        return with_parameters(self.spec.settings, self.trial.parameters.further)
+
+    def alone(self) -> str:
+        """Its finished configuration: the YAML of a study that trains this setting, and nothing else."""
+        arm, found = f"{self.trial.arm}-{self.trial.number}", self.trial.parameters
+        made: dict[str, Any] = {
+            "name": f"{self.spec.name}-{arm}"[:100],
+            "trial": self.settings.model_dump(mode="json"),
+            **self.spec.model_dump(mode="json", include={"stopping", "resources"}),
+        }
+        made["arms"] = {
+            arm: {
+                "space": "two_timescale",
+                "trials": 1,
+                "b": [found.b, found.b],
+                "a": [found.a, found.a],
+                "d_steps": [found.d_steps],
+            }
+        }
+        made["search"] = {"sampler": "random", "seed": self.spec.search.seed}
+        return dump_yaml(made)
+
+
+def subject(spec: Spec, places: Places, which: str | None = None) -> Subject:
+    """Finds a trial of a study.
+
+    Args:
+        spec: The study, as the record has it.
+        places: Where it is.
+        which: ``ARM/NUMBER``; None: the trial with the lowest score.
+
+    Raises:
+        UserError: There is no such trial, or none has a score.
+    """
+    arm, number = (None, None) if which is None else _parsed(spec, which)
+    trials = [t for name in spec.arms if arm in (None, name) for t in _trials(spec, places, name)]
+    if number is None:
+        best = ranked(trials)
+        if not best:
+            raise UserError(f"no trial of {spec.name} has a score yet; let it run first")
+        return Subject(spec, _whole(spec, places, best[0]))
+    for trial in trials:
+        if trial.number == number:
+            return Subject(spec, _whole(spec, places, trial))
+    raise UserError(f"{spec.name} has no trial {which}; {arm} has {len(trials)}, from {arm}/0 on")
+
+
+def _parsed(spec: Spec, which: str) -> tuple[str, int]:
+    arm, _, number = which.rpartition("/")
+    if not arm or not (number.isascii() and number.isdigit()):
+        raise UserError(f"{which!r} is not a trial; write ARM/NUMBER ({next(iter(spec.arms))}/0)")
+    if arm not in spec.arms:
+        raise UserError(f"{which}: the study has the arms {', '.join(spec.arms)}")
+    return arm, int(number)
+
+
+def _trials(spec: Spec, places: Places, arm: str) -> list[TrialRecord]:
+    ledger = require(places.record, spec.name)
+    try:
+        # An arm that nothing was asked for is not made by a look at it.
+        return ledger.arm(spec.name, arm).trials() if ledger.counts(spec.name, arm).asked else []
+    finally:
+        ledger.close()
+
+
+def _whole(spec: Spec, places: Places, trial: TrialRecord) -> TrialRecord:
+    """Adds what the trial's folder knows: all of its evaluations, with every measure."""
+    folder = places.folder(spec.name, trial.arm, trial.number)
+    counted = {measurement.step for measurement in trial.measurements}
+    found = tuple(m for m in read_measurements(folder) if m.step in counted)
+    return replace(
+        trial,
+        seed=derived_seed(spec.search.seed, trial.number),
+        score_name=spec.score_name,
+        folder=folder,
+        measurements=found if len(found) == len(counted) else trial.measurements,
+        spec_fingerprint=spec.fingerprint,
+    )
