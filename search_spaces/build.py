@@ -61,7 +61,7 @@ def _function(space: str) -> Callable[..., object]:
     except (Exception, SystemExit) as error:  # the user's module runs as it is imported
         raise ValueError(f"space is {space!r}, which cannot be imported: {_said(error)}") from error
     if not callable(function):
-        raise ValueError(f"space is {space!r}, which is no function; name one that returns a space")
+        raise ValueError(f"space is {space!r}, which is not a function; name one that returns a space")
     checked: Callable[..., object] = function
     return checked
 
@@ -83,7 +83,7 @@ def _check_arguments(
     allowed = ", ".join(p.name for p in named)
     for name in arguments:
         if not takes_any and name not in [p.name for p in named]:
-            raise ValueError(f"{name} is no field of the space {space}; it takes {allowed}")
+            raise ValueError(f"{name} is not a field of the space {space}; it takes {allowed}")
     for parameter in named:
         if parameter.default is parameter.empty and parameter.name not in arguments:
             raise ValueError(f"the space {space} needs {parameter.name}; it takes {allowed}")

@@ -44,7 +44,7 @@ def edge_values(distribution: BaseDistribution) -> list[Value]:
         return list(distribution.choices)
     if isinstance(distribution, FloatDistribution | IntDistribution):
         return [distribution.low, distribution.high]
-    raise ValueError(f"{type(distribution).__name__} is no kind of distribution for a space")
+    raise ValueError(f"{type(distribution).__name__} is not a kind of distribution for a space")
 
 
 def holds(distribution: BaseDistribution, value: Value) -> bool:
@@ -56,7 +56,7 @@ def holds(distribution: BaseDistribution, value: Value) -> bool:
             for choice in distribution.choices
         )
     if not isinstance(distribution, FloatDistribution | IntDistribution):
-        raise ValueError(f"{type(distribution).__name__} is no kind of distribution for a space")
+        raise ValueError(f"{type(distribution).__name__} is not a kind of distribution for a space")
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     if not distribution.low <= value <= distribution.high:

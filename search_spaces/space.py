@@ -120,7 +120,7 @@ class SearchSpace:
         """
         if parameter not in self.derived:
             raise ValueError(
-                f"{parameter} is no parameter of this space; {', '.join(self.derived)} are"
+                f"{parameter} is not a parameter of this space; {', '.join(self.derived)} are"
             )
         low, high = 1.0, 1.0
         for name, power in self.derived[parameter].items():

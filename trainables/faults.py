@@ -34,7 +34,7 @@ def point(name: str, known: Sequence[str] = POINTS) -> None:
     if armed is None:
         return
     if name not in known:
-        raise ValueError(f"{name!r} is no fault point; the points are {', '.join(known)}")
+        raise ValueError(f"{name!r} is not a fault point; the points are {', '.join(known)}")
     _passed[name] += 1
     at, count, sent, to = [*armed.split(":"), "", "", ""][:4]
     if at == name and _passed[name] == int(count or 1):

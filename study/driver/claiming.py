@@ -43,7 +43,7 @@ def owner_of(publication: Publication) -> Owner:
 def claim(publication: Publication, places: Places) -> None:
     """Takes a study's name in MLflow for this record, and looks whether it was published there.
 
-    A server that is away is no obstacle: it is asked again by whoever publishes.
+    A server that is away does not matter: it is asked again by whoever publishes.
 
     Raises:
         UserError: The experiment of this name is not this record's.

@@ -58,7 +58,7 @@ def submit(spec: Spec, options: Options) -> Job:
 
     Raises:
         UserError: No job server answers there, it refuses this client, a location holds a password, or a
-            module is no folder.
+            module is not a folder.
         RuntimeError: The job did not start.
     """
     entrypoint = _entrypoint(_stated(options.given))

@@ -33,7 +33,7 @@ class Home:
         # os.path: a name that is too long is no error there. A home need not be there yet.
         there = next(each for each in (self.path, *self.path.parents) if os.path.exists(each))  # noqa: PTH110
         if not there.is_dir():
-            raise UserError(f"{there} is no folder; give another --home")
+            raise UserError(f"{there} is not a folder; give another --home")
 
     def places(
         self, study: str | None, flags: Mapping[str, str | None], storage: Storage | None = None
@@ -119,7 +119,7 @@ class Home:
 
     def _memory(self, study: str) -> Path:
         if not NAME.fullmatch(study):
-            raise UserError(f"{study!r} is no name of a study; use letters, digits, . - and _")
+            raise UserError(f"{study!r} is not the name of a study; use letters, digits, . - and _")
         return self.path / "studies" / f"{study}.json"
 
     def _default(self, name: str) -> str:

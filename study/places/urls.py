@@ -34,7 +34,7 @@ def check(name: str, value: str) -> None:
     """
     pattern, forms = _FORMS.get(name, (None, ""))
     if pattern is not None and not pattern.match(value):
-        raise UserError(f"{name} is {hidden(value)!r}, which is no such place; write {forms}")
+        raise UserError(f"{name} is {hidden(value)!r}, which is not a place of this kind; write {forms}")
 
 
 def check_sqlite(url: str) -> None:
@@ -83,6 +83,6 @@ def _parts(value: str) -> list[str]:
 
 
 def is_there(url: str) -> bool:
-    """Whether a database can be looked at without making it: whatever is no SQLite file may be there."""
+    """Whether a database can be looked at without making it: whatever is not an SQLite file may be there."""
     file = sqlite_file(url)
     return file is None or file.is_file()

@@ -321,7 +321,7 @@ def _other_version(url: str, error: RuntimeError) -> str:
 
 
 def _harmless(url: str) -> str:
-    """A record's URL without its secrets; what is no URL may be anything, and is not repeated."""
+    """A record's URL without its secrets; what is not a URL may be anything, and is not repeated."""
     return hidden(url) if "://" in url else "URL"
 
 

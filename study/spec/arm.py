@@ -60,7 +60,7 @@ def check_arm(arm: Arm, settings: TrialSettings, sampler: str) -> None:
     """Checks an arm's space against the trial it is for.
 
     Raises:
-        ValueError: The space is not valid, a searched name is no setting of the trial or changes what its
+        ValueError: The space is not valid, a searched name is not a setting of the trial or changes what its
             score means, one of its extreme values is refused by the settings, a point is outside of the
             space, or the grid does not fit.
     """

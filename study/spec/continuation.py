@@ -18,7 +18,7 @@ def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str
     """Returns the spec with which a stored study goes on.
 
     A budget only grows: the spec file of a study that was extended still says the budget of its first day,
-    and to launch it again is no wish to undo the extension.
+    and to launch it again does not mean to undo the extension.
 
     Args:
         old: The stored spec.
@@ -133,7 +133,7 @@ def extended(spec: Spec, trials: str, arm: str | None = None) -> Spec:
         raise UserError(f"--arm {arm}: the study has the arms {', '.join(spec.arms)}")
     digits = trials.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
-        raise UserError(f"--trials {trials!r} is no budget; write 40 (in all) or +40 (more)")
+        raise UserError(f"--trials {trials!r} is not a budget; write 40 (in all) or +40 (more)")
     budgets = {}
     for name in [arm] if arm else spec.arms:
         now = spec.arms[name].trials

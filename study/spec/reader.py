@@ -33,13 +33,13 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML with the numbers of YAML 1.2, without dates, and in which a key may stand only once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Builds a mapping and refuses a key that is no text or number, or stands twice."""
+        """Builds a mapping and refuses a key that is neither text nor a number, or stands twice."""
         seen = set()
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                raise UserError(f"{key!r} is no name of a field (line {line}); correct it")
+                raise UserError(f"{key!r} is not the name of a field (line {line}); correct it")
             if key in seen:
                 raise UserError(f"{key} stands twice (line {line}); remove one of the two")
             seen.add(key)
@@ -182,7 +182,7 @@ def sentence(error: ValidationError) -> str:
     problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        text = f"{place} is no field{_similar(problem)}; see `ttur schema` for the fields there are"
+        text = f"{place} is not a field{_similar(problem)}; see `ttur schema` for the fields there are"
     elif problem["type"] == "missing":
         text = f"{place} is missing; add it"
     else:

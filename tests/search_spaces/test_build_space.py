@@ -38,7 +38,7 @@ def with_further(value: object) -> dict[str, object]:
         ({**RATES, "d_steps": [True]}, "d_steps contains True; write whole numbers >= 1"),
         ({**RATES, "d_steps": [0]}, "d_steps contains 0; write whole numbers >= 1"),
         ({**RATES, "d_steps": [1.5]}, "d_steps contains 1.5; write whole numbers >= 1"),
-        ({**RATES, "speed": 1}, "speed is no field of the space one_timescale; it takes b, d_st"),
+        ({**RATES, "speed": 1}, "speed is not a field of the space one_timescale; it takes b, d_st"),
         ({}, "the space one_timescale needs b; it takes b, d_steps, further"),
         ({**RATES, "further": 3}, "further is 3; write a mapping"),
         ({**RATES, "further": {"a": {"low": 1, "high": 2}}}, "further has a, which has a place"),
@@ -97,7 +97,7 @@ def test_ranges_become_the_distributions_that_optuna_samples() -> None:
         ("os:getcwd", "os:getcwd returned a str; it must return a SearchSpace"),
         ("no_such_module:space", "cannot be imported: No module named 'no_such_module'"),
         ("os:no_such_name", "cannot be imported: module 'os' has no attribute 'no_such_name'"),
-        ("os:curdir", "which is no function"),
+        ("os:curdir", "which is not a function"),
         ("../x:y", "write your own as package.module:function"),
         ("os:", "write your own as package.module:function"),
     ],
@@ -132,7 +132,7 @@ def test_a_users_own_function_builds_the_space(own_space: str) -> None:
 
 
 def test_a_users_own_function_is_held_to_the_same_rules(own_space: str) -> None:
-    with pytest.raises(ValueError, match=r"ratio is no field of the space .* it takes b, times"):
+    with pytest.raises(ValueError, match=r"ratio is not a field of the space .* it takes b, times"):
         build_space(f"{own_space}:faster_critic", {"b": [1e-4, 1e-2], "ratio": [1, 2]})
     with pytest.raises(ValueError, match=r"needs b; it takes b, times"):
         build_space(f"{own_space}:faster_critic", {})

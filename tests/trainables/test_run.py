@@ -438,7 +438,7 @@ def test_a_point_that_is_not_known_is_refused_when_one_is_armed(
         module.point("nowhere")
     monkeypatch.setenv("TTUR_FAULT", "told")
     for module in (driver, worker):
-        with pytest.raises(ValueError, match="'nowhere' is no fault point"):
+        with pytest.raises(ValueError, match="'nowhere' is not a fault point"):
             module.point("nowhere")
 
 

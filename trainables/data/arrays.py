@@ -20,7 +20,7 @@ def read_arrays(file: Path, complaint: str) -> Arrays:
         complaint: How the sentence begins that says why the file cannot be used.
 
     Raises:
-        DataError: It is missing or damaged, or holds what is no array of plain values.
+        DataError: It is missing or damaged, or holds what is not an array of plain values.
     """
     try:
         with file.open("rb") as opened:

@@ -63,7 +63,7 @@ class Listing:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is no data: ``.git``, ``@eaDir``, ``Thumbs.db``."""
+    """Whether a file or folder of this name is not data: ``.git``, ``@eaDir``, ``Thumbs.db``."""
     return name.startswith(".") or name.lower() in HIDDEN
 
 

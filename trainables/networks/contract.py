@@ -33,7 +33,7 @@ _RESHAPING = (
 """Nodes of autograd's graph that only look at their input in another shape, by how their names begin."""
 
 OF_THE_MOMENT = (MemoryError, OSError, torch.OutOfMemoryError)
-"""Errors that are no fault of the networks: another try may do better."""
+"""Errors that are not the networks' fault: another try may do better."""
 
 
 def check_contract(name: str, networks: Networks, image: tuple[int, int, int]) -> None:

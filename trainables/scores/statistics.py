@@ -129,15 +129,15 @@ def _problem(mu: np.ndarray, sigma: np.ndarray, extractor: str, features: int) -
 
 
 def _problem_of_spread(covariance: np.ndarray) -> str | None:
-    """Why a matrix is no covariance, as far as that is no rounding in float32; None if it is one."""
+    """Why a matrix cannot be a covariance, with rounding in float32 allowed for; None if it can."""
     largest = np.abs(covariance).max()
     if largest == 0:
-        return "a sigma of zeros, which is no spread to compare with"
+        return "a sigma of zeros, which is not a spread to compare with"
     if np.abs(covariance - covariance.T).max() > ROUNDING * largest:
         return "a sigma that is not symmetric"
     values = scipy.linalg.eigvalsh(covariance)
     if values[0] < -ROUNDING * np.abs(values).max():
-        return f"a sigma that is no covariance (its smallest eigenvalue is {values[0]:.3g})"
+        return f"a sigma that is not a covariance (its smallest eigenvalue is {values[0]:.3g})"
     return None
 
 

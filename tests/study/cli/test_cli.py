@@ -103,7 +103,7 @@ def test_an_address_has_one_of_three_forms(ttur: Line, address: str) -> None:
 
 @pytest.mark.parametrize("verb", ["resume", "status", "stop", "sync"])
 def test_a_study_that_is_not_there_is_bad_input(ttur: Line, verb: str) -> None:
-    assert "nothing is no study in this record (it has none)" in ttur.refused(verb, "nothing")
+    assert "nothing is not a study in this record (it has none)" in ttur.refused(verb, "nothing")
 
 
 @pytest.mark.parametrize("verb", ["best", "compare"])
@@ -113,7 +113,7 @@ def test_a_study_that_mlflow_does_not_have_is_bad_input(ttur: Line, verb: str) -
 
 def test_a_name_cannot_leave_its_folder(ttur: Line) -> None:
     for verb in ("resume", "status", "best", "stop"):
-        assert "'../x' is no name of a study" in ttur.refused(verb, "../x")
+        assert "'../x' is not the name of a study" in ttur.refused(verb, "../x")
 
 
 def stored(ttur: Line) -> None:
@@ -125,8 +125,8 @@ def stored(ttur: Line) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--trials", "many"], "--trials 'many' is no budget"),
-        (["--trials", "+-3"], "is no budget"),
+        (["--trials", "many"], "--trials 'many' is not a budget"),
+        (["--trials", "+-3"], "is not a budget"),
         (["--trials", "2"], "has a budget of 3 already; a budget can only grow"),
         (
             ["--trials", "9", "--arm", "three"],
@@ -196,9 +196,9 @@ def test_data_that_cannot_be_used_is_bad_input(ttur: Line, data: str) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--tracking", "./mlruns"], "tracking is './mlruns', which is no such place"),
-        (["--record", "foo"], "record is 'foo', which is no such place"),
-        (["--home", "little.yaml"], "little.yaml is no folder; give another --home"),
+        (["--tracking", "./mlruns"], "tracking is './mlruns', which is not a place of this kind"),
+        (["--record", "foo"], "record is 'foo', which is not a place of this kind"),
+        (["--home", "little.yaml"], "little.yaml is not a folder; give another --home"),
         (["--set", "trial.kind=[saddle]"], "kind is ['saddle']; it must be one of"),
         (["--set", "? [1]"], "not of the form path.to.field=value"),
     ],
@@ -210,7 +210,7 @@ def test_bad_input_of_a_dry_run(ttur: Line, words: list[str], sentence: str) -> 
 @pytest.mark.parametrize("verb", ["status", "best", "stop", "resume"])
 def test_a_home_that_is_a_file_is_bad_input(ttur: Line, verb: str) -> None:
     said = ttur.refused(verb, "little", "--home", "little.yaml")
-    assert "little.yaml is no folder" in said
+    assert "little.yaml is not a folder" in said
 
 
 @pytest.mark.parametrize("what", ["x" * 5000, "a\0b", "x/" * 3000])
@@ -332,7 +332,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path, words: list[str]) 
 
 @pytest.mark.parametrize("verb", ["status", "resume", "stop", "sync", "confirm"])
 def test_a_question_makes_nothing(ttur: Line, verb: str) -> None:
-    assert "little is no study in this record (it has none)" in ttur.refused(
+    assert "little is not a study in this record (it has none)" in ttur.refused(
         verb, "little", "--home", "never"
     )
     assert ttur("status", "--home", "never")[:2] == (0, "no studies in this record\n")

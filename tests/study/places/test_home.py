@@ -99,7 +99,7 @@ def test_a_torn_memory_is_none(home: Home) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".x", "x" * 101])
 def test_a_name_cannot_leave_the_folder(home: Home, name: str) -> None:
-    with pytest.raises(UserError, match="is no name of a study"):
+    with pytest.raises(UserError, match="is not the name of a study"):
         home.remember(name, home.places(None, {}))
 
 
@@ -172,7 +172,7 @@ def test_a_path_that_no_sqlite_url_can_hold_is_refused(tmp_path: Path, name: str
 @pytest.mark.parametrize("below", ["", "/deeper/home"])
 def test_a_home_that_is_a_file_is_refused(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file is no folder; give another --home"):
+    with pytest.raises(UserError, match="file is not a folder; give another --home"):
         Home(f"{tmp_path}/file{below}")
 
 

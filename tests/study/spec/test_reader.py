@@ -28,8 +28,8 @@ def refused(data: dict[str, Any], *assignments: str) -> str:
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
-        ("serch.seed=1", "serch is no field (did you mean search?)"),
-        ("search.sampelr=tpe", "search.sampelr is no field"),
+        ("serch.seed=1", "serch is not a field (did you mean search?)"),
+        ("search.sampelr=tpe", "search.sampelr is not a field"),
         ("trial.stepz=10", "stepz"),
         ("trial.kind=gna", "kind is 'gna'; it must be one of"),
         ("trial.steps=many", "steps"),
@@ -118,7 +118,7 @@ def test_what_must_be_there_is_asked_for(part: str) -> None:
 
 def test_of_several_problems_the_unknown_field_comes_first() -> None:
     data = saddle_spec(resources={"cpu": 0, "cpuz": 3})
-    assert refused(data).startswith("resources.cpuz is no field")
+    assert refused(data).startswith("resources.cpuz is not a field")
     assert "(and 1 more like it)" in refused(data)
 
 
@@ -208,8 +208,8 @@ def test_what_is_written_reads_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("? [1, 2]\n: 3", r"\[1, 2\] is no name of a field \(line 1\)"),
-        ("? {a: 1}\n: 3", r"is no name of a field \(line 1\)"),
+        ("? [1, 2]\n: 3", r"\[1, 2\] is not the name of a field \(line 1\)"),
+        ("? {a: 1}\n: 3", r"is not the name of a field \(line 1\)"),
         ("a: " + "[" * 5000, "here is nested too deeply"),
         ("a\0b", "here is not valid YAML: unacceptable character #x0000"),
         ("a: !!int x", "does not suit its tag"),
