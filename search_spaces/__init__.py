@@ -1,4 +1,4 @@
-"""What may vary in a study: search spaces over (b, a), d_steps and further parameters."""
+"""The search spaces: what may vary in a study, over (b, a), d_steps and further parameters."""
 
 from search_spaces.build import RECIPES, build_space
 from search_spaces.distributions import Value

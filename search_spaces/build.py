@@ -61,7 +61,9 @@ def _function(space: str) -> Callable[..., object]:
     except (Exception, SystemExit) as error:  # the user's module runs as it is imported
         raise ValueError(f"space is {space!r}, which cannot be imported: {_said(error)}") from error
     if not callable(function):
-        raise ValueError(f"space is {space!r}, which is not a function; name one that returns a space")
+        raise ValueError(
+            f"space is {space!r}, which is not a function; name one that returns a space"
+        )
     checked: Callable[..., object] = function
     return checked
 

@@ -1,4 +1,4 @@
-"""What is asked, run, kept and concluded: spec, launch, record, query, compare.
+"""The public functions: a study is specified, launched, recorded, queried and compared with them.
 
 The verbs of the command line are functions here, each called like its verb; :func:`read_spec`,
 :func:`trials` and :func:`to_frame` are there for programs. They are imported when they are first used,

@@ -1,4 +1,4 @@
-"""What can go wrong for a user, each with one sentence; the command line maps them to exit codes."""
+"""The errors that users meet, each with one sentence; the command line maps them to exit codes."""
 
 from __future__ import annotations
 

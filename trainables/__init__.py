@@ -1,1 +1,1 @@
-"""What one trial does: protocol, GAN training, scores, games; knows nothing of studies."""
+"""The trials: protocol, GAN training, scores, games; nothing here knows of studies."""

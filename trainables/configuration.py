@@ -1,4 +1,4 @@
-"""What makes a trial this trial: kept in its checkpoints, compared before one is continued."""
+"""The identity of a trial's settings: kept in its checkpoints, compared before one is continued."""
 
 from __future__ import annotations
 

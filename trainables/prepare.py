@@ -1,4 +1,4 @@
-"""Everything slow that a study needs before its first step: images, weights, real statistics.
+"""The preparation of a study: all that is slow before its first step (images, weights, real statistics).
 
 ``ttur prepare`` does it ahead of time on a node; ``launch --dry-run`` says what it would do.
 """

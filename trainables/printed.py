@@ -1,4 +1,4 @@
-"""What a process prints while it runs a trial, kept in the trial's folder: the first of it and the last.
+"""The log of a trial: the first and the last of what its process prints, kept in its folder.
 
 Taken at the file descriptors, so that what libraries write from C is there too, and passed on to where it
 would have gone.

@@ -1,4 +1,4 @@
-"""What a trial is: the protocol, and the values that pass out of it.
+"""The protocol of a trial, and the values that pass out of it.
 
 A trial knows nothing of Ray, Optuna or MLflow. It is built from a configuration, advances from one
 evaluation to the next, and can be saved and loaded such that save, load, continue is the same

@@ -1,4 +1,4 @@
-"""What a trial leaves in its folder besides checkpoints: evaluations, samples, its log, its error."""
+"""The files that a trial leaves in its folder besides checkpoints: evaluations, samples, log, error."""
 
 from __future__ import annotations
 

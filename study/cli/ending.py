@@ -1,4 +1,4 @@
-"""How a command ends by a signal: with one sentence and the exit code that shells give it, and in time."""
+"""The end of a command by a signal: one sentence, the exit code that shells give it, and in time."""
 
 from __future__ import annotations
 

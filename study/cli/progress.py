@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a table that is redrawn on a terminal, else plain lines."""
+"""The view of a running study: a table that is redrawn on a terminal, else plain lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the launching verbs of the command line do around a launch: read, follow, conclude."""
+"""The frame of the launching verbs: the spec is read, the launch followed, its result printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks whether a study could run here: the installation, the stores, the engine, and what a spec needs."""
+"""The check whether a study could run here: installation, stores, engine, and what a spec needs."""
 
 from __future__ import annotations
 

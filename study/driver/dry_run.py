@@ -1,4 +1,4 @@
-"""What a launch would do, without doing it."""
+"""A launch described instead of made."""
 
 from __future__ import annotations
 

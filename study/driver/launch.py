@@ -1,4 +1,4 @@
-"""Brings a study to its spec, however often it is called and however the last call ended."""
+"""The launch: a study is brought to its spec, however often it is called and however the last call ended."""
 
 from __future__ import annotations
 

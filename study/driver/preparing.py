@@ -1,4 +1,4 @@
-"""What a study needs on a node before its first step: data to fetch, weights, a text to convert."""
+"""The needs of a study on a node before its first step: data to fetch, weights, a text to convert."""
 
 from __future__ import annotations
 

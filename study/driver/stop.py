@@ -1,4 +1,4 @@
-"""How a launch is asked to end early: by a signal, by ``ttur stop``, or because another driver took over."""
+"""The wish that a launch ends early: from a signal, from ``ttur stop``, or from another driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Ray the trials run on: an embedded one on the loopback address, or a cluster that runs already.
+"""The Ray that trials run on: an embedded one on the loopback address, or a cluster that runs already.
 
 Ray reads its settings from the environment when it is imported, so they are made here, before that.
 """

@@ -1,4 +1,4 @@
-"""How many CPUs of this machine a process may use."""
+"""The number of CPUs of this machine that a process may use."""
 
 from __future__ import annotations
 

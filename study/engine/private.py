@@ -1,4 +1,4 @@
-"""What Ray does not offer publicly: the processes of the embedded engine, and their quick end."""
+"""Private parts of Ray that cannot be avoided: the processes of the embedded engine, and their quick end."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where things are: the home, its folders, and the URLs of its stores."""
+"""The places of things: the home, its folders, and the URLs of its stores."""

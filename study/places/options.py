@@ -1,4 +1,4 @@
-"""What a user says about where and how, as opposed to what; and the commands that say it again."""
+"""The options of a launch or a look: what the user said of where and how; and commands that say it again."""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def check(name: str, value: str) -> None:
     """
     pattern, forms = _FORMS.get(name, (None, ""))
     if pattern is not None and not pattern.match(value):
-        raise UserError(f"{name} is {hidden(value)!r}, which is not a place of this kind; write {forms}")
+        raise UserError(
+            f"{name} is {hidden(value)!r}, which is not a place of this kind; write {forms}"
+        )
 
 
 def check_sqlite(url: str) -> None:

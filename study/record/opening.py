@@ -65,7 +65,9 @@ def not_found(study: str, known: Sequence[str]) -> UserError:
         known: The studies that are.
     """
     there = f"it has {', '.join(known)}" if known else "it has none"
-    return UserError(f"{study} is not a study in this record ({there}); give another name or --home")
+    return UserError(
+        f"{study} is not a study in this record ({there}); give another name or --home"
+    )
 
 
 def stored_spec(name: str, url: str) -> Spec:

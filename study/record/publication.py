@@ -1,4 +1,4 @@
-"""What the record keeps about MLflow: its own identity there, and where and how far it was published."""
+"""The record's side of MLflow: its identity there, and where and how far it was published."""
 
 from __future__ import annotations
 

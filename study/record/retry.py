@@ -1,4 +1,4 @@
-"""Doing things with a database that may be away for a while."""
+"""Patience with a database that may be away for a while."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a table of trials says: pure functions of its rows, and the pages made of them."""
+"""The answers that a table of trials gives: pure functions of its rows, and the pages made of them."""

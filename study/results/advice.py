@@ -1,4 +1,4 @@
-"""What to do next: which trial would tell most of a difference, how many would halve its interval."""
+"""The next step: the trial that would tell most of a difference, and how many would halve its interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study comes to, read from MLflow: how its arms compare, and what its confirmation says."""
+"""The answer of a study, read from MLflow: how its arms compare, and what its confirmation says."""
 
 from __future__ import annotations
 

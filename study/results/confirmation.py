@@ -1,4 +1,4 @@
-"""What a confirmation says: every finalist's mean over seeds, and how sure the difference is.
+"""The verdict of a confirmation: every finalist's mean over seeds, and how sure the difference is.
 
 Pure functions of the trials of a study ``NAME.confirm`` (see driver/confirm.py). Every seed counts: a run
 without a score is worse than any with one. Where an arm has several finalists, the first half of their

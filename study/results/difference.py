@@ -1,4 +1,4 @@
-"""How much lower one arm's best setting is than another's, as a surface of all their trials has it."""
+"""The difference of two arms' best settings, as a surface of all their trials has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the surface of an arm is lowest, how sure that is, and how much it matters to hit it."""
+"""The optimum of an arm's surface: where it is, how sure that is, and how much it matters to hit it."""
 
 from __future__ import annotations
 

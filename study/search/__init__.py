@@ -1,1 +1,1 @@
-"""What is tried next, and when a trial ends."""
+"""The search: what is tried next, and when a trial ends."""

@@ -1,4 +1,4 @@
-"""Decides what a launch does next: which trial is run, what its turns mean, when it ends.
+"""The conductor of a launch: decides which trial is run next, what its turns mean, and when it ends.
 
 It stands between the engine, which runs trials, and the record, which remembers them; it knows neither Ray
 nor MLflow. Everything it needs after a restart is in the record and in the trials' folders.

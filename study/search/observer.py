@@ -1,4 +1,4 @@
-"""Who is told of what happens in a launch."""
+"""The observers of a launch: progress, publishing and keeping are told through this protocol."""
 
 from __future__ import annotations
 

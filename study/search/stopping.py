@@ -1,4 +1,4 @@
-"""When a trial ends before its last step: its score rises, or collapses.
+"""The stopping rule: a trial ends before its last step if its score rises or collapses.
 
 A pure function of the trial's own history, so that it gives the same answer after a restart.
 """

@@ -1,1 +1,1 @@
-"""What is asked: the models of a spec, how one is read, and what a study may change."""
+"""The spec: its models, its reader, and the rules of what a study may change."""

@@ -1,4 +1,4 @@
-"""Whether a spec may continue a study: what gives a score its meaning must not change.
+"""The rules by which a spec may continue a study: what gives a score its meaning must not change.
 
 Resources, stopping and places may; a budget may grow; a search space may be widened; an arm may be added.
 """

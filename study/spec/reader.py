@@ -182,7 +182,9 @@ def sentence(error: ValidationError) -> str:
     problem = min(problems, key=lambda p: p["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        text = f"{place} is not a field{_similar(problem)}; see `ttur schema` for the fields there are"
+        text = (
+            f"{place} is not a field{_similar(problem)}; see `ttur schema` for the fields there are"
+        )
     elif problem["type"] == "missing":
         text = f"{place} is missing; add it"
     else:

@@ -1,4 +1,4 @@
-"""Where code of the user's own is imported from, when a spec names some (``package.module:function``).
+"""The folders that a user's own code is imported from, when a spec names some (``package.module:function``).
 
 The console script has neither the working folder nor that of the spec file on its path, and a worker of Ray
 has neither of them as its own. Nothing is put on the path for a spec that names no code: a ``random.py``

@@ -1,4 +1,4 @@
-"""Which code is running: the installed version and, in a clone, the commit."""
+"""The version of the code that is running: the installed one and, in a clone, the commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow holds for a record: its status, tags, parameters and metrics, as pure functions."""
+"""The content of runs: status, tags, parameters and metrics of a record, as pure functions."""
 
 from __future__ import annotations
 

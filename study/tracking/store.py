@@ -1,4 +1,4 @@
-"""How MLflow is reached: stores are opened, probed and read here, page by page.
+"""The way to MLflow: stores are opened, probed and read here, page by page.
 
 MLflow is imported inside functions: it costs seconds, and ``ttur --help`` must not pay them. Nothing
 here uses MLflow's global state (active run, tracking URI), so several stores can be open at once.

@@ -38,7 +38,10 @@ def with_further(value: object) -> dict[str, object]:
         ({**RATES, "d_steps": [True]}, "d_steps contains True; write whole numbers >= 1"),
         ({**RATES, "d_steps": [0]}, "d_steps contains 0; write whole numbers >= 1"),
         ({**RATES, "d_steps": [1.5]}, "d_steps contains 1.5; write whole numbers >= 1"),
-        ({**RATES, "speed": 1}, "speed is not a field of the space one_timescale; it takes b, d_st"),
+        (
+            {**RATES, "speed": 1},
+            "speed is not a field of the space one_timescale; it takes b, d_st",
+        ),
         ({}, "the space one_timescale needs b; it takes b, d_steps, further"),
         ({**RATES, "further": 3}, "further is 3; write a mapping"),
         ({**RATES, "further": {"a": {"low": 1, "high": 2}}}, "further has a, which has a place"),

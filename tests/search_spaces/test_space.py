@@ -261,7 +261,9 @@ def test_a_space_does_not_change_with_the_mapping_it_was_made_of() -> None:
 
 
 def test_only_parameters_have_bounds() -> None:
-    with pytest.raises(ValueError, match="ratio is not a parameter of this space; b, a, d_steps are"):
+    with pytest.raises(
+        ValueError, match="ratio is not a parameter of this space; b, a, d_steps are"
+    ):
         rate_and_ratio([1e-4, 1e-2], [1, 2]).bounds("ratio")
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder belong to a set of data, and how many others lie there, by reason."""
+"""The files of a folder that belong to a set of data, and how many others lie there, by reason."""
 
 from __future__ import annotations
 

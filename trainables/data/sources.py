@@ -1,4 +1,4 @@
-"""Where images come from: finds the source that the settings name, and opens it."""
+"""The sources of images: the one that the settings name is found and opened."""
 
 from __future__ import annotations
 

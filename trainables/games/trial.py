@@ -1,4 +1,4 @@
-"""What the analytic games share: the trial around a game's update rule. NumPy only, no torch.
+"""The trial around an analytic game's update rule, which all games share. NumPy only, no torch.
 
 A game says where it starts, how it moves and how far from its solution a point is; the trial does
 the rest (evaluations, pauses, divergence, checkpoints). Every game is scored by the mean distance

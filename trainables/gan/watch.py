@@ -1,4 +1,4 @@
-"""What the updates of a trial came to: their losses, and whether all that they need is finite.
+"""The watch over a trial's updates: their losses, and whether all that they need is finite.
 
 On a CPU a value that is not finite is noticed before the update that would use it. On another device the host
 would have to wait for it, several times a step. There the device itself remembers that it met such a value

@@ -1,4 +1,4 @@
-"""What a user's pair of networks has to keep to, checked on copies before anything is trained.
+"""The contract of a user's pair of networks, checked on copies before anything is trained.
 
 The check makes one small batch, takes one gradient of each network, and leaves no trace: neither in the
 networks (batch norm's statistics, spectral norm's vectors) nor in a stream of random numbers.

@@ -1,4 +1,4 @@
-"""What a generator and a discriminator that belong together are."""
+"""A pair of networks: a generator and a discriminator that belong together."""
 
 from __future__ import annotations
 

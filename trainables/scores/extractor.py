@@ -1,4 +1,4 @@
-"""What a feature extractor is, and how images go through one.
+"""The protocol of a feature extractor, and the way of images through one.
 
 An extractor turns uint8 images into features. Real and generated images take the same way: uint8
 pixels, the same preprocessing, batches of the same size, full float32 (no TF32, no autocast), in

@@ -1,4 +1,4 @@
-"""What every trial of a generator against a discriminator has, whatever the two make and judge."""
+"""The settings of every trial of a generator against a discriminator, whatever the two make and judge."""
 
 from __future__ import annotations
 

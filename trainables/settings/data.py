@@ -1,4 +1,4 @@
-"""What images a trial learns: which data set, which part of it, and how it is prepared.
+"""The settings of images: which data set, which part of it, and how it is prepared.
 
 Everything here but ``flip`` changes the prepared pixels, which are kept once per node under a key
 made of these settings.

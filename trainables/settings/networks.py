@@ -1,4 +1,4 @@
-"""Which networks a GAN is made of."""
+"""The settings of networks: those that a GAN is made of."""
 
 from __future__ import annotations
 

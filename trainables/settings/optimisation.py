@@ -1,4 +1,4 @@
-"""How parameters are updated: optimiser, learning-rate schedule, regularisers."""
+"""The settings of updates: optimiser, learning-rate schedule, regularisers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a trial's generator is scored, and the name that states the protocol.
+"""The settings of a score, and its name, which states the protocol.
 
 Only a Frechet distance on the pool3 features of the 2015 Inception-v3 is called ``fid_*``; other
 extractors give ``fd_<extractor>_*``. Nothing here needs torch or the data: a spec can be checked,

@@ -39,7 +39,9 @@ def test_a_form_that_can_work(name: str, value: str) -> None:
     ],
 )
 def test_a_form_that_never_can(name: str, value: str) -> None:
-    with pytest.raises(UserError, match=f"{name} is '{value}', which is not a place of this kind; write "):
+    with pytest.raises(
+        UserError, match=f"{name} is '{value}', which is not a place of this kind; write "
+    ):
         check(name, value)
 
 
