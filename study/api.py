@@ -22,6 +22,7 @@ from study.errors import UserError
 from study.places.home import identity, resolve
 from study.places.locations import Site
 from study.places.options import Options
+from study.places.paths import located
 from study.spec.continuation import changed, extended
 from study.spec.model import Spec
 from study.spec.reader import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
@@ -71,20 +72,25 @@ Locations = Mapping[str, str | None]
 def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ()) -> Spec:
     """Reads a spec.
 
+    A relative path in a spec file begins beside that file, any other one in the working folder.
+
     Args:
         what: A recipe's name, a spec file, or the fields themselves.
         changes: ``path.to.field=value``, as after ``--set``.
     """
+    here = Path.cwd()
     if isinstance(what, Mapping):
-        return parse_spec(set_fields(dict(what), changes))
+        return parse_spec(located(set_fields(dict(what), changes), here))
     text = str(what)
     # os.path: a name that no file can have is no error there.
     if text.endswith((".yaml", ".yml")) or "/" in text or os.path.isfile(text):  # noqa: PTH113
-        return parse_spec(set_fields(read_spec_file(Path(text)), changes))
+        read = located(read_spec_file(Path(text)), here / Path(text).parent)
+        return parse_spec(located(set_fields(read, changes), here))
     from study.spec.recipes import recipe_text
 
     source = f"recipe {text}"
-    return parse_spec(set_fields(mapping(parse_yaml(recipe_text(text), source), source), changes))
+    fields = set_fields(mapping(parse_yaml(recipe_text(text), source), source), changes)
+    return parse_spec(located(fields, here))
 
 
 def launch(
@@ -191,12 +197,18 @@ def prepare(
         places: Locations by name; ``cache`` is that folder.
         say: Told what is being done, a sentence at a time.
     """
+    from study.driver.preparing import check
+
     known = spec if isinstance(spec, Spec) else read_spec(spec)
     cache = resolve(_options(home, places), storage=known.storage).places.cache
+    check(known, cache)
     try:
         known.settings.prepare(cache, "cpu", say)
+        found = known.settings.contents(cache, say)
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
+    if found is not None:
+        say(f"{known.name} learns from {found.sentence}")
     return cache
 
 

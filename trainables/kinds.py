@@ -6,7 +6,7 @@ the Trial protocol, and one line in KINDS.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -73,6 +73,24 @@ def parse_settings(data: Mapping[str, Any]) -> TrialSettings:
         raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(sorted(KINDS))}")
     settings: TrialSettings = load(KINDS[kind].settings).model_validate(data)
     return settings
+
+
+def with_paths(data: Mapping[str, Any], resolve: Callable[[str], str]) -> dict[str, Any]:
+    """Returns a ``trial`` mapping, not yet validated, with every path of a file or folder resolved."""
+    found = _settings_of(data)
+    return dict(data) if found is None else found.with_paths(data, resolve)
+
+
+def as_stored(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a ``trial`` mapping of a record; one of an earlier version says so by what it lacks."""
+    found = _settings_of(data)
+    return dict(data) if found is None else found.as_stored(data)
+
+
+def _settings_of(data: Mapping[str, Any]) -> type[TrialSettings] | None:
+    kind = data.get("kind")
+    known = KINDS.get(kind) if isinstance(kind, str) else None
+    return None if known is None else load(known.settings)
 
 
 def with_parameters(

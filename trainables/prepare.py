@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from trainables.data.errors import DataError
-from trainables.data.images import ImageData, image_folder, prepare_images
+from trainables.data.images import ImageData, image_folder, load_images, prepare_images
 from trainables.data.sources import find_source
 from trainables.data.store import Progress, Report, silent
 from trainables.scores.extractors import (
@@ -20,6 +21,7 @@ from trainables.scores.extractors import (
     needs_download,
 )
 from trainables.scores.scorer import build_scorer
+from trainables.settings.base import Contents
 from trainables.settings.data import DataSettings
 from trainables.settings.score import ScoreSettings
 
@@ -116,3 +118,20 @@ def prepare(
         fetch_weights(score, cache)
         build_scorer(score, images, cache, device, report)
     return images
+
+
+def contents(
+    data: DataSettings, score: ScoreSettings, cache: Path, report: Report = silent
+) -> Contents:
+    """Converts the images, which must be here, and says what they are; weights are left alone.
+
+    Raises:
+        DataError: The images, or the statistics to compare with, are missing or cannot be used.
+    """
+    images = load_images(data, cache, report)
+    fingerprints = {"data": images.fingerprint}
+    if score.statistics is not None:
+        fingerprints["score.statistics"] = hashlib.sha256(
+            Path(score.statistics).read_bytes()
+        ).hexdigest()
+    return Contents(len(images.images), "images", images.left_out, fingerprints)

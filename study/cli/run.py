@@ -58,8 +58,12 @@ def run_study(spec: Spec, options: Options) -> None:
     site = site_of(spec, options)
     again = typed(options, "resume", spec.name)
     seconds = spec.resources.stop_seconds
-    result = with_progress(lambda observe: launch(spec, site, observe), again, seconds)
+    result = with_progress(lambda observe: launch(spec, site, observe, _say), again, seconds)
     _conclude(result, options)
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
 
 
 def with_progress(

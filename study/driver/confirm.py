@@ -18,7 +18,7 @@ from study.results.confirmation import SUFFIX
 from study.search.samplers import derived_seed
 from study.spec.arm import Arm
 from study.spec.model import Search, Spec
-from study.spec.reader import parse_spec
+from study.spec.reader import parse_spec, parse_stored
 from study.trial import TrialRecord, ranked
 from trainables.protocol import Parameters
 
@@ -116,4 +116,4 @@ def _before(name: str, record: str) -> Spec | None:
         data = ledger.stored_spec(f"{name}{SUFFIX}")
     finally:
         ledger.close()
-    return None if data is None else parse_spec(data)
+    return None if data is None else parse_stored(data)

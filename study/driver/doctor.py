@@ -155,7 +155,7 @@ def _engine(options: Options, spec: Spec | None) -> str:
 
 
 def _trial(spec: Spec, places: Places) -> str:
-    check_prepared(spec, places)
+    check_prepared(spec, places.cache)
     todo = [step.text for step in steps(spec, places.cache)]
     first = (
         f"the first trial on a node does: {'; '.join(todo)}" if todo else "all of it is prepared"

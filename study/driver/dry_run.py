@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from study.driver.claiming import check_free
-from study.driver.preparing import steps
+from study.driver.preparing import check, steps
 from study.places.locations import Places
 from study.places.stores import check_installed
 from study.record.opening import existing
 from study.record.publication import Publication
 from study.spec.continuation import continued
 from study.spec.model import Spec
-from study.spec.reader import dump_yaml, parse_spec
+from study.spec.reader import dump_yaml, parse_stored
 from study.tracking.store import without_credentials
 
 
@@ -26,6 +26,8 @@ def describe(spec: Spec, places: Places) -> str:
     check_installed(places)
     spec, asked, raised = _continued(spec, places.record)
     unknown = _name_is_free(spec.name, places)
+    todo = steps(spec, places.cache)
+    check(spec, places.cache)
     lines = [dump_yaml(spec.model_dump(mode="json"))]
     lines += [f"# note: {raised}"] if raised else []
     for name, arm in spec.arms.items():
@@ -41,7 +43,7 @@ def describe(spec: Spec, places: Places) -> str:
         [f"# warning: whether the name is free there is not known: {unknown}"] if unknown else []
     )
     lines += [f"# warning: trial: {text}" for text in spec.settings.warnings()]
-    lines += [f"# ttur prepare would {step.text}" for step in steps(spec, places.cache)]
+    lines += [f"# ttur prepare would {step.text}" for step in todo]
     return "\n".join(lines)
 
 
@@ -54,9 +56,11 @@ def _continued(spec: Spec, record: str) -> tuple[Spec, dict[str, int], str]:
         data = ledger.stored_spec(spec.name)
         if data is None:
             return spec, {}, ""
-        old = parse_spec(data)
+        old = parse_stored(data)
         asked = {name: ledger.counts(spec.name, name).asked for name in old.arms}
-        continuing, raised = continued(old, spec, asked)
+        continuing, raised = continued(
+            old, spec, asked, known=ledger.contents(spec.name) is not None
+        )
         return continuing, asked, raised
     finally:
         ledger.close()

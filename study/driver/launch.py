@@ -10,7 +10,7 @@ from typing import Any
 
 from study.driver.claiming import claim, publication_of
 from study.driver.keeping import Keeping
-from study.driver.preparing import check_prepared
+from study.driver.preparing import check_prepared, known_contents
 from study.driver.publishing import CLOSE_SECONDS, HURRIED_SECONDS, Publishing
 from study.driver.stop import Stop, signals
 from study.errors import Interrupted, TrialsFail, UserError
@@ -25,7 +25,7 @@ from study.search.conductor import Conductor
 from study.search.observer import Observer
 from study.spec.continuation import continued
 from study.spec.model import Spec
-from study.spec.reader import parse_spec
+from study.spec.reader import parse_stored
 from study.trial import Outcome
 from trainables.folder import Folder
 
@@ -60,7 +60,12 @@ class LaunchResult:
     places: Places
 
 
-def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResult:
+def launch(
+    spec: Spec,
+    site: Site,
+    observe: Observe | None = None,
+    say: Callable[[str], None] = logger.info,
+) -> LaunchResult:
     """Brings a study to its spec.
 
     Trials that were cut off are continued from their last checkpoints as the same trials; new ones are
@@ -70,6 +75,7 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
         spec: The study.
         site: Where and how.
         observe: Makes an observer (progress) for the launch.
+        say: Told, a sentence at a time, how far the data are prepared.
 
     Returns:
         How it ended.
@@ -94,23 +100,25 @@ def launch(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResu
         point("opened")
         # 2. This spec and the stored one become one, or the launch is refused.
         spec, data = _continued(ledger, spec, places)
-        # 3. Its name in MLflow is ours too.
+        # 3. Its data are those that it began with, and its trials can be built.
+        contents = _examined(ledger, spec, data, places.cache, _until(stop, say))
+        # 4. Its name in MLflow is ours too.
         publication = publication_of(ledger, spec.name)
         claim(publication, places)
-        # 4. The record knows the spec, and the home where everything is.
-        changed = _store(ledger, spec, data)
+        # 5. The record knows the spec, and the home where everything is.
+        changed = _store(ledger, spec, data, contents)
         site.remember(spec.name, publication.identity())
-        # 5. A finished study ends here, without its trials being read.
+        # 6. A finished study ends here, without its trials being read.
         counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
         if not changed and _nothing_to_do(spec, publication, counts):
             ended = {name: dict(count.ended) for name, count in counts.items()}
             return LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
-        # 6. What is left is run, published and tidied up.
+        # 7. What is left is run, published and tidied up.
         conductor = Conductor(spec, ledger, places)
         before = conductor.ended
-        unpublished = _drive(conductor, publication, site, stop, observe)
+        unpublished = _drive(conductor, publication, site, stop, observe, _data(ledger, spec))
         stop.check_lease(spec.name)
-    # 7. What came of it is said, or raised.
+    # 8. What came of it is said, or raised.
     result = LaunchResult(
         study=spec.name,
         counts={name: dict(arm.counts) for name, arm in conductor.arms.items()},
@@ -143,15 +151,15 @@ def _drive(
     site: Site,
     stop: Stop,
     observe: Observe | None,
+    data: str,
 ) -> int:
     """Runs what is left and publishes it; returns how many runs are not up to date."""
     spec, places = conductor.spec, site.places
     if conductor.left:
-        check_prepared(spec, places)
         for doubt in spec.settings.warnings():
             logger.warning("trial: %s", doubt)
     keeping = Keeping(spec, places, conductor)
-    publishing = Publishing(publication, places, conductor, keeps=keeping.keeps)
+    publishing = Publishing(publication, places, conductor, keeps=keeping.keeps, data=data)
     conductor.observe(keeping, publishing, *([observe(conductor)] if observe else []))
     stop.tells(conductor.interrupt)
     stop.tells(lambda _why: publishing.hurry(HURRIED_SECONDS))
@@ -242,7 +250,12 @@ def sync(spec: Spec, site: Site) -> int:
         conductor = Conductor(spec, ledger, site.places)
         keeping = Keeping(spec, site.places, conductor)
         publishing = Publishing(
-            publication, site.places, conductor, everything=True, keeps=keeping.keeps
+            publication,
+            site.places,
+            conductor,
+            everything=True,
+            keeps=keeping.keeps,
+            data=_data(ledger, spec),
         )
         unpublished = _close(publishing, conductor, publication, CLOSE_SECONDS)
         keeping.close(0)
@@ -266,6 +279,11 @@ def _nothing_to_do(spec: Spec, publication: Publication, counts: Mapping[str, Co
     )
 
 
+def _data(ledger: Ledger, spec: Spec) -> str:
+    """What the record says of a study's data, in words; empty if nothing."""
+    return str((ledger.contents(spec.name) or {}).get("sentence", ""))
+
+
 def _budgets(spec: Spec) -> dict[str, int]:
     return {name: arm.trials for name, arm in spec.arms.items()}
 
@@ -287,19 +305,59 @@ def _continued(ledger: Ledger, spec: Spec, places: Places) -> tuple[Spec, dict[s
         _check_unused(spec.name, places)
         return spec, None
     asked = {name: ledger.counts(spec.name, name).asked for name in spec.arms}
-    spec, raised = continued(parse_spec(data), spec, asked)
+    known = ledger.contents(spec.name) is not None
+    spec, raised = continued(parse_stored(data), spec, asked, known=known)
     if raised:
         logger.warning("%s", raised)
     return spec, data
 
 
-def _store(ledger: Ledger, spec: Spec, stored: dict[str, Any] | None) -> bool:
+def _until(stop: Stop, say: Callable[[str], None]) -> Callable[[str], None]:
+    """Says things until an end is asked for, which the one who says them then comes to."""
+
+    def tell(sentence: str) -> None:
+        if stop.asked:
+            raise Interrupted(f"interrupted while {sentence}; launch again", stop.signal)
+        say(sentence)
+
+    return tell
+
+
+def _examined(
+    ledger: Ledger,
+    spec: Spec,
+    stored: dict[str, Any] | None,
+    cache: str,
+    say: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """Says what the study's data are, and refuses them before anything is stored: it may be corrected.
+
+    A study that has all its trials is asked for nothing more than the record holds, unless its files are
+    said to be elsewhere.
+    """
+    before = None if stored is None else ledger.contents(spec.name)
+    ended = {name: ledger.counts(spec.name, name).ended.total() for name in spec.arms}
+    left = any(ended[name] < arm.trials for name, arm in spec.arms.items())
+    moved = stored is not None and parse_stored(stored).trial != spec.trial
+    if not (left or moved):
+        return before
+    check_prepared(spec, cache)
+    return known_contents(spec, cache, before, say)
+
+
+def _store(
+    ledger: Ledger,
+    spec: Spec,
+    stored: dict[str, Any] | None,
+    contents: dict[str, Any] | None,
+) -> bool:
     """Stores the spec if it is another one than the stored one, and says whether it is."""
     new = spec.model_dump(mode="json")
-    if new == stored:
-        return False
-    ledger.store_spec(spec.name, new)
-    return True
+    if new != stored:
+        ledger.store_spec(spec.name, new)
+    if contents is not None and contents != ledger.contents(spec.name):
+        ledger.keep_contents(spec.name, contents)
+    return new != stored
 
 
 def _check_unused(study: str, places: Places) -> None:

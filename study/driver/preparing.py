@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
 from study.errors import UserError
-from study.places.locations import Places
+from study.spec.arm import further
 from study.spec.model import Spec
+from trainables.kinds import with_parameters
 from trainables.settings.base import Step
 
 
@@ -18,23 +23,84 @@ def steps(spec: Spec, cache: str) -> list[Step]:
     Raises:
         UserError: What the spec names cannot be used: a folder of images that is not there, or empty.
     """
-    try:
+    with _said_of(spec):
         return spec.settings.preparation(cache)
-    except (ValueError, OSError) as error:
-        raise UserError(f"the study {spec.name} cannot run here: {error}") from error
 
 
-def check_prepared(spec: Spec, places: Places) -> None:
-    """Refuses a study whose data or weights somebody has to fetch first.
+def check(spec: Spec, cache: str) -> None:
+    """Refuses what a trial of this study would refuse when it is built; makes and fetches nothing.
+
+    `prepare`, `doctor`, `launch` and its dry run all ask here.
+
+    Raises:
+        UserError: A trial would be refused; the sentence is the one that it would give.
+    """
+    searched = [
+        with_parameters(spec.settings, further(space.derive(sample)))
+        for space in (arm.build() for arm in spec.arms.values())
+        for sample in space.corners()
+    ]
+    with _said_of(spec):
+        spec.settings.check(cache, searched)
+
+
+def check_prepared(spec: Spec, cache: str) -> None:
+    """Refuses a study whose data or weights somebody has to fetch first, or whose trials cannot be built.
 
     On a cluster this looks at the driver's node; a trial on a node without them says the same.
 
     Raises:
-        UserError: Something is not there; the sentence says what and how to get it.
+        UserError: Something is not there, or does not fit; the sentence says what to do.
     """
-    missing = [step.text for step in steps(spec, places.cache) if not step.automatic]
+    missing = [step.text for step in steps(spec, cache) if not step.automatic]
     if missing:
         raise UserError(
             f"the study {spec.name} needs what is not here yet: {'; '.join(missing)}. "
             "Run `ttur prepare` with the same recipe or spec file first"
         )
+    check(spec, cache)
+
+
+def known_contents(
+    spec: Spec, cache: str, before: Mapping[str, Any] | None, say: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """Converts a study's data and says what they are: the same as when the study began.
+
+    Args:
+        spec: The study.
+        cache: The driver's folder for prepared data.
+        before: What the record holds of its data; None if that is nothing.
+        say: Told what is being done, a sentence at a time.
+
+    Returns:
+        What the record is to hold: ``sentence``, ``used``, ``left_out``, ``fingerprints``; None if such
+        trials have no data.
+
+    Raises:
+        UserError: They cannot be used, or are others.
+    """
+    with _said_of(spec):
+        found = spec.settings.contents(cache, say)
+    if found is None:
+        return None
+    for field, fingerprint in (before or {}).get("fingerprints", {}).items():
+        if found.fingerprints.get(field) != fingerprint:
+            raise UserError(
+                f"trial.{field} of {spec.name} is not what it was when the study began (it was "
+                f"{(before or {})['sentence']}, and is {found.sentence}), so scores would not be "
+                "comparable: put back what has changed, or give the study a new name (--name)"
+            )
+    return {
+        "sentence": found.sentence,
+        "used": found.used,
+        "left_out": dict(found.left_out),
+        "fingerprints": dict(found.fingerprints),
+    }
+
+
+@contextmanager
+def _said_of(spec: Spec) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise UserError(f"the study {spec.name} cannot run here: {error}") from error

@@ -36,6 +36,7 @@ class Publishing:
         everything: Nothing is run, and every ended trial is looked at, also those that the record
             knows to be published (the MLflow store may have been lost since).
         keeps: Tells of a trial that ended whether it keeps its generators; published if the spec says so.
+        data: What the trials learn from, in words.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Publishing:
         conductor: Conductor,
         everything: bool = False,
         keeps: Callable[[TrialRecord], bool] = lambda _: False,
+        data: str = "",
     ) -> None:
         self._spec = spec = conductor.spec
+        self._data = data
         self._conductor = conductor
         self._publication = publication
         self._running: dict[str, TrialRecord] = {}
@@ -136,6 +139,7 @@ class Publishing:
                     spec=text,
                     spec_fingerprint=self._spec.fingerprint,
                     score_name=self._spec.score_name,
+                    data=self._data,
                     started=self._began,
                     ended=arm_ended,
                     finished=state.finished,

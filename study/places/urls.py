@@ -12,6 +12,8 @@ from study.errors import UserError
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]*)(.*)", re.DOTALL)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
+_DATABRICKS = re.compile(r"databricks(-uc)?")
+
 _FORMS = {
     "record": (
         re.compile(r"sqlite(\+\w+)?:///.|(postgresql|mysql)(\+\w+)?://."),
@@ -59,15 +61,32 @@ def sqlite_file(url: str) -> Path | None:
     return Path(found[2]) if found is not None and named else None
 
 
-def absolute(value: str) -> str:
+def absolute(value: str, folder: Path | None = None) -> str:
     """Makes a relative path, or the relative file of an SQLite URL, absolute.
 
     Workers do not run in the driver's folder, and who looks later may stand in yet another one.
+
+    Args:
+        value: The location.
+        folder: Where a relative one begins; None: the working folder.
     """
     if (found := _SQLITE.fullmatch(value)) is not None:
         file = sqlite_file(value)
-        return value if file is None else f"{found[1]}{file.absolute()}{found[3]}"
-    return value if _URI.match(value) else str(Path(value).absolute())
+        return value if file is None else f"{found[1]}{_from(folder, file)}{found[3]}"
+    if _URI.match(value) or _DATABRICKS.fullmatch(value):
+        return value
+    return _from(folder, Path(value))
+
+
+def _from(folder: Path | None, path: Path) -> str:
+    # os.path: `..` is taken out, so that one place has one name.
+    return os.path.abspath((folder or Path.cwd()) / path.expanduser())  # noqa: PTH100
+
+
+def lies_here(value: str) -> bool:
+    """Whether a location is a file or folder of this machine that is there."""
+    file = sqlite_file(value)
+    return os.path.exists(value if file is None else file)  # noqa: PTH110
 
 
 def is_meant(value: str, before: str | None) -> bool:

@@ -41,6 +41,7 @@ from study.record.trials import (
 from study.trial import Outcome
 
 SPEC = "spec"
+CONTENTS = "data"
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,27 @@ class Ledger:
             root.set_user_attr(SPEC, text)
 
         self.patience(store)
+
+    def contents(self, study: str) -> dict[str, Any] | None:
+        """Returns what the record holds of a study's data, or None: counts and fingerprints."""
+        studies, attribute = StudyModel.__table__, StudyUserAttributeModel.__table__
+        query = (
+            sa.select(attribute.c.value_json)
+            .select_from(studies.join(attribute))
+            .where(attribute.c.key == CONTENTS, studies.c.study_name == study)
+        )
+
+        def read() -> dict[str, Any] | None:
+            with self.engine.connect() as connection:
+                text = connection.execute(query).scalar()
+            return None if text is None else dict(json.loads(text))
+
+        return self.patience(read)
+
+    def keep_contents(self, study: str, contents: Mapping[str, Any]) -> None:
+        """Stores what a study's data are."""
+        root = self.patience(lambda: optuna.load_study(study_name=study, storage=self.storage))
+        self.patience(lambda: root.set_user_attr(CONTENTS, dict(contents)))
 
     def counts(self, study: str, arm: str) -> Counts:
         """Counts an arm's trials in the database: reading thousands of them would take seconds."""

@@ -14,7 +14,7 @@ from study.places.urls import is_there, sqlite_file
 from study.record.database import Ledger, is_made
 from study.record.lease import Lease
 from study.spec.model import Spec
-from study.spec.reader import parse_spec
+from study.spec.reader import parse_stored
 
 
 def existing(url: str) -> Ledger | None:
@@ -82,7 +82,7 @@ def stored_spec(name: str, url: str) -> Spec:
     """
     ledger = require(url, name)
     try:
-        return parse_spec(_stored(ledger, name))
+        return parse_stored(_stored(ledger, name))
     finally:
         ledger.close()
 

@@ -5,16 +5,21 @@ Resources, stopping and places may; a budget may grow; a search space may be wid
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from study.errors import UserError
 from study.spec.arm import Arm
-from study.spec.model import Spec
+from study.spec.model import Spec, Trial
 from study.spec.reader import parse_spec, set_fields
+from trainables.kinds import parse_settings
 
 
-def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str]:
+def continued(
+    old: Spec, new: Spec, asked: Mapping[str, int], *, known: bool = False
+) -> tuple[Spec, str]:
     """Returns the spec with which a stored study goes on.
 
     A budget only grows: the spec file of a study that was extended still says the budget of its first day,
@@ -24,6 +29,7 @@ def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str
         old: The stored spec.
         new: The spec of this launch.
         asked: Trials that each arm has already.
+        known: Whether the record knows what is in the files that the spec names.
 
     Returns:
         The new spec with no budget below the stored one, and a sentence on the budgets that were raised
@@ -32,7 +38,8 @@ def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str
     Raises:
         UserError: The new spec may not take the place of the stored one; see :func:`check_continues`.
     """
-    check_continues(old, new, asked)
+    new = _by_the_same_rules(old, new)
+    check_continues(old, new, asked, known=known)
     raised = {}
     for name, before in old.arms.items():
         arm, have = new.arms[name], asked.get(name, 0)
@@ -48,20 +55,24 @@ def continued(old: Spec, new: Spec, asked: Mapping[str, int]) -> tuple[Spec, str
     return new.with_budgets(raised), sentence
 
 
-def check_continues(old: Spec, new: Spec, asked: Mapping[str, int]) -> None:
+def check_continues(old: Spec, new: Spec, asked: Mapping[str, int], *, known: bool = False) -> None:
     """Checks that a new spec may take the place of the stored one; budgets aside.
 
     Args:
         old: The stored spec.
         new: The spec of this launch.
         asked: Trials that each arm has already.
+        known: Whether the record knows what is in the files that the spec names: it is compared, so where
+            they are may change.
 
     Raises:
         UserError: It may not; the sentence names the fields and says what to do.
     """
+    places = {f"trial.{path}" for path in old.settings.paths}
     meaning = [
         f"{path} was {before!r} and is {after!r}"
         for path, before, after in differences(old.meaning(), new.meaning())
+        if not (path in places and (known or same_place(before, after)))
     ]
     spaces = [
         reason
@@ -74,6 +85,27 @@ def check_continues(old: Spec, new: Spec, asked: Mapping[str, int]) -> None:
             f"the study {new.name} exists with another spec: {'; '.join([*meaning, *spaces])}"
             f"{consequence}: undo the change, or give the study a new name (--name)"
         )
+
+
+def _by_the_same_rules(old: Spec, new: Spec) -> Spec:
+    """A spec with the rules of the stored one for reading data: a study goes on with what it began with."""
+    before, after = old.trial.get("data"), new.trial.get("data")
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return new
+    if before.get("rules") == after.get("rules"):
+        return new
+    data = {**after, "rules": before.get("rules")}
+    return new.model_copy(update={"trial": Trial(parse_settings({**new.trial, "data": data}))})
+
+
+def same_place(before: object, after: object) -> bool:
+    """Whether two paths mean the same file or folder; an old record may hold a relative one."""
+    if not (isinstance(before, str) and isinstance(after, str)):
+        return before == after
+    tail = [part for part in PurePath(os.path.normpath(before)).parts if part != ".."]
+    if not PurePath(before).is_absolute() and list(PurePath(after).parts)[-len(tail) :] == tail:
+        return True
+    return os.path.realpath(before) == os.path.realpath(after)
 
 
 def _changes(name: str, old: Arm, new: Arm | None, asked: int) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from study.errors import UserError
 from study.spec import user_code
 from study.spec.model import Spec
+from trainables.kinds import as_stored
 
 _FLOAT = re.compile(
     r"""(?:[-+]?(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?
@@ -173,6 +174,20 @@ def parse_spec(data: dict[str, Any]) -> Spec:
         return Spec.model_validate(data)
     except ValidationError as error:
         raise UserError(sentence(error)) from error
+
+
+def parse_stored(data: Mapping[str, Any]) -> Spec:
+    """Validates the mapping of a spec that a record holds; see :func:`parse_spec`.
+
+    What an earlier version did not write is what it meant by that.
+
+    Raises:
+        UserError: As :func:`parse_spec`.
+    """
+    trial = data.get("trial")
+    return parse_spec(
+        {**data, "trial": as_stored(trial)} if isinstance(trial, Mapping) else {**data}
+    )
 
 
 def sentence(error: ValidationError) -> str:

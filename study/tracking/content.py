@@ -41,6 +41,7 @@ class ArmRecord:
         ended: When its last trial or launch ended, seconds since the epoch; None while it runs, and
             for a finished arm that has no trial (its budget is 0).
         finished: Whether it has its whole budget; an arm that ended without is shown as killed.
+        data: What the trials learn from: how many images or lines, and what was left out; may be empty.
     """
 
     study: str
@@ -52,6 +53,7 @@ class ArmRecord:
     started: float
     ended: float | None = None
     finished: bool = False
+    data: str = ""
 
     @property
     def identity(self) -> str:
@@ -105,11 +107,12 @@ def arm_tags(record: ArmRecord) -> dict[str, str]:
 
 def study_tags(record: ArmRecord) -> dict[str, str]:
     """Tags of the experiment."""
-    return {
+    tags = {
         words.SCORE_NAME: record.score_name,
         words.SPEC_FINGERPRINT: record.spec_fingerprint,
         words.CODE_VERSION: code_version(),
     }
+    return tags | ({words.DATA: record.data} if record.data else {})
 
 
 def outcome_tags(record: TrialRecord) -> dict[str, str]:

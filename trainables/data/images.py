@@ -39,7 +39,7 @@ class ImageData:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def load_images(settings: DataSettings, cache: Path) -> ImageData:
+def load_images(settings: DataSettings, cache: Path, report: Report = silent) -> ImageData:
     """Returns the images that the settings describe, converting local files if that is still to do.
 
     Nothing is downloaded here: several trials on a node would all wait for, or repeat, a download.
@@ -47,11 +47,12 @@ def load_images(settings: DataSettings, cache: Path) -> ImageData:
     Args:
         settings: Which images, and how they are prepared.
         cache: Folder of this node for prepared data.
+        report: Told how far a conversion is.
 
     Raises:
         DataError: The files are not there (the message names ``ttur prepare``) or cannot be used.
     """
-    return _load(settings, cache, silent, download=False)
+    return _load(settings, cache, report, download=False)
 
 
 def prepare_images(settings: DataSettings, cache: Path, report: Report) -> ImageData:
@@ -102,31 +103,14 @@ def _convert(settings: DataSettings, source: Source, folder: Path, report: Repor
         )
 
 
-@dataclass(frozen=True)
-class Shape:
-    """How many images a set has, and of what size.
-
-    Attributes:
-        count: N.
-        height: H, pixels.
-        width: W, pixels.
-        channels: C, 1 or 3.
-    """
-
-    count: int
-    height: int
-    width: int
-    channels: int
-
-
-def look_at(settings: DataSettings, cache: Path) -> Shape | None:
+def look_at(settings: DataSettings, cache: Path) -> tuple[int, int, int, int] | None:
     """Says what a set will be when it is prepared, without preparing it; nothing is written.
 
     Of a set that is not prepared yet up to 1,000 images are decoded, evenly spread, so that what would be
     refused later is refused now.
 
     Returns:
-        Its shape, or None if its files have to be fetched first.
+        Its shape, N x H x W x C, or None if its files have to be fetched first.
 
     Raises:
         DataError: The images cannot be used.
@@ -134,7 +118,7 @@ def look_at(settings: DataSettings, cache: Path) -> Shape | None:
     source = find_source(settings, cache)
     folder = image_folder(settings, source, cache)
     if folder.exists():
-        return Shape(*store.read(folder).images.shape)
+        return _four(store.read(folder).images.shape)
     if not source.present:
         return None
     collection = source.open()
@@ -145,7 +129,12 @@ def look_at(settings: DataSettings, cache: Path) -> Shape | None:
     with quiet_pillow():
         for image in gathering.images():
             shape = image.pixels.shape
-    return Shape(len(places) - len(gathering.broken), *shape)
+    return _four((len(places) - len(gathering.broken), *shape))
+
+
+def _four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    count, height, width, channels = shape
+    return count, height, width, channels
 
 
 def image_folder(settings: DataSettings, source: Source, cache: Path) -> Path:

@@ -31,14 +31,21 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
+def require_a_batch(count: int, batch_size: int, what: str) -> None:
+    """Refuses data that do not fill one batch.
+
+    Raises:
+        ValueError: They do not.
+    """
+    if count < batch_size:
+        raise ValueError(f"batch_size is {batch_size}, but the data are {count} {what}; lower it")
+
+
 class EpochOrder:
     """Which samples make the next batch: every epoch a new permutation, its incomplete rest left out."""
 
     def __init__(self, count: int, batch_size: int, what: str, streams: Streams) -> None:
-        if count < batch_size:
-            raise ValueError(
-                f"batch_size is {batch_size}, but the data are {count} {what}; lower it"
-            )
+        require_a_batch(count, batch_size, what)
         self._count = count
         self._batch_size = batch_size
         self._stream = streams.data

@@ -10,11 +10,9 @@ from trainables.data.images import load_images
 from trainables.devices import own_random_numbers
 from trainables.gan.adversarial import AdversarialTrial
 from trainables.gan.batches import ImageBatches
+from trainables.gan.check import Wanted, fitting_networks
 from trainables.gan.sampling import ImageSampler, png_grid
 from trainables.gan.streams import Streams
-from trainables.networks.build import build
-from trainables.networks.contract import scores_alone
-from trainables.networks.pair import Networks
 from trainables.protocol import Context, Parameters
 from trainables.scores.scorer import Score, build_scorer
 from trainables.settings.gan import GanSettings
@@ -26,13 +24,11 @@ class GanTrial(AdversarialTrial):
     def __init__(self, settings: GanSettings, parameters: Parameters, context: Context) -> None:
         cache = Path(context.cache)
         data = load_images(settings.data, cache)
-        _, height, side, channels = data.images.shape
-        if height != side:
-            raise ValueError(f"the images are {height}x{side}; a GAN needs square ones")
         streams = Streams(context.seed, context.device)
-        networks = build(settings.networks, channels, side, streams.weights_seed)
-        if not settings.networks.built_in and settings.regulariser.at_samples:
-            _require_own_scores(settings.networks.name, networks, (channels, side, side))
+        wanted = Wanted(
+            settings.networks, settings.batch_size, bool(settings.regulariser.at_samples)
+        )
+        networks = fitting_networks(wanted, data.images.shape, streams.weights_seed)
         batches = ImageBatches(
             data.images, settings.batch_size, settings.data.flip, streams, context.device
         )
@@ -72,11 +68,3 @@ class GanTrial(AdversarialTrial):
 
     def _score(self) -> Score:
         return self._scorer.evaluate(self._sampler)
-
-
-def _require_own_scores(name: str, networks: Networks, image: tuple[int, int, int]) -> None:
-    if not scores_alone(networks, image):
-        raise ValueError(
-            f"networks {name}: the regulariser penalises the discriminator's gradient at one image, but "
-            "each score depends on the whole batch; let it depend on its own image only"
-        )

@@ -11,8 +11,10 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
@@ -22,6 +24,7 @@ import numpy as np
 from trainables.data import store
 from trainables.data.arrays import reason
 from trainables.data.errors import DataError
+from trainables.data.listing import Listing, files_in, in_words
 from trainables.data.store import Progress, Report, silent
 from trainables.language import ngrams
 from trainables.language.ngrams import NgramTable, Tokens
@@ -51,6 +54,7 @@ class TextData:
         tables: The n-grams for n = 1 .. 6.
         fingerprint: SHA-256 of tokens and characters.
         folder: Where it was prepared on this node; what is computed from it is kept there, too.
+        left_out: How many files of a folder were not read, by reason.
     """
 
     tokens: Tokens = field(repr=False)
@@ -58,6 +62,7 @@ class TextData:
     tables: tuple[NgramTable, ...] = field(repr=False)
     fingerprint: str
     folder: Path
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def decode(self, tokens: Tokens) -> list[str]:
         """Returns lines as strings, their padding removed."""
@@ -76,14 +81,40 @@ def load_text(settings: TextSettings, cache: Path, report: Report = silent) -> T
     Raises:
         DataError: The path is missing, empty, or not UTF-8 text; one sentence.
     """
-    files = [bundled_file(cache)] if settings.path == BUNDLED else find_files(Path(settings.path))
+    files, left_out = _files(settings, cache)
     folder = text_folder(settings, files, cache)
     if not folder.exists():
         with store.locked(folder):
             if not folder.exists():
                 with store.building(folder) as unfinished:
                     _write(unfinished, files, settings, report)
-    return _read(folder)
+    return replace(_read(folder), left_out=left_out)
+
+
+def check_text(settings: TextSettings, cache: Path, lines: int) -> None:
+    """Refuses a text that has fewer lines than a batch; writes nothing, and reads no more than it must.
+
+    Raises:
+        ValueError: It has, or cannot be read.
+    """
+    if settings.path == BUNDLED:
+        return
+    files, _ = _files(settings, cache)
+    folder = text_folder(settings, files, cache)
+    if folder.exists():
+        count = len(_read(folder).tokens)
+    else:
+        each = (line for file in files for line in _lines(file))
+        most = lines if settings.limit is None else min(lines, settings.limit)
+        count = sum(1 for _ in islice(each, most))
+    if count < lines:
+        raise ValueError(f"batch_size is {lines}, but the data are {count} lines; lower it")
+
+
+def _files(settings: TextSettings, cache: Path) -> tuple[list[Path], Counter[str]]:
+    if settings.path == BUNDLED:
+        return [bundled_file(cache)], Counter()
+    return find_files(Path(settings.path), settings.rules)
 
 
 def preparation(settings: TextSettings, cache: Path) -> list[str]:
@@ -97,25 +128,39 @@ def preparation(settings: TextSettings, cache: Path) -> list[str]:
             f"convert the text {settings.path}, once you have put it there (a UTF-8 text file, one "
             "sentence a line, or a folder of such files)"
         ]
-    folder = text_folder(settings, find_files(Path(settings.path)), cache)
+    folder = text_folder(settings, _files(settings, cache)[0], cache)
     return [] if folder.exists() else [f"convert the text {settings.path} into {folder}"]
 
 
-def find_files(path: Path) -> list[Path]:
-    """Returns the text files at a path, in the order in which they are read.
+def find_files(path: Path, rules: int = 2) -> tuple[list[Path], Counter[str]]:
+    """Returns the text files at a path, in the order in which they are read, and what is left out.
+
+    Args:
+        path: A file or a folder.
+        rules: 1: as earlier versions, hidden folders are read and links to folders are not followed.
 
     Raises:
         DataError: There is nothing.
     """
     if path.is_file():
-        return [path]
+        return [path], Counter()
     if not path.is_dir():
-        raise DataError(f"data.path is {str(path)!r}, but nothing is there; check the path")
+        raise DataError(
+            f"data.path is {str(path.absolute())!r}, but nothing is there; check the path"
+        )
     root = next((found for found in sorted(path.rglob(BILLION_WORDS)) if found.is_dir()), path)
-    files = [file for file in root.rglob("*") if file.is_file() and not file.name.startswith(".")]
-    if not files:
-        raise DataError(f"data.path is {str(path)!r}, a folder without files; put text there")
-    return sorted(files)
+    listing = files_in(root) if rules > 1 else Listing(_old_files(root))
+    if not listing.files:
+        there = in_words(listing.left_out)
+        raise DataError(
+            f"data.path is {str(path.absolute())!r}, a folder without files"
+            f"{f' ({there} left out)' if there else ''}; put text there"
+        )
+    return sorted(listing.files), listing.left_out
+
+
+def _old_files(root: Path) -> list[Path]:
+    return [file for file in root.rglob("*") if file.is_file() and not file.name.startswith(".")]
 
 
 def bundled_file(cache: Path) -> Path:
@@ -136,7 +181,7 @@ def _bundled_path(cache: Path) -> Path:
 def text_folder(settings: TextSettings, files: list[Path], cache: Path) -> Path:
     """Where the prepared text is, or will be; another place if a file has changed."""
     state = [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    key = store.digest([_LAYOUT, settings.model_dump(exclude={"path"}), state])
+    key = store.digest([_LAYOUT, settings.model_dump(exclude={"path", "rules"}), state])
     return cache / "data" / f"text-{key[:16]}"
 
 

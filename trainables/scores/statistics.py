@@ -89,7 +89,33 @@ def given_statistics(file: Path, extractor: str, features: int, cache: Path) -> 
     Raises:
         DataError: The file is missing, damaged, or holds no mean and covariance of d features.
     """
-    complaint = f"score.statistics is {str(file)!r}, "
+    moments = _read_moments(file, extractor, features)
+    fingerprint = _hash(moments)
+    path = statistics_path(cache, fingerprint)
+    with store.locked(path):
+        reference = _read_reference(path, moments)
+        if reference is None:
+            if (problem := _problem_of_spread(moments.covariance)) is not None:
+                raise DataError(f"{_complaint(file)}with {problem}; compute mu and sigma anew")
+            reference = _write_reference(path, moments)
+    return RealStatistics(fingerprint, reference, None)
+
+
+def check_statistics(file: Path, extractor: str, features: int, cache: Path) -> None:
+    """Refuses what :func:`given_statistics` would refuse; writes nothing."""
+    moments = _read_moments(file, extractor, features)
+    if _read_reference(statistics_path(cache, _hash(moments)), moments) is None:
+        problem = _problem_of_spread(moments.covariance)
+        if problem is not None:
+            raise DataError(f"{_complaint(file)}with {problem}; compute mu and sigma anew")
+
+
+def _complaint(file: Path) -> str:
+    return f"score.statistics is {str(file)!r}, "
+
+
+def _read_moments(file: Path, extractor: str, features: int) -> frechet.Moments:
+    complaint = _complaint(file)
     found = read_arrays(file, f"{complaint}which cannot be read as an .npz with mu and sigma")
     if isinstance(found, np.ndarray) or not {"mu", "sigma"} <= set(found):
         held = "one array without a name" if isinstance(found, np.ndarray) else ", ".join(found)
@@ -99,16 +125,7 @@ def given_statistics(file: Path, extractor: str, features: int, cache: Path) -> 
     problem = _problem(found["mu"], found["sigma"], extractor, features)
     if problem is not None:
         raise DataError(f"{complaint}with {problem}; compute mu and sigma anew")
-    moments = frechet.Moments(found["mu"].astype(np.float64), found["sigma"].astype(np.float64))
-    fingerprint = _hash(moments)
-    path = statistics_path(cache, fingerprint)
-    with store.locked(path):
-        reference = _read_reference(path, moments)
-        if reference is None:
-            if (problem := _problem_of_spread(moments.covariance)) is not None:
-                raise DataError(f"{complaint}with {problem}; compute mu and sigma anew")
-            reference = _write_reference(path, moments)
-    return RealStatistics(fingerprint, reference, None)
+    return frechet.Moments(found["mu"].astype(np.float64), found["sigma"].astype(np.float64))
 
 
 def _problem(mu: np.ndarray, sigma: np.ndarray, extractor: str, features: int) -> str | None:

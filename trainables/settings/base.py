@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,11 +29,37 @@ class Step:
     automatic: bool
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What is in the files that a trial learns from.
+
+    Attributes:
+        used: How many images or lines.
+        what: Of what: ``images``, ``lines``.
+        left_out: How many files, pages or rows are not used, by reason.
+        fingerprints: SHA-256 of what gives a score its meaning, by the setting that names it.
+    """
+
+    used: int
+    what: str
+    left_out: Mapping[str, int]
+    fingerprints: Mapping[str, str]
+
+    @property
+    def sentence(self) -> str:
+        """In words: ``80 images, left out: 3 hidden, 2 .txt files``."""
+        rest = ", ".join(f"{n} {why}" for why, n in sorted(self.left_out.items()) if n)
+        return f"{self.used} {self.what}" + (f", left out: {rest}" if rest else "")
+
+
 class TrialSettings(Settings, ABC):
     """What every kind of trial has: a length and a cadence, both counted in generator updates."""
 
     accelerated: ClassVar[bool] = True
     """Whether a GPU makes such a trial faster."""
+
+    paths: ClassVar[tuple[str, ...]] = ()
+    """The settings that say where a file or folder is, by their dotted paths."""
 
     steps: int = Field(gt=0, description="Generator updates in a whole trial.")
     evaluate_every: int = Field(gt=0, description="Generator updates between two evaluations.")
@@ -47,6 +73,30 @@ class TrialSettings(Settings, ABC):
         """Returns what is allowed but doubtful in these settings, one sentence each."""
         return []
 
+    @classmethod
+    def written_out(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns settings, not yet validated, in which no path is part of a shorthand."""
+        return dict(data)
+
+    @classmethod
+    def with_paths(cls, data: Mapping[str, Any], resolve: Callable[[str], str]) -> dict[str, Any]:
+        """Returns settings, not yet validated, with each path resolved; what is no text is left alone."""
+        made = cls.written_out(data)
+        for path in cls.paths:
+            group, _, field = path.partition(".")
+            inner = made.get(group)
+            if isinstance(inner, Mapping) and isinstance(inner.get(field), str):
+                made[group] = {**inner, field: resolve(inner[field])}
+        return made
+
+    @classmethod
+    def as_stored(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns settings of a record; what those of earlier versions meant by leaving out is added."""
+        inner = data.get("data")
+        if not isinstance(inner, Mapping) or "rules" in inner:
+            return dict(data)
+        return {**data, "data": {**inner, "rules": 1}}
+
     def preparation(self, cache: str) -> list[Step]:  # noqa: ARG002 - for the kinds that need it
         """Returns what has yet to be fetched or converted before such a trial can run.
 
@@ -54,6 +104,30 @@ class TrialSettings(Settings, ABC):
             cache: The node's folder for prepared data, statistics and weights.
         """
         return []
+
+    def check(self, cache: str, searched: Sequence[Self] = ()) -> None:  # noqa: ARG002
+        """Refuses what a trial would refuse when it is built; nothing is written, fetched or extracted.
+
+        Args:
+            cache: The node's folder.
+            searched: The settings at the edges of what is searched.
+
+        Raises:
+            ValueError: A trial would be refused; the message says what and why.
+        """
+        return
+
+    def contents(self, cache: str, report: Callable[[str], None]) -> Contents | None:  # noqa: ARG002
+        """Converts the data that are here, and says what they are; None if such a trial has none.
+
+        Args:
+            cache: The node's folder.
+            report: Told, in words, what is being done and how far it is.
+
+        Raises:
+            ValueError: They cannot be used; the message says what and why.
+        """
+        return None
 
     def prepare(self, cache: str, device: str, report: Callable[[str], None]) -> None:  # noqa: ARG002
         """Fetches and converts it; what is there already is kept.

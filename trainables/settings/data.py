@@ -6,7 +6,7 @@ made of these settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -106,6 +106,7 @@ class DataSettings(Settings):
     )
     path: str | None = Field(
         default=None,
+        min_length=1,
         description="Where the images are, beside the spec file or from the working folder. For a known "
         "data set: the folder its files are in or are downloaded to (default: in the cache).",
     )
@@ -295,11 +296,3 @@ def expanded(value: Any) -> Any:
     if isinstance(value, Mapping) and isinstance(value.get("path"), str):
         return {"name": kind_of(value["path"]) or "folder", **value}
     return dict(value) if isinstance(value, Mapping) else value
-
-
-def with_path(value: Any, resolve: Callable[[str], str]) -> Any:
-    """Returns the fields of a set of images, not yet validated, with its path resolved."""
-    value = expanded(value)
-    if isinstance(value, dict) and isinstance(value.get("path"), str):
-        return {**value, "path": resolve(value["path"])}
-    return value

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.settings.adversarial import AdversarialSettings
-from trainables.settings.base import Settings, Step
-from trainables.settings.data import KNOWN, DataSettings
+from trainables.settings.base import Contents, Settings, Step
+from trainables.settings.data import KNOWN, DataSettings, expanded
 from trainables.settings.networks import NetworkSettings
 from trainables.settings.score import ScoreSettings, score_name
 
@@ -31,6 +31,8 @@ class SamplingSettings(Settings):
 class GanSettings(AdversarialSettings):
     """One GAN on images in training."""
 
+    paths: ClassVar[tuple[str, ...]] = ("data.path", "score.weights", "score.statistics")
+
     kind: Literal["gan"] = Field(default="gan", description="The kind of trial.")
     data: DataSettings = Field(description="The real images.")
     networks: NetworkSettings = Field(
@@ -42,6 +44,11 @@ class GanSettings(AdversarialSettings):
     score: ScoreSettings = Field(
         default_factory=ScoreSettings, description="What is minimised, and from how many images."
     )
+
+    @classmethod
+    def written_out(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """As the base; ``data`` may be a bare path."""
+        return {**data, "data": expanded(data["data"])} if "data" in data else dict(data)
 
     @property
     def score_name(self) -> str:
@@ -57,6 +64,22 @@ class GanSettings(AdversarialSettings):
             for need in prepare_plan(self.data, self.score, Path(cache))
             if not need.present
         ]
+
+    def check(self, cache: str, searched: Sequence[GanSettings] = ()) -> None:
+        """Looks at the images, and builds the networks for them."""
+        from trainables.gan.check import Wanted, check
+
+        wanted = [
+            Wanted(each.networks, each.batch_size, bool(each.regulariser.at_samples))
+            for each in (self, *searched)
+        ]
+        check(self.data, self.score, Path(cache), wanted)
+
+    def contents(self, cache: str, report: Callable[[str], None]) -> Contents:
+        """The images; of given statistics the sum of their file."""
+        from trainables.prepare import contents
+
+        return contents(self.data, self.score, Path(cache), lambda step: report(str(step)))
 
     def prepare(self, cache: str, device: str, report: Callable[[str], None]) -> None:
         """Fetches and converts the images, fetches the weights, computes the real statistics."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from trainables.settings.adversarial import AdversarialSettings, LossName
-from trainables.settings.base import Settings, Step
+from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.optimisation import OptimiserSettings, RegulariserSettings
 from trainables.settings.score import count_label
-from trainables.settings.text import BUNDLED, TextSettings
+from trainables.settings.text import BUNDLED, TextSettings, expanded_text
 
 PAPER_SAMPLES = 640
 """Generated lines in the paper's JSD; a score of another number says so in its name."""
@@ -67,6 +67,8 @@ class NgramScoreSettings(Settings):
 class LanguageSettings(AdversarialSettings):
     """One character GAN in training; unless set otherwise with the paper's WGAN-GP settings."""
 
+    paths: ClassVar[tuple[str, ...]] = ("data.path",)
+
     kind: Literal["language"] = Field(default="language", description="The kind of trial.")
     data: TextSettings = Field(description="The real text.")
     networks: CharacterNetworkSettings = Field(
@@ -88,6 +90,16 @@ class LanguageSettings(AdversarialSettings):
         default_factory=NgramScoreSettings, description="What is minimised."
     )
 
+    @classmethod
+    def written_out(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """As the base; ``data`` may be a bare path."""
+        return {**data, "data": expanded_text(data["data"])} if "data" in data else dict(data)
+
+    @classmethod
+    def with_paths(cls, data: Mapping[str, Any], resolve: Callable[[str], str]) -> dict[str, Any]:
+        """As the base; the word for the bundled text is not a path."""
+        return super().with_paths(data, lambda path: path if path == BUNDLED else resolve(path))
+
     @property
     def score_name(self) -> str:
         """Name of the score; it states the protocol."""
@@ -99,6 +111,20 @@ class LanguageSettings(AdversarialSettings):
 
         there = self.data.path == BUNDLED or Path(self.data.path).exists()
         return [Step(text, automatic=there) for text in preparation(self.data, Path(cache))]
+
+    def check(self, cache: str, searched: Sequence[LanguageSettings] = ()) -> None:
+        """Looks whether the text fills a batch."""
+        from trainables.language.text import check_text
+
+        batch = max(each.batch_size for each in (self, *searched))
+        check_text(self.data, Path(cache), batch)
+
+    def contents(self, cache: str, report: Callable[[str], None]) -> Contents:
+        """The lines of the text."""
+        from trainables.language.text import load_text
+
+        text = load_text(self.data, Path(cache), lambda progress: report(str(progress)))
+        return Contents(len(text.tokens), "lines", text.left_out, {"data": text.fingerprint})
 
     def prepare(self, cache: str, device: str, report: Callable[[str], None]) -> None:  # noqa: ARG002
         """Converts the text and counts its n-grams."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -39,7 +39,18 @@ class TextSettings(Settings):
         default=None, ge=2, description="Use only this many lines, the first ones (default: all)."
     )
 
+    rules: Literal[1, 2] = Field(
+        default=2,
+        description="By which rules the files of a folder are chosen. The product sets it: a study that "
+        "began under earlier rules (1) goes on with the text that it began with.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _path_alone(cls, data: Any) -> Any:
-        return {"path": data} if isinstance(data, str) else data
+        return expanded_text(data)
+
+
+def expanded_text(data: Any) -> Any:
+    """Writes out what a bare string is short for; other values as they are."""
+    return {"path": data} if isinstance(data, str) else data

@@ -24,6 +24,7 @@ from study.record import opening
 from study.record import status as state
 from study.record.database import Ledger
 from study.spec.continuation import extended
+from study.spec.reader import parse_spec
 from study.spec.recipes import load_recipe
 from study.tracking.store import TrackingError
 from study.trial import Outcome
@@ -118,7 +119,7 @@ def test_a_name_cannot_leave_its_folder(ttur: Line) -> None:
 
 def stored(ttur: Line) -> None:
     ledger = Ledger(f"sqlite:///{ttur.folder}/home/record.db")
-    ledger.store_spec("little", launching.parse_spec(saddle_spec()).model_dump(mode="json"))
+    ledger.store_spec("little", parse_spec(saddle_spec()).model_dump(mode="json"))
     ledger.close()
 
 
@@ -140,7 +141,7 @@ def test_a_budget_only_grows(ttur: Line, words: list[str], sentence: str) -> Non
 
 
 def test_extended_budgets() -> None:
-    spec = launching.parse_spec(saddle_spec(trials=4))
+    spec = parse_spec(saddle_spec(trials=4))
     budgets = [
         {name: arm.trials for name, arm in extended(spec, *words).arms.items()}
         for words in (("7",), ("+3",), ("+1", "two_timescale"))
