@@ -33,7 +33,8 @@ class GanTrial(AdversarialTrial):
             data.images, settings.batch_size, settings.data.flip, streams, context.device
         )
         super().__init__(settings, parameters, context, networks, batches, streams)
-        self._image = f"{channels}x{side}x{side}"
+        _, height, width, channels = data.images.shape
+        self._image = f"{channels}x{height}x{width}"
         self._configuration["data"] = data.fingerprint
         self._sampler = ImageSampler(
             self.game.sampled, networks.latent, settings.sampling, context.device
