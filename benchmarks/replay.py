@@ -29,6 +29,7 @@ from study.record.trials import ArmLedger
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.spec.reader import parse_spec, set_fields
+from study.trial import Outcome, TrialRecord, ranked
 from trainables.protocol import Measurement
 from trainables.run import Assignment, Turn
 
@@ -94,25 +95,32 @@ class Ended:
     """One trial of a replayed study.
 
     Attributes:
-        cost: Updates that were made, of both networks.
-        at: Updates that the whole study had made when it ended, in all slots together.
+        record: The trial as the conductor tells of it.
+        at: Updates of both networks that the whole study had made when it ended, in all slots together.
     """
 
-    assignment: Assignment
-    scores: list[float]
-    whole: bool
-    cost: float
+    record: TrialRecord
     at: float
 
 
 @dataclass
 class Replay:
-    """One study, replayed."""
+    """One study, replayed; an observer of its conductor."""
 
     spec: Spec
     trials: list[Ended] = field(default_factory=list)
     cost: float = 0.0
     seconds: float = 0.0
+
+    def began(self, record: TrialRecord, fresh: bool) -> None:
+        """Nothing: only ends count."""
+
+    def turned(self, record: TrialRecord, turn: Turn) -> None:
+        """Nothing: only ends count."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """Keeps a trial with the moment of its end."""
+        self.trials.append(Ended(record, self.cost))
 
 
 def spec_for(curves: Curves, trials: int, changes: list[str], seed: int) -> Spec:
@@ -144,7 +152,8 @@ def replay(curves: Curves, spec: Spec, slots: int = 2) -> Replay:
     places = Places(record="", tracking="", artifacts=None, checkpoints="/nowhere", cache="")
     conductor = Conductor(spec, MemoryRecord(), places)  # type: ignore[arg-type]
     found = Replay(spec)
-    running: list[tuple[float, int, Assignment, Iterator[Turn], list[float]]] = []
+    conductor.observe(found)
+    running: list[tuple[float, int, Assignment, Iterator[Turn]]] = []
     clock, order = 0.0, 0
 
     def begin() -> None:
@@ -154,25 +163,20 @@ def replay(curves: Curves, spec: Spec, slots: int = 2) -> Replay:
             order += 1
             first = clock + _price(assignment, curves.steps[0])
             turns = _turns(curves, assignment, spec.search.seed)
-            heapq.heappush(running, (first, order, assignment, turns, []))
+            heapq.heappush(running, (first, order, assignment, turns))
 
     for _ in range(slots):
         begin()
     while running:
-        clock, number, assignment, turns, scores = heapq.heappop(running)
+        clock, number, assignment, turns = heapq.heappop(running)
         turn = next(turns)
-        scores += [measurement.score for measurement in turn.measurements]
         done = turn.step
         found.cost += _price(assignment, done - _before(curves, done))
         if conductor.turn(assignment.identity, turn):
-            whole = turn.finished and turn.diverged is None
-            found.trials.append(
-                Ended(assignment, scores, whole, _price(assignment, done), found.cost)
-            )
             begin()
         else:
             after = clock + _price(assignment, _after(curves, done) - done)
-            heapq.heappush(running, (after, number, assignment, turns, scores))
+            heapq.heappush(running, (after, number, assignment, turns))
     found.seconds = time.process_time() - began
     return found
 
@@ -232,12 +236,10 @@ def main() -> None:
         )
         print(f", {study.cost / full_trial(curves):.1f} full trials' updates")
         for arm, optimum in best.items():
-            mine = [t for t in study.trials if t.assignment.identity.split("/")[1] == arm]
-            lowest = min(
-                (t for t in mine if t.scores), key=lambda t: min(t.scores)
-            ).assignment.parameters
+            mine = [t.record for t in study.trials if t.record.arm == arm]
+            lowest = ranked(mine)[0]
             truth = curves.best(lowest.b, lowest.a, lowest.d_steps)
-            stopped = sum(not t.whole for t in mine)
+            stopped = sum(t.outcome is Outcome.STOPPED for t in mine)
             print(f"  {arm}: {truth / optimum:.2f} of the best, {stopped} of {len(mine)} stopped")
 
 

@@ -23,6 +23,7 @@ FRAMEWORK_ROOMS: dict[str, tuple[str, ...]] = {
     "optuna": (
         "study/record/",
         "study/search/samplers.py",
+        "study/search/joint.py",
         "study/search/present.py",
         "search_spaces/",
     ),
@@ -40,6 +41,7 @@ FLOORS = (
     "tracking",
     "search",
     "record",
+    "surface",
     "places",
     "spec",
 )

@@ -66,6 +66,10 @@ class ArmLedger:
         """Reads all trials that were asked for here, by number, but those of :meth:`half_asked`."""
         return [self._known(trial) for trial in self._all() if PARAMETERS in trial.user_attrs]
 
+    def frozen(self) -> list[FrozenTrial]:
+        """Returns all trials as Optuna has them, for a sampler that learns from several arms."""
+        return self._all()
+
     def strangers(self) -> int:
         """Counts trials with a value that another program added: the search learns from them, no more."""
         return sum(is_strange(t) and t.state == TrialState.COMPLETE for t in self._all())

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from study.results.difference import ArmDifference, difference
-from study.results.gaussian import Array
-from study.results.surface import Surface
+from study.surface.gaussian import Array
+from study.surface.surface import Surface
 
 COUNTED = 200
 """Further trials up to which is counted."""

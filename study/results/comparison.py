@@ -17,8 +17,8 @@ from study.trial import Outcome, TrialRecord, by_convention, compared_order, ran
 
 if TYPE_CHECKING:
     from study.results.optimum import Optimum
-    from study.results.surface import Surface
     from study.results.verdict import Verdict
+    from study.surface.surface import Surface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ def _surface(rows: Sequence[TrialRecord], arms: Sequence[str]) -> Surface | None
     """One surface for the trials of all arms that have enough of them; None if no arm has."""
     if not rows:
         return None
-    from study.results.surface import Surface, lacking
+    from study.surface.surface import Surface, lacking
 
     enough = [arm for arm in arms if lacking(rows, arm) is None]
     return Surface(rows, enough) if enough else None
@@ -177,7 +177,7 @@ def _difference(
         from study.results.advice import advised
 
         return replace(advised(surface, arms), seen=seen, noise=noise, trials=trials)
-    from study.results.surface import lacking
+    from study.surface.surface import lacking
 
     reasons = [lacking(rows, arm) for arm, rows in zip(arms, (first, second), strict=True)]
     return ArmDifference(

@@ -13,8 +13,8 @@ import numpy as np
 from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
-    from study.results.gaussian import Array
-    from study.results.surface import Surface
+    from study.surface.gaussian import Array
+    from study.surface.surface import Surface
 
 LEVEL = 0.95
 """Coverage of every interval."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from study.results.surface import Surface
+from study.surface.surface import Surface
 from trainables.protocol import ParameterValue
 
 WITHIN = 0.1

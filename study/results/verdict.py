@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from study.results.difference import ArmDifference, Finding
-from study.results.surface import FEWEST
+from study.surface.surface import FEWEST
 
 Source = Literal["search", "fresh seeds", "nothing"]
 """What a verdict rests on."""

@@ -15,6 +15,7 @@ from study.faults import point
 from study.places.locations import Places
 from study.record.database import Ledger
 from study.search.arm import ArmState, arm_state
+from study.search.joint import Trials
 from study.search.observer import Observer
 from study.search.samplers import derived_seed, make_pruner, make_sampler
 from study.search.stopping import reason_to_stop
@@ -87,9 +88,19 @@ class Conductor:
         for name, arm in spec.arms.items():
             opened = ledger.arm(spec.name, name)
             asked = len(opened.trials()) + len(opened.half_asked())
-            opened.use(make_sampler(spec.search, name, arm, asked), pruner)
+            others = self._trials_beside(name)
+            opened.use(make_sampler(spec.search, name, arm, asked, others), pruner)
             self.arms[name] = arm_state(name, arm, opened)
             self._any_ran = self._any_ran or self.arms[name].any_ran
+
+    def _trials_beside(self, arm: str) -> Trials:
+        """Reads the trials of the arms but one."""
+        return lambda: [
+            trial
+            for name, state in self.arms.items()
+            if name != arm
+            for trial in state.ledger.frozen()
+        ]
 
     @property
     def left(self) -> int:

@@ -7,10 +7,17 @@ import warnings
 from collections.abc import Sequence
 
 import optuna
-from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    SuccessiveHalvingPruner,
+)
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from study.search.joint import JointSampler, Trials
 from study.search.present import PresentCmaEs, PresentGP, PresentQMC, PresentTPE
 from study.spec.arm import Arm
 from study.spec.model import Search, Stopping
@@ -23,7 +30,9 @@ def derived_seed(*parts: object) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def make_sampler(search: Search, arm_name: str, arm: Arm, asked: int) -> BaseSampler:
+def make_sampler(
+    search: Search, arm_name: str, arm: Arm, asked: int, others: Trials = tuple
+) -> BaseSampler:
     """Builds the sampler of an arm for one launch.
 
     The seed depends on how many trials were asked before: the same seed again would repeat the
@@ -35,6 +44,7 @@ def make_sampler(search: Search, arm_name: str, arm: Arm, asked: int) -> BaseSam
         arm_name: Name of the arm.
         arm: The arm.
         asked: Trials asked for in this arm by earlier launches.
+        others: The trials of the other arms, for the sampler that learns from all.
     """
     steady = derived_seed(search.seed, arm_name)
     space = arm.build()
@@ -42,6 +52,8 @@ def make_sampler(search: Search, arm_name: str, arm: Arm, asked: int) -> BaseSam
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match search.sampler:
+            case "joint":
+                return JointSampler(space, others, seed=seed, startup=search.startup)
             case "tpe":
                 return PresentTPE(space, seed=seed, n_startup_trials=search.startup)
             case "gp":
@@ -80,6 +92,8 @@ def make_pruner(stopping: Stopping, settings: TrialSettings) -> BasePruner:
     if pruner is None:
         return NopPruner()
     first = pruner.min_evaluations * settings.evaluate_every
+    if pruner.name == "median":
+        return MedianPruner(n_warmup_steps=first - 1)
     if pruner.name == "asha":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=pruner.reduction_factor)
     return HyperbandPruner(

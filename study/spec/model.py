@@ -52,8 +52,10 @@ class Card(Part):
 class Search(Part):
     """How the arms are searched."""
 
-    sampler: Literal["tpe", "gp", "cmaes", "random", "qmc", "grid"] = Field(
-        default="tpe", description="Optuna's sampler."
+    sampler: Literal["joint", "tpe", "gp", "cmaes", "random", "qmc", "grid"] = Field(
+        default="tpe",
+        description="joint: one surface of the score that learns from the trials of all arms; the others are "
+        "Optuna's, one an arm.",
     )
     seed: Whole = Field(
         default=0, ge=0, le=2**31, description="Seed of the search and of every trial."
@@ -64,14 +66,17 @@ class Search(Part):
 
 
 class Pruner(Part):
-    """Successive halving over evaluations, beside the rising-score rule."""
+    """A comparison between the trials of an arm at the same step, beside the rising-score rule."""
 
-    name: Literal["asha", "hyperband"] = Field(description="Which one.")
+    name: Literal["asha", "hyperband", "median"] = Field(
+        description="asha and hyperband: successive halving; median: a trial goes on while its best "
+        "score lies below the median of the others at the same step."
+    )
     min_evaluations: Whole = Field(
         default=1, ge=1, description="Evaluations before the first decision."
     )
     reduction_factor: Whole = Field(
-        default=3, ge=2, description="One in so many goes on at each rung."
+        default=3, ge=2, description="Of asha and hyperband: one in so many goes on at each rung."
     )
 
 
@@ -91,7 +96,9 @@ class Stopping(Part):
     collapse: Number | None = Field(
         default=10.0, gt=1, description="A score above this multiple of the best stops at once."
     )
-    pruner: Pruner | None = Field(default=None, description="Optional successive halving.")
+    pruner: Pruner | None = Field(
+        default=None, description="An optional comparison with other trials."
+    )
 
 
 class Confirm(Part):

@@ -9,8 +9,8 @@ import pytest
 
 from study.results.comparison import compare
 from study.results.difference import MARGIN, Finding, finding
-from study.results.plane import Plane, regions
-from study.results.surface import MOST, Surface, lacking, pressed, thinned
+from study.surface.plane import Plane, regions
+from study.surface.surface import MOST, Surface, lacking, pressed, thinned
 from study.trial import TrialRecord
 
 ONE, TWO = "one_timescale", "two_timescale"

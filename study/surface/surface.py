@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from study.results.gaussian import (
+from study.surface.gaussian import (
     Array,
     Observations,
     Process,
@@ -27,7 +27,7 @@ from study.results.gaussian import (
     posterior,
     shift_factor,
 )
-from study.results.plane import Plane, regions, setting
+from study.surface.plane import Plane, regions, setting
 from study.trial import TrialRecord
 from trainables.protocol import ParameterValue
 

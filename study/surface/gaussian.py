@@ -127,6 +127,14 @@ class Process:
         """The same with another standard deviation of the shifts, in that of the noise."""
         return Process(self._seen, np.append(self._hyper[:-1], shift))
 
+    def suits(self, seen: Observations) -> bool:
+        """Whether its lengths are as many as these observations have."""
+        return int(seen.lengths.max(initial=-1)) + 4 == len(self._hyper)
+
+    def refitted(self, seen: Observations) -> Process:
+        """The same hyperparameters, fitted to something else."""
+        return Process(seen, self._hyper)
+
     def at(self, points: Array, groups: NDArray[np.int64]) -> tuple[Array, Array]:
         """Mean and variance of f, constant and shift included, shapes (m,)."""
         mean, half = self._conditioned(points, groups)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from study.results.gaussian import (
+from study.surface.gaussian import (
     Observations,
     Process,
     drawn,

@@ -1,0 +1,125 @@
+"""How soon each way of searching comes near the best setting, replayed on surfaces in simulated time.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.search [digits …] [--studies 50] [--trials 40] [--only joint …]
+
+Compute is counted in full trials: the updates of one trial of one D update a step. After each of a ladder of
+computes the setting that would be taken then is held against the best one of the arm, both on the noise-free
+surface. The peers are Optuna's samplers and pruners as a user would set them, through the same conductor,
+with two slots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks import recorded
+from benchmarks.replay import Replay, full_trial, replay, spec_for
+from study.surface.surface import NoSurface, Surface
+from study.trial import TrialRecord, ranked
+
+LADDER = (10, 14, 18, 23, 30, 40, 52, 67, 85)
+ARMS = ("one_timescale", "two_timescale")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of searching: changes to the spec, and how the setting is chosen in the end."""
+
+    changes: tuple[str, ...]
+    by_surface: bool = False
+
+
+WAYS = {
+    "random": Way(("search.sampler=random", "stopping.rule=none")),
+    "tpe": Way(("search.sampler=tpe",)),
+    "tpe + asha": Way(("search.sampler=tpe", "stopping.pruner={name: asha}")),
+    "tpe + median": Way(("search.sampler=tpe", "stopping.pruner={name: median}")),
+    "gp": Way(("search.sampler=gp",)),
+    "gp + median": Way(("search.sampler=gp", "stopping.pruner={name: median}")),
+    "joint": Way(("search.sampler=joint",), True),
+    "joint + median": Way(("search.sampler=joint", "stopping.pruner={name: median}"), True),
+    "joint + asha": Way(("search.sampler=joint", "stopping.pruner={name: asha}"), True),
+}
+
+
+def chosen(
+    records: Sequence[TrialRecord], arm: str, by_surface: bool
+) -> tuple[float, float, int] | None:
+    """The setting that would be taken: the lowest score, or the trial where the surface is lowest."""
+    mine = [record for record in records if record.arm == arm and record.score is not None]
+    if not mine:
+        return None
+    if by_surface:
+        try:
+            surface = Surface(records, ARMS)
+            setting = surface.setting(surface.found(arm))
+            return float(setting["b"]), float(setting["a"]), int(setting["d_steps"])  # type: ignore[arg-type]
+        except NoSurface:
+            pass
+    best = ranked(mine)[0]
+    return best.b, best.a, best.d_steps
+
+
+def excess(study: Replay, curves: recorded.Recorded, way: Way) -> np.ndarray:
+    """The chosen setting's score over the best one's, shape (arms, ladder); NaN where there is none yet."""
+    found = np.full((len(ARMS), len(LADDER)), np.nan)
+    for j, full in enumerate(LADDER):
+        records = [t.record for t in study.trials if t.at <= full * full_trial(curves)]
+        for i, arm in enumerate(ARMS):
+            setting = chosen(records, arm, way.by_surface)
+            if setting is not None:
+                found[i, j] = curves.best(*setting) / curves.optima[arm]
+    return found
+
+
+def within(found: np.ndarray) -> float:
+    """The compute from which on the chosen setting is within 10 % of the best; infinite if never."""
+    near = found <= 1.1
+    for place in range(len(LADDER)):
+        if near[place:].all():
+            return LADDER[place]
+    return np.inf
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=recorded.names())
+    parser.add_argument("--studies", type=int, default=50)
+    parser.add_argument("--trials", type=int, default=40, help="of each arm")
+    parser.add_argument("--only", nargs="*", choices=sorted(WAYS), default=list(WAYS))
+    given = parser.parse_args()
+    for name in given.names:
+        curves = recorded.load(name)
+        print(
+            f"{name}: best {curves.optima}; {given.studies} studies, full trials' compute of the study"
+        )
+        print(
+            f"{'':18}{'within 10 %':>12}{'at 30: median':>15}{'90th':>7}{'stopped':>9}{'CPU s':>7}"
+        )
+        for way_name in given.only:
+            way, began = WAYS[way_name], time.process_time()
+            studies = [
+                replay(curves, spec_for(curves, given.trials, [*way.changes], seed))
+                for seed in range(given.studies)
+            ]
+            table = np.asarray([excess(study, curves, way) for study in studies])
+            seconds = (time.process_time() - began) / given.studies
+            for i, arm in enumerate(ARMS):
+                soon = np.median([within(row) for row in table[:, i]])
+                at30 = table[:, i, LADDER.index(30)]
+                saved = np.mean([t.record.outcome == "stopped" for s in studies for t in s.trials])
+                label = f"{way_name}, {arm[:3]}"
+                print(
+                    f"{label:18}{soon:12.0f}{np.nanmedian(at30):15.2f}{np.nanquantile(at30, 0.9):7.2f}"
+                    f"{saved:9.0%}{seconds:7.1f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""A sampler that learns from the trials of all arms: one surface of the score for the whole study.
+
+One time scale is the diagonal of the plane on which two time scales move, so a trial of either arm says
+something about the other. A Gaussian process (study/surface) is fitted to the logarithms of the objectives
+over what trials are given (b, a, d_steps and further parameters), and the sample with the largest expected
+improvement on the lowest mean in the arm's own space is tried (Jones, Schonlau & Welch 1998, Eq. 15, with
+the mean in the place of the best value seen: that one is too good by luck).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.search_space import IntersectionSearchSpace
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import norm
+
+from search_spaces.space import SearchSpace
+from study.record.trials import OUTCOME, PARAMETERS
+from study.surface.gaussian import Array, Observations, Process, mixed, posterior
+from study.surface.plane import axis
+from study.surface.surface import pressed
+from study.trial import Outcome
+
+Setting = Mapping[str, Any]
+Trials = Callable[[], Sequence[FrozenTrial]]
+
+CANDIDATES = 400
+"""Samples of the whole space among which the next one is chosen, and as many beside the best so far."""
+
+BESIDE = 0.05
+"""How far these lie from them: standard deviation, as a share of each range."""
+
+MOST = 100
+"""Trials that the surface is fitted to: the best ones and the newest ones of more."""
+
+CUT_OFF = 0.5
+"""Added noise, in the logarithm of the score, of a trial that was stopped before its end."""
+
+
+class JointSampler(BaseSampler):
+    """Proposes samples by a surface that all arms share.
+
+    Args:
+        space: The arm's space; None: what all earlier trials have in common, as Optuna's samplers do.
+        others: The trials of the other arms.
+        seed: Of the candidates.
+        startup: Trials of all arms together that are drawn at random before the surface is asked.
+
+    Example:
+        >>> study = optuna.create_study(sampler=JointSampler(seed=0))
+        >>> study.optimize(lambda trial: (trial.suggest_float("b", 1e-4, 1e-2, log=True) - 1e-3) ** 2, 3)
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | None = None,
+        others: Trials = tuple,
+        *,
+        seed: int | None = None,
+        startup: int = 10,
+    ) -> None:
+        self._space, self._others, self._startup = space, others, startup
+        self._random = RandomSampler(seed=seed)
+        self._generator = np.random.default_rng(seed)
+        self._common = IntersectionSearchSpace()
+        self._learnt: tuple[list[Process], int] = ([], 0)
+
+    def reseed_rng(self) -> None:
+        """Takes a seed of its own, for a process of its own."""
+        self._random.reseed_rng()
+        self._generator = np.random.default_rng()
+
+    def infer_relative_search_space(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
+        """Every name that can vary."""
+        known = self._space.distributions if self._space else self._common.calculate(study)
+        return {name: each for name, each in sorted(known.items()) if not each.single()}
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Draws a value at random."""
+        self._raise_error_if_multi_objective(study)
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Proposes values for all names together."""
+        self._raise_error_if_multi_objective(study)
+        if not search_space:
+            return {}
+        mine = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        trials = [t for t in (*mine, *self._others()) if t.state != TrialState.FAIL]
+        ended = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+        if len(ended) < self._startup or all(math.isinf(t.value or 0) for t in ended):
+            return {}
+        sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
+        running = [t for t in trials if t.state == TrialState.RUNNING and t.params]
+        samples = self._candidates(search_space, [t for t in mine if t in ended], sign)
+        values, noise = _values(ended, sign)
+        chosen = self._chosen(ended, running, samples, values, noise)
+        return samples[chosen]
+
+    def _chosen(
+        self,
+        ended: Sequence[FrozenTrial],
+        running: Sequence[FrozenTrial],
+        samples: Sequence[dict[str, Any]],
+        values: Array,
+        noise: Array,
+    ) -> int:
+        """The candidate with the largest expected improvement."""
+        kept = np.union1d(np.argsort(values, kind="stable")[: MOST // 2], _newest(ended))
+        settings = [*(self._setting(t) for t in (*ended, *running)), *map(self._given, samples)]
+        points, lengths = _points(settings)
+        seen = _observed(points[: len(ended)][kept], lengths, values[kept], noise[kept])
+        there = points[len(ended) + len(running) :]
+        processes = self._fitted(seen, len(ended))
+        if running:
+            # What is being tried is taken to come out as expected, so that it is not tried again.
+            tried = points[len(ended) : len(ended) + len(running)]
+            believed, _ = mixed(processes, tried, _zeros(tried))
+            seen = _observed(
+                np.vstack([seen.points, tried]),
+                lengths,
+                np.append(seen.values, believed),
+                np.append(seen.noise, np.zeros(len(tried))),
+            )
+            processes = [process.refitted(seen) for process in processes]
+        mean, deviation = mixed(processes, there, _zeros(there))
+        gain = (mean.min() - mean) / deviation
+        return int(np.argmax(deviation * (gain * norm.cdf(gain) + norm.pdf(gain))))
+
+    def _fitted(self, seen: Observations, ended: int) -> list[Process]:
+        """The surface; its hyperparameters are learnt anew when a tenth more trials have ended."""
+        learnt, known = self._learnt
+        if learnt and ended < 1.1 * known and learnt[0].suits(seen):
+            return [process.refitted(seen) for process in learnt]
+        self._learnt = posterior(seen, shifted=False)[::3], ended
+        return self._learnt[0]
+
+    def _candidates(
+        self, space: Mapping[str, BaseDistribution], ended: Sequence[FrozenTrial], sign: float
+    ) -> list[dict[str, Any]]:
+        """Samples of the whole space, and samples beside the best trials."""
+        draw = self._generator
+        samples = [
+            {n: _drawn(d, draw.uniform()) for n, d in space.items()} for _ in range(CANDIDATES)
+        ]
+        inside = [t for t in ended if all(n in t.params for n in space)]
+        inside.sort(key=lambda t: sign * (t.value or 0.0))
+        best = inside[: max(5, len(inside) // 8)]
+        for i in range(CANDIDATES if best else 0):
+            params = best[i % len(best)].params
+            samples.append({n: _beside(d, params[n], draw) for n, d in space.items()})
+        return samples
+
+    def _given(self, sample: Mapping[str, Any]) -> Setting:
+        """What a trial with this sample is given."""
+        if self._space is None:
+            return sample
+        fixed = {n: _drawn(d, 0.5) for n, d in self._space.distributions.items() if d.single()}
+        return self._space.derive({**fixed, **sample})
+
+    def _setting(self, trial: FrozenTrial) -> Setting:
+        given = trial.user_attrs.get(PARAMETERS)
+        return trial.params if self._space is None or given is None else given
+
+
+def _values(trials: Sequence[FrozenTrial], sign: float) -> tuple[Array, Array]:
+    """Logarithms of the objectives, what was stopped as what it would have come to, and the noise of each."""
+    raw = np.asarray([sign * (t.value if t.value is not None else math.inf) for t in trials])
+    finite = np.isfinite(raw)
+    if (raw[finite] <= 0).any():
+        # Not a distance: there is no logarithm to take.
+        raw[~finite] = raw[finite].max()
+        return raw, np.zeros(len(raw))
+    logarithms = np.log(raw)
+    noise = np.zeros(len(raw))
+    whole = [t for t in trials if t.user_attrs.get(OUTCOME) == Outcome.COMPLETE.value]
+    for i, trial in enumerate(trials):
+        if trial.user_attrs.get(OUTCOME) == Outcome.STOPPED.value and finite[i]:
+            logarithms[i] += _still_to_gain(trial, whole)
+            noise[i] = CUT_OFF * _share_left(trial, whole)
+    return pressed(logarithms), noise
+
+
+def _still_to_gain(trial: FrozenTrial, whole: Sequence[FrozenTrial]) -> float:
+    """How much lower, in the logarithm, whole trials came after the step at which this one was stopped."""
+    last = max(trial.intermediate_values, default=0)
+    gains = [
+        math.log(min(curve.values()) / min(before))
+        for curve in (t.intermediate_values for t in whole)
+        if (before := [score for step, score in curve.items() if step <= last])
+    ]
+    return float(np.median(gains)) if gains else 0.0
+
+
+def _share_left(trial: FrozenTrial, whole: Sequence[FrozenTrial]) -> float:
+    end = max((max(t.intermediate_values, default=0) for t in whole), default=0)
+    return 1 - max(trial.intermediate_values, default=0) / end if end else 1.0
+
+
+def _newest(trials: Sequence[FrozenTrial]) -> NDArray[np.int64]:
+    """The places of the newest trials, whatever their arm."""
+    times = [t.datetime_complete.timestamp() if t.datetime_complete else 0.0 for t in trials]
+    return np.argsort(times, kind="stable")[-MOST // 2 :]
+
+
+def _points(settings: Sequence[Setting]) -> tuple[Array, NDArray[np.int64]]:
+    """Settings as points, shape (n, p), and whose length each coordinate has; what is missing is central."""
+    columns, lengths = [np.zeros((len(settings), 0))], []
+    for name in dict.fromkeys(name for setting in settings for name in setting):
+        has = np.asarray([name in setting for setting in settings])
+        found = axis(name, [setting[name] for setting in settings if name in setting])
+        if found is not None:
+            column = np.full((len(settings), found.width), 0.0 if found.choices else 0.5)
+            column[has] = found.encode([s[name] for s in settings if name in s])
+            columns.append(column)
+            lengths += [len(columns) - 2] * found.width
+    return np.hstack(columns), np.asarray(lengths, dtype=np.int64)
+
+
+def _observed(
+    points: Array, lengths: NDArray[np.int64], values: Array, noise: Array
+) -> Observations:
+    return Observations(
+        points=points,
+        lengths=lengths,
+        groups=_zeros(points),
+        values=values,
+        counts=np.ones(len(values)),
+        within=np.zeros(len(values)),
+        noise=noise,
+    )
+
+
+def _zeros(points: Array) -> NDArray[np.int64]:
+    return np.zeros(len(points), dtype=np.int64)
+
+
+def _drawn(distribution: BaseDistribution, share: float) -> Any:
+    """The value of a distribution at a share of its range, from 0 to below 1."""
+    match distribution:
+        case CategoricalDistribution():
+            return distribution.choices[int(share * len(distribution.choices))]
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            if log:
+                wide = _between(low - 0.5, high + 0.5, share, log)
+                return min(max(round(wide), low), high)
+            return low + step * int(share * ((high - low) // step + 1))
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            if step is not None:
+                return low + step * int(share * (round((high - low) / step) + 1))
+            return _between(low, high, share, log)
+    raise TypeError(
+        f"{type(distribution).__name__} is not a kind of distribution that is known here"
+    )
+
+
+def _between(low: float, high: float, share: float, log: bool) -> float:
+    if log:
+        return float(min(max(low * (high / low) ** share, low), high))
+    return min(max(low + (high - low) * share, low), high)
+
+
+def _beside(distribution: BaseDistribution, value: Any, draw: np.random.Generator) -> Any:
+    """A value near another one of a distribution; of choices mostly the same."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value if draw.uniform() < 0.8 else _drawn(distribution, draw.uniform())
+    share = _share(distribution, value) + BESIDE * draw.normal()
+    return _drawn(distribution, min(max(share, 0.0), math.nextafter(1.0, 0.0)))
+
+
+def _share(distribution: BaseDistribution, value: float) -> float:
+    """Where a value lies in the range of its distribution, from 0 to 1."""
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = distribution.low, distribution.high
+    if high == low:
+        return 0.5
+    if distribution.log:
+        return math.log(value / low) / math.log(high / low)
+    return (value - low) / (high - low)

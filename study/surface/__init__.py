@@ -1,0 +1,1 @@
+"""One surface of the score over the plane on which all arms search."""
