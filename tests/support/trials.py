@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from trainables.kinds import build_trial
@@ -42,6 +44,13 @@ SMALL: dict[str, dict[str, Any]] = {
         "evaluate_every": 2,
     },
 }
+
+
+def mostly_slow(names: Iterable[str]) -> list[Any]:
+    """Cases of a test of which only the plainest (``dcgan``) is among the quick ones."""
+    return [
+        name if name == "dcgan" else pytest.param(name, marks=pytest.mark.slow) for name in names
+    ]
 
 
 def small_config(kind: str, folder: Path) -> dict[str, Any]:

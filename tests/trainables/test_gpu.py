@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ from trainables.protocol import Context, Diverged, Parameters
 from trainables.run import Assignment, TrialRun
 
 pytestmark = pytest.mark.gpu
+CACHE = TemporaryDirectory()
+"""For statistics of real images, which are the same in all of these tests."""
+
 USERS = f"{__name__}:noisy"
 KINDS: dict[str, dict[str, Any]] = {
     "dcgan": {"generator_latents": "same", "data": {"name": "digits", "flip": True}},
@@ -76,7 +80,7 @@ def assignment(folder: Path, name: str, run: str = "run") -> Assignment:
         parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
         seed=3,
         folder=str(folder / run),
-        cache=str(folder / "cache"),
+        cache=CACHE.name,
         checkpoint_seconds=1e9,
     )
 
@@ -194,7 +198,7 @@ def test_the_memory_of_a_trial_is_given_back(tmp_path: Path) -> None:
 
 def test_parameters_of_every_kind_are_allowed(tmp_path: Path) -> None:
     """Frozen ones, and one that lies transposed."""
-    context = Context(seed=0, device=accelerator(), cache=str(tmp_path / "cache"))
+    context = Context(seed=0, device=accelerator(), cache=CACHE.name)
     config = {**small_config("gan", tmp_path), "networks": f"{__name__}:odd"}
     trial = build_trial(config, Parameters(b=1e-3, a=1e-3, d_steps=1), context)
     while not trial.finished:

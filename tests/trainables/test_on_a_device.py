@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 from support.pretend import DEVICE, Accelerator
-from support.trials import small_config, without_clocks
+from support.trials import mostly_slow, small_config, without_clocks
 from torch import Tensor, nn
 
 from trainables.devices import random_state
 from trainables.protocol import Parameters
 from trainables.run import Assignment, TrialRun
+
+CACHE = TemporaryDirectory()
+"""For statistics of real images, which are the same in all of these tests."""
 
 DCGAN = {"name": "dcgan", "width": 2, "latent": 4}
 WGAN = {"name": "wgan_gp", "width": 2, "latent": 4}
@@ -87,7 +91,7 @@ def assignment(folder: Path, kind: str, further: dict[str, Any], name: str = "ru
         parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
         seed=3,
         folder=str(folder / name),
-        cache=str(folder / "cache"),
+        cache=CACHE.name,
         checkpoint_seconds=1e9,
     )
 
@@ -109,7 +113,7 @@ def kind_of(name: str) -> str:
     return "language" if name in LANGUAGE else "gan"
 
 
-@pytest.mark.parametrize("name", [*EXACT, *LANGUAGE])
+@pytest.mark.parametrize("name", mostly_slow([*EXACT, *LANGUAGE]))
 def test_training_is_that_of_the_cpu_bit_for_bit(tmp_path: Path, name: str) -> None:
     further = {**EXACT, **LANGUAGE}[name]
     ran = [
@@ -120,7 +124,7 @@ def test_training_is_that_of_the_cpu_bit_for_bit(tmp_path: Path, name: str) -> N
     assert outcome(ran[0]) == outcome(ran[1])
 
 
-@pytest.mark.parametrize("name", ROUNDED)
+@pytest.mark.parametrize("name", mostly_slow(ROUNDED))
 def test_penalised_images_are_those_of_the_cpu_to_rounding(tmp_path: Path, name: str) -> None:
     """Gradients of gradients are summed by other kernels there, in another order."""
     ran = [
@@ -132,7 +136,9 @@ def test_penalised_images_are_those_of_the_cpu_to_rounding(tmp_path: Path, name:
         assert other.metrics["d_loss"] == pytest.approx(one.metrics["d_loss"], rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "average", "heavy ball", "users", "wgan_gp", "language"])
+@pytest.mark.parametrize(
+    "name", mostly_slow(["dcgan", "average", "heavy ball", "users", "wgan_gp", "language"])
+)
 def test_a_resumed_trial_is_one_that_was_not_stopped(tmp_path: Path, name: str) -> None:
     further = {**EXACT, **ROUNDED, **LANGUAGE, "users": {"networks": USERS}}[name]
     whole = played(TrialRun(assignment(tmp_path, kind_of(name), further), DEVICE))
@@ -146,7 +152,7 @@ def test_a_resumed_trial_is_one_that_was_not_stopped(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize(("first", "then"), [("cpu", DEVICE), (DEVICE, "cpu")])
-@pytest.mark.parametrize("name", ["dcgan", "average", "language"])
+@pytest.mark.parametrize("name", mostly_slow(["dcgan", "average", "language"]))
 def test_a_trial_may_be_moved_half_way(tmp_path: Path, name: str, first: str, then: str) -> None:
     further = {**EXACT, **LANGUAGE}[name]
     whole = played(TrialRun(assignment(tmp_path, kind_of(name), further), "cpu"))
@@ -191,7 +197,7 @@ def sharing(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Mo
     return g, nn.Sequential(Centred(), nn.Flatten(), nn.Linear(channels * side**2, 1))
 
 
-@pytest.mark.parametrize("name", ["dcgan", "average", "wgan_gp", "language"])
+@pytest.mark.parametrize("name", mostly_slow(["dcgan", "average", "wgan_gp", "language"]))
 def test_a_device_without_float64_trains_too(tmp_path: Path, name: str) -> None:
     """As Apple's MPS; statistics in float64 are the CPU's."""
     further = {**EXACT, **ROUNDED, **LANGUAGE}[name]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from support.pretend import DEVICE, Accelerator, counted
-from support.trials import small_config
+from support.trials import mostly_slow, small_config
 
 from trainables.gan import batches
 from trainables.gan.adversarial import AdversarialTrial
@@ -19,6 +20,9 @@ from trainables.kinds import build_trial
 from trainables.networks.build import build
 from trainables.protocol import Context, Diverged, Parameters
 from trainables.settings.networks import NetworkSettings
+
+CACHE = TemporaryDirectory()
+"""For statistics of real images, which are the same in all of these tests."""
 
 KINDS: dict[str, dict[str, Any]] = {
     "dcgan": {},
@@ -46,7 +50,7 @@ def trial_of(name: str, folder: Path, d_steps: int = 2, **further: Any) -> Adver
     trial = build_trial(
         {**config, **length, **KINDS[name], **further},
         Parameters(b=2e-3, a=1e-3, d_steps=d_steps),
-        Context(seed=3, device=DEVICE, cache=str(folder / "cache")),
+        Context(seed=3, device=DEVICE, cache=CACHE.name),
     )
     assert isinstance(trial, AdversarialTrial)
     return trial
@@ -59,7 +63,7 @@ def stepped(trial: AdversarialTrial, count: int = STEPS) -> None:
 
 
 @pytest.mark.parametrize("resident", [True, False])
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", mostly_slow(KINDS))
 def test_no_step_makes_the_host_wait_and_few_upload(
     tmp_path: Path,
     gpu: Accelerator,
@@ -78,7 +82,7 @@ def test_no_step_makes_the_host_wait_and_few_upload(
         assert uploads == 0, gpu.where
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", mostly_slow(KINDS))
 def test_a_checkpoint_is_one_transfer(tmp_path: Path, gpu: Accelerator, name: str) -> None:
     trial = trial_of(name, tmp_path)
     stepped(trial, 2)
@@ -87,7 +91,7 @@ def test_a_checkpoint_is_one_transfer(tmp_path: Path, gpu: Accelerator, name: st
     assert (reads, uploads) == (1, 0), gpu.where
 
 
-@pytest.mark.parametrize("name", ["dcgan", "wgan_gp"])
+@pytest.mark.parametrize("name", mostly_slow(["dcgan", "wgan_gp"]))
 def test_a_step_launches_no_more_than_a_plain_loops(
     tmp_path: Path, gpu: Accelerator, name: str
 ) -> None:
@@ -138,7 +142,7 @@ class PlainLoop:
         return F.binary_cross_entropy_with_logits(scores, labels)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", mostly_slow(KINDS))
 def test_the_memory_of_a_trial_is_given_back(tmp_path: Path, gpu: Accelerator, name: str) -> None:
     trial = trial_of(name, tmp_path, steps=2, evaluate_every=1)
     while not trial.finished:
@@ -149,7 +153,7 @@ def test_the_memory_of_a_trial_is_given_back(tmp_path: Path, gpu: Accelerator, n
     assert gpu.bytes == 0
 
 
-@pytest.mark.parametrize("name", ["dcgan", "extragradient", "heavy ball"])
+@pytest.mark.parametrize("name", mostly_slow(["dcgan", "extragradient", "heavy ball"]))
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 @pytest.mark.parametrize(("player", "at"), [("discriminator", 3), ("generator", 4)])
 def test_an_update_that_is_not_finite_is_never_made(
@@ -161,11 +165,11 @@ def test_an_update_that_is_not_finite_is_never_made(
     further = {} if name == "heavy ball" else {"optimiser": optimiser}
     outcomes = []
     for device in ("cpu", DEVICE):
-        config = {**small_config("gan", tmp_path), "steps": 100, "evaluate_every": 50}
+        config = {**small_config("gan", tmp_path), "steps": 8, "evaluate_every": 8}
         trial = build_trial(
             {**config, **KINDS[name], **further},
             Parameters(b=2e-3, a=1e-3, d_steps=2),
-            Context(seed=3, device=device, cache=str(tmp_path / "cache")),
+            Context(seed=3, device=device, cache=CACHE.name),
         )
         assert isinstance(trial, AdversarialTrial)
         spoil(trial, player, at)
