@@ -103,7 +103,7 @@ def main() -> None:
     settings = {
         latents: GanSettings.model_validate(
             {
-                "data": "cifar10",
+                "data": "digits",
                 "networks": choice,
                 "batch_size": given.batch,
                 "steps": 10**6,
