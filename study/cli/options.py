@@ -55,8 +55,9 @@ def address(function: Callable[..., Any]) -> Callable[..., Any]:
         "--module",
         "modules",
         multiple=True,
-        metavar="FOLDER",
-        help="With --address http://...: a package of your own that the spec names; it goes with the job.",
+        metavar="PATH",
+        help="With --address http://...: a package (its folder) or a module (its .py file) of your own that "
+        "the spec names; it goes with the job.",
     )(function)
     return click.option(
         "--address",

@@ -64,6 +64,9 @@ REPORT_SECONDS = 20.0
 OBJECT_STORE_BYTES = 128 * 1024**2
 """Trials pass nothing but small results through the object store; their data are memory-mapped files."""
 
+REFUSED_BY_TUNE = ("TUNE_RESULT_DIR", "RAY_AIR_LOCAL_CACHE_DIR")
+"""Variables with which Tune does not run. They said where it kept results, which it does not do here."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +84,11 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
             "this process is connected to Ray already; call ray.shutdown() first, or launch the study "
             "in a process of its own (--address joins a running cluster)"
         )
+    for name in REFUSED_BY_TUNE:
+        os.environ.pop(name, None)
+    before = os.environ.get("RAY_AUTH_TOKEN")
     _provide_token(address)
+    private.follow_environment()  # somebody may have imported Ray before this file
     try:
         if address is None:
             _stay_on_loopback()
@@ -95,6 +102,9 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
         left = private.processes()
         ray.shutdown()
         private.end(left)
+        if before is None:  # a token that was made is no other cluster's
+            os.environ.pop("RAY_AUTH_TOKEN", None)
+            private.follow_environment()
         if address is None:
             os.environ.pop(LOOPBACK_ONLY, None)
             ray_constants.ENABLE_RAY_CLUSTER = True

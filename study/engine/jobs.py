@@ -58,13 +58,15 @@ def submit(spec: Spec, options: Options) -> Job:
 
     Raises:
         UserError: No job server answers there, it refuses this client, a location holds a password, or a
-            module is not a folder.
+            module is neither a folder nor a .py file.
         RuntimeError: The job did not start.
     """
     entrypoint = _entrypoint(_stated(options.given))
     for module in options.modules:
-        if not Path(module).is_dir():
-            raise UserError(f"--module {module}: there is no such folder; name that of a package")
+        if not Path(module).is_dir() and not (Path(module).is_file() and module.endswith(".py")):
+            raise UserError(
+                f"--module {module}: there is no such folder or .py file; name that of a package or module"
+            )
     client = _client(options.address or "")
     name = f"ttur-{spec.name}"
     with tempfile.TemporaryDirectory(prefix="ttur-job-") as folder:

@@ -9,6 +9,13 @@ from typing import Any
 
 import psutil
 from ray._private import services, worker
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+
+def follow_environment() -> None:
+    """Lets this process go by RAY_AUTH_MODE and the token as they are now, not as when Ray was imported."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def processes() -> list[psutil.Process]:

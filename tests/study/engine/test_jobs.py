@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,8 +68,28 @@ def test_an_address_where_nobody_answers_is_one_sentence(spec: Spec) -> None:
 
 
 def test_a_module_that_is_not_there_is_refused(spec: Spec) -> None:
-    with pytest.raises(UserError, match="module nowhere: there is no such folder"):
+    with pytest.raises(UserError, match=r"module nowhere: there is no such folder or \.py file"):
         jobs.submit(spec, Options(address=UNUSED, modules=("nowhere",)))
+
+
+def test_a_module_of_one_file_goes_with_the_job(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments: list[dict[str, Any]] = []
+
+    def submit(client: object, job: str, entrypoint: str, environment: dict[str, Any]) -> bool:
+        environments.append(environment)
+        return False
+
+    monkeypatch.setattr(jobs, "_client", lambda address: None)
+    monkeypatch.setattr(jobs, "_submit_once", submit)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").touch()
+    (tmp_path / "notes.txt").touch()
+    jobs.submit(spec, Options(address=UNUSED, modules=("mine.py",)))
+    assert environments[0]["py_modules"] == [str(tmp_path / "mine.py")]
+    with pytest.raises(UserError, match=r"notes\.txt: there is no such folder or \.py file"):
+        jobs.submit(spec, Options(address=UNUSED, modules=("notes.txt",)))
 
 
 @pytest.mark.parametrize(
