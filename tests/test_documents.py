@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from support.data import colours, write_folder
 
 from study.cli.verbs import cli
 from study.spec.arm import Arm, check_arm
@@ -104,3 +108,67 @@ def test_every_benchmark_is_listed() -> None:
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(\w+)`", text, flags=re.MULTILINE))
     assert listed == {path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py")}
+
+
+def specs_in_documents() -> list[tuple[Path, str]]:
+    """The YAML blocks of all pages that are whole specs."""
+    blocks = [
+        (page, text)
+        for page in PAGES
+        for text in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    return [(page, text) for page, text in blocks if re.search(r"^name: ", text, re.MULTILINE)]
+
+
+def commands_in_documents() -> list[str]:
+    """Every launch and preparation that stands in a page as it is typed, without what stands for a name."""
+    found: set[str] = set()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        found |= set(
+            re.findall(r"(?:`|^ {4}|^)(ttur (?:launch|prepare)[^`\n|]*)", text, re.MULTILINE)
+        )
+    typed = (line.split("  ")[0].split("#")[0].strip() for line in found)
+    return sorted({line for line in typed if not re.search(r"\b[A-Z]{2,}\b|\[|…|<", line)})
+
+
+@pytest.mark.parametrize(
+    ("page", "text"), specs_in_documents(), ids=lambda value: getattr(value, "stem", "spec")
+)
+def test_specs_are_launched_as_they_are_written_from_an_empty_folder(
+    page: Path, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a dry run, beside the data that they name; the working folder is another one."""
+    project, here = tmp_path / "project", tmp_path / "here"
+    here.mkdir()
+    write_folder(project / "faces", colours(70, 64, 64))
+    np.savez(project / "images.npz", images=colours(70, 64, 64))
+    (project / "lines.txt").write_text("a line\n" * 100)
+    (project / "study.yaml").write_text(text)
+    monkeypatch.chdir(here)
+    said = CliRunner().invoke(
+        cli, ["launch", "../project/study.yaml", "--dry-run", "--home", "h"], catch_exceptions=False
+    )
+    assert said.exit_code == 0, f"{page.name}: {said.output}"
+    assert not (here / "h").exists(), "a dry run makes nothing"
+
+
+@pytest.mark.parametrize("line", commands_in_documents())
+def test_commands_are_typed_as_they_stand_from_an_empty_folder(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Launches as dry runs, preparations as what they would do: nothing is trained or fetched.
+
+    A spec file that is named is the one of the page, beside a folder of images as it names.
+    """
+    if ".yaml" in line:
+        (tmp_path / "faces.yaml").write_text(specs_in_documents()[0][1])
+        write_folder(tmp_path / "faces", colours(70, 64, 64))
+    before = set(tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TTUR_HOME", "h")
+    words = [word for word in shlex.split(line)[1:] if word != "--dry-run"]
+    words = ["launch" if word == "prepare" else word for word in words]
+    said = CliRunner().invoke(cli, [*words, "--dry-run"], catch_exceptions=False)
+    assert said.exit_code == 0, said.output
+    assert set(tmp_path.iterdir()) == before
