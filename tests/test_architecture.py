@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,6 +165,43 @@ def test_each_framework_is_imported_in_its_own_rooms_only(framework: str) -> Non
     assert {file for file in users(framework) if not file.startswith(rooms)} == set()
     unused = [room for room in rooms if not any(file.startswith(room) for file in users(framework))]
     assert unused == []
+
+
+PRIVATE = {
+    "ray": "study/engine/private.py",
+    "optuna": "study/record/private.py",
+    "mlflow": "study/tracking/private.py",
+}
+"""The one file of each framework that may use its private parts."""
+
+
+@pytest.mark.parametrize("framework", PRIVATE)
+def test_private_parts_are_in_one_file_and_the_version_is_bounded(framework: str) -> None:
+    used = {
+        path.relative_to(ROOT).as_posix()
+        for path in sources().values()
+        for name in imported_names(path.read_text())
+        if name.split(".")[0] == framework
+        and any(part.startswith("_") or part == "internal_kv" for part in name.split("."))
+    }
+    assert used <= {PRIVATE[framework]}
+    project = (ROOT / "pyproject.toml").read_text()
+    assert re.search(rf'^    "{framework}[^"]*>=[^"]*,<[0-9]', project, re.MULTILINE)
+
+
+def test_no_private_attribute_of_something_else_is_used_elsewhere() -> None:
+    """In the rooms of the frameworks, an attribute that begins with _ is the class's own."""
+    foreign = set()
+    for name, path in sources().items():
+        rooms = ("study.record", "study.engine", "study.tracking", "study.driver", "study.search")
+        if not name.startswith(rooms) or name.endswith(".private"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            private = isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr)
+            own = ("self", "cls", "super()")  # super: Present overrides what Optuna's samplers call
+            if private and ast.unparse(node.value) not in own:
+                foreign.add(f"{name}: {ast.unparse(node)}")
+    assert foreign == set()
 
 
 CUSTOMARY = {

@@ -5,7 +5,6 @@ Ray reads its settings from the environment when it is imported, so they are mad
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import secrets
@@ -14,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -41,11 +39,7 @@ for _name, _value in _QUIET.items():
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray  # noqa: E402 - reads the environment above when it is imported
-from ray._private import ray_constants  # noqa: E402
-from ray.autoscaler._private.util import format_readonly_node_type  # noqa: E402
 from ray.autoscaler.sdk import request_resources  # noqa: E402
-from ray.autoscaler.v2.utils import is_autoscaler_v2  # noqa: E402
-from ray.experimental.internal_kv import _internal_kv_get  # noqa: E402
 
 from study.engine import private  # noqa: E402
 
@@ -107,7 +101,7 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
             private.follow_environment()
         if address is None:
             os.environ.pop(LOOPBACK_ONLY, None)
-            ray_constants.ENABLE_RAY_CLUSTER = True
+            private.listen_everywhere(True)
 
 
 def _provide_token(address: str | None) -> None:
@@ -160,7 +154,7 @@ def _start(cpus: int) -> None:
 
 def _stay_on_loopback() -> None:
     os.environ[LOOPBACK_ONLY] = "0"  # for Ray's processes; this one read it when Ray was imported
-    ray_constants.ENABLE_RAY_CLUSTER = False
+    private.listen_everywhere(False)
 
 
 def check_fit(cpu: float, gpu: float, given_up: Callable[[], bool] = lambda: False) -> None:
@@ -241,19 +235,13 @@ def _autoscaled() -> bool:
     Every head has one, also where it has nothing to start nodes from and only reports: then it calls
     each node a type of its own.
     """
-    if is_autoscaler_v2(fetch_from_server=True):
+    if private.reports_by_name():
         return True
     ends = time.monotonic() + REPORT_SECONDS
-    while (report := _autoscaler_report()) is None and time.monotonic() < ends:
+    while (report := private.autoscaler_report()) is None and time.monotonic() < ends:
         time.sleep(1)  # the head came up just now
     types = ((report or {}).get("node_type_mapping") or {}).items()
-    return any(kind != format_readonly_node_type(node) for node, kind in types)
-
-
-def _autoscaler_report() -> dict[str, Any] | None:
-    text = _internal_kv_get(ray_constants.DEBUG_AUTOSCALING_STATUS.encode())
-    report: dict[str, Any] | None = json.loads(text).get("autoscaler_report") if text else None
-    return report
+    return any(kind != private.own_type(node) for node, kind in types)
 
 
 def _embedded() -> bool:

@@ -1,21 +1,51 @@
-"""Private parts of Ray that cannot be avoided: the processes of the embedded engine, and their quick end."""
+"""Private parts of Ray that cannot be avoided; pyproject.toml bounds its version.
+
+The processes of the embedded engine and their quick end; on which addresses it listens; what its autoscaler
+reports.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
 
 import psutil
-from ray._private import services, worker
+from ray._private import ray_constants, services, worker
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray.autoscaler._private.util import format_readonly_node_type
+from ray.autoscaler.v2.utils import is_autoscaler_v2
+from ray.experimental.internal_kv import _internal_kv_get
 
 
 def follow_environment() -> None:
     """Lets this process go by RAY_AUTH_MODE and the token as they are now, not as when Ray was imported."""
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
+
+
+def listen_everywhere(everywhere: bool) -> None:
+    """Says whether a cluster that this process starts listens on all addresses; Ray read it when imported."""
+    ray_constants.ENABLE_RAY_CLUSTER = everywhere
+
+
+def reports_by_name() -> bool:
+    """Whether the cluster's autoscaler is the newer one, which is only there where nodes may be added."""
+    return bool(is_autoscaler_v2(fetch_from_server=True))
+
+
+def autoscaler_report() -> dict[str, Any] | None:
+    """What the head's autoscaler last reported; None before its first report."""
+    text = _internal_kv_get(ray_constants.DEBUG_AUTOSCALING_STATUS.encode())
+    report: dict[str, Any] | None = json.loads(text).get("autoscaler_report") if text else None
+    return report
+
+
+def own_type(node: str) -> str:
+    """The type that an autoscaler without node types gives a node: each is a type of its own."""
+    return str(format_readonly_node_type(node))
 
 
 def processes() -> list[psutil.Process]:

@@ -18,16 +18,11 @@ import optuna
 import sqlalchemy as sa
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages._rdb.models import (
-    StudyModel,
-    StudyUserAttributeModel,
-    TrialModel,
-    TrialUserAttributeModel,
-)
 from optuna.trial import TrialState
 
 from study.credentials import hidden
 from study.errors import Unreachable, UserError
+from study.record.private import STUDIES, STUDY_ATTRIBUTES, TRIAL_ATTRIBUTES, TRIALS
 from study.record.retry import Patience, made_once
 from study.record.trials import (
     END_STEP,
@@ -107,7 +102,7 @@ class Ledger:
 
     def stored_specs(self, study: str | None = None) -> dict[str, dict[str, Any]]:
         """Returns the stored spec of every study, or of one if it is there, in one question."""
-        studies, attribute = StudyModel.__table__, StudyUserAttributeModel.__table__
+        studies, attribute = STUDIES, STUDY_ATTRIBUTES
         query = (
             sa.select(studies.c.study_name, attribute.c.value_json)
             .select_from(studies.join(attribute))
@@ -138,7 +133,7 @@ class Ledger:
 
     def contents(self, study: str) -> dict[str, Any] | None:
         """Returns what the record holds of a study's data, or None: counts and fingerprints."""
-        studies, attribute = StudyModel.__table__, StudyUserAttributeModel.__table__
+        studies, attribute = STUDIES, STUDY_ATTRIBUTES
         query = (
             sa.select(attribute.c.value_json)
             .select_from(studies.join(attribute))
@@ -164,8 +159,8 @@ class Ledger:
 
     def all_counts(self, name: str | None = None) -> dict[str, Counts]:
         """Counts the trials of every arm that has one in one question, by ``study/arm``; or of one arm."""
-        trial, attribute = TrialModel.__table__, TrialUserAttributeModel.__table__
-        studies = StudyModel.__table__
+        trial, attribute = TRIALS, TRIAL_ATTRIBUTES
+        studies = STUDIES
         outcome, published, ours = attribute.alias(), attribute.alias(), attribute.alias()
         kinds = (trial.c.state, outcome.c.value_json, published.c.value_json)
         query = (
@@ -209,8 +204,8 @@ class Ledger:
         failed trial has no value, so its state and the time of its end are all that says that it ended.
         The arm must not be open: Optuna reads trials that have ended only once.
         """
-        trial, attribute = TrialModel.__table__, TrialUserAttributeModel.__table__
-        studies = StudyModel.__table__
+        trial, attribute = TRIALS, TRIAL_ATTRIBUTES
+        studies = STUDIES
 
         def reopen() -> int:
             with self.engine.begin() as connection:
@@ -276,7 +271,7 @@ def is_made(url: str) -> bool | None:
     except (UserError, sa.exc.SQLAlchemyError, ImportError):
         return None  # opening it says what is wrong
     try:
-        return sa.inspect(engine).has_table(StudyModel.__tablename__)
+        return sa.inspect(engine).has_table(STUDIES.name)
     except sa.exc.SQLAlchemyError:
         return None
     finally:

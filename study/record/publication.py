@@ -9,9 +9,9 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
-from optuna.storages._rdb.models import StudyModel, TrialModel, TrialUserAttributeModel
 
 from study.record.database import Ledger
+from study.record.private import STUDIES, TRIAL_ATTRIBUTES, TRIALS
 from study.record.trials import PUBLISHED, RUN_ID
 
 IDENTITY = "identity"
@@ -58,7 +58,7 @@ class Publication:
 
     def runs(self) -> set[str]:
         """The MLflow runs whose ids are kept with the study's trials."""
-        attribute = TrialUserAttributeModel.__table__
+        attribute = TRIAL_ATTRIBUTES
         query = sa.select(attribute.c.value_json).where(
             attribute.c.key == RUN_ID, attribute.c.trial_id.in_(self._trials())
         )
@@ -96,7 +96,7 @@ class Publication:
     def _forget_published(self) -> None:
         # The study's own mark goes first: cut off in between, the trials are looked at once more.
         self.keep_shown(None)
-        attribute = TrialUserAttributeModel.__table__
+        attribute = TRIAL_ATTRIBUTES
         with self._ledger.engine.begin() as connection:
             connection.execute(
                 attribute.delete().where(
@@ -105,7 +105,7 @@ class Publication:
             )
 
     def _trials(self) -> sa.Select[Any]:
-        trial, study = TrialModel.__table__, StudyModel.__table__
+        trial, study = TRIALS, STUDIES
         prefix = f"{self._study}/"
         # Not LIKE: SQLite's takes capitals and small letters for the same.
         mine = sa.func.substr(study.c.study_name, 1, len(prefix)) == prefix

@@ -20,11 +20,19 @@ from optuna.distributions import (
 )
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, GridSampler
-from optuna.storages._rdb.models import TrialUserAttributeModel
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.space import SearchSpace
 from study.faults import point
+from study.record.private import (
+    TRIAL_ATTRIBUTES,
+    engine_of,
+    frozen,
+    id_of,
+    id_of_trial,
+    opened,
+    storage_of,
+)
 from study.record.retry import Patience
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
@@ -89,10 +97,8 @@ class ArmLedger:
 
     def trial(self, number: int) -> TrialRecord:
         """Reads one trial."""
-        storage = self._study._storage
-        identity = self._patience(
-            lambda: storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
-        )
+        identity = self._patience(lambda: id_of(self._study, number))
+        storage = storage_of(self._study)
         return self._known(self._patience(lambda: storage.get_trial(identity)))
 
     def ask(
@@ -120,7 +126,7 @@ class ArmLedger:
         point("asked")
         self._open[trial.number] = trial
         self._suggest(trial, space)
-        return self._known(trial._cached_frozen_trial)
+        return self._known(frozen(trial))
 
     def queue(self, space: SearchSpace) -> int:
         """Counts the trials that wait to be tried; those that cannot be are refused, each in a sentence.
@@ -142,12 +148,12 @@ class ArmLedger:
         return waiting
 
     def _refuse(self, trial: FrozenTrial, given: Mapping[str, Any], reasons: str) -> None:
-        storage, where = self._study._storage, self._study.study_name
-        self._patience(lambda: storage.set_trial_user_attr(trial._trial_id, REFUSED, reasons))
-        self._patience(lambda: storage.set_trial_state_values(trial._trial_id, TrialState.FAIL))
+        storage, identity = storage_of(self._study), id_of_trial(trial)
+        self._patience(lambda: storage.set_trial_user_attr(identity, REFUSED, reasons))
+        self._patience(lambda: storage.set_trial_state_values(identity, TrialState.FAIL))
         logger.warning(
             "a trial of %s that another program enqueued with %s is not run: %s",
-            where,
+            self._study.study_name,
             dict(given),
             reasons,
         )
@@ -157,14 +163,14 @@ class ArmLedger:
 
         A trial that was cut off while it was being asked for gets the values that it lacks.
         """
-        frozen = next(t for t in self._patience(self._running) if t.number == number)
-        if not frozen.params:
-            self._patience(lambda: self._study.sampler.before_trial(self._study, frozen))
-        trial = self._patience(lambda: optuna.Trial(self._study, frozen._trial_id))
+        found = next(t for t in self._patience(self._running) if t.number == number)
+        if not found.params:
+            self._patience(lambda: self._study.sampler.before_trial(self._study, found))
+        trial = self._patience(lambda: opened(self._study, found))
         self._open[number] = trial
-        self._reported[number] = dict(frozen.intermediate_values)
+        self._reported[number] = dict(found.intermediate_values)
         self._suggest(trial, space)
-        return self._known(trial._cached_frozen_trial)
+        return self._known(frozen(trial))
 
     def report(self, number: int, measurement: Measurement) -> bool:
         """Records an evaluation's score; tells whether it took the place of another one at its step."""
@@ -175,10 +181,8 @@ class ArmLedger:
             self._patience(lambda: trial.report(score, step))
         elif replaces:
             # Optuna's own call leaves the first one there; see trainables.protocol.one_a_step.
-            storage = self._study._storage
-            self._patience(
-                lambda: storage.set_trial_intermediate_value(trial._trial_id, step, score)
-            )
+            storage, identity = storage_of(self._study), id_of_trial(trial)
+            self._patience(lambda: storage.set_trial_intermediate_value(identity, step, score))
         scores[step] = score
         return replaces
 
@@ -200,12 +204,10 @@ class ArmLedger:
             run_id: Id of its run.
             published: Whether the run shows the trial's end and everything before it.
         """
-        storage = self._study._storage
+        storage = storage_of(self._study)
 
         def keep() -> None:
-            identity = storage.get_trial_id_from_study_id_trial_number(
-                self._study._study_id, number
-            )
+            identity = id_of(self._study, number)
             for key, value in {RUN_ID: run_id, PUBLISHED: published}.items():
                 if value:
                     try:
@@ -333,8 +335,7 @@ def _set_attribute_of_finished(study: optuna.Study, trial_id: int, key: str, val
 
     The run of a trial may be made after its end (MLflow was away), and its id belongs to the record.
     """
-    engine = study._storage._backend.engine  # type: ignore[attr-defined]
-    table = TrialUserAttributeModel.__table__
+    engine, table = engine_of(study), TRIAL_ATTRIBUTES
     where = (table.c.trial_id == trial_id) & (table.c.key == key)
     with engine.begin() as connection:
         changed = connection.execute(

@@ -27,6 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.queries import is_number
 from search_spaces.space import SearchSpace
+from study.record.private import trials_of
 
 if TYPE_CHECKING:
     _Base = BaseSampler
@@ -57,7 +58,7 @@ class _Seen:
         states: Container[TrialState] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        trials = self._study._get_trials(deepcopy, states, use_cache)
+        trials = trials_of(self._study, deepcopy, states, use_cache)
         return [trial for trial in trials if self._lies_inside(trial)]
 
     def _lies_inside(self, trial: FrozenTrial) -> bool:

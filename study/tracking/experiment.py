@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from study.faults import point
 from study.tracking import moved, words
-from study.tracking.content import RUNNING, milliseconds
+from study.tracking.content import milliseconds
 from study.tracking.ownership import Owner, adopt, experiment_of
+from study.tracking.private import run_again
 from study.tracking.store import client, is_http, runs
 
 if TYPE_CHECKING:
@@ -113,12 +114,7 @@ class Experiment:
 
     def reopen(self, run_id: str) -> None:
         """Shows a run that had ended as running, without an end."""
-        from mlflow.entities import RunStatus
-
-        # MlflowClient.update_run sends the old end along, and no public call takes it away. In MLflow's
-        # protocol 0 is an end that is not there.
-        store = self.client._tracking_client.store
-        store.update_run_info(run_id, RunStatus.from_string(RUNNING), end_time=0, run_name=None)
+        run_again(self.client, run_id)
 
     def make(self, name: str, started: float, tags: dict[str, str], condition: str) -> str:
         """Makes a run and returns its id.

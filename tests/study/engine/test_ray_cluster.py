@@ -80,6 +80,7 @@ class FakeCluster:
         self, monkeypatch: pytest.MonkeyPatch, folder: Path, *nodes: dict[str, float]
     ) -> None:
         from study.engine import cluster as ray_cluster
+        from study.engine import private
 
         self.nodes = list(nodes)
         self.asked: list[list[dict[str, float]]] = []
@@ -87,8 +88,8 @@ class FakeCluster:
         self.bootstrap = folder / "ray_bootstrap_config.yaml"
         monkeypatch.setattr(ray_cluster.ray, "nodes", self._nodes)
         monkeypatch.setattr(ray_cluster, "_embedded", lambda: False)
-        monkeypatch.setattr(ray_cluster, "is_autoscaler_v2", lambda **_: False)
-        monkeypatch.setattr(ray_cluster, "_internal_kv_get", lambda key: self._status())
+        monkeypatch.setattr(private, "is_autoscaler_v2", lambda **_: False)
+        monkeypatch.setattr(private, "_internal_kv_get", lambda key: self._status())
         monkeypatch.setattr(ray_cluster, "request_resources", self._requested)
         monkeypatch.setattr(ray_cluster, "BOOTSTRAP", self.bootstrap)
         monkeypatch.setattr(ray_cluster, "AUTOSCALER_SECONDS", 2.0)
