@@ -45,6 +45,7 @@ __all__ = [
     "compare",
     "compare_table",
     "confirm",
+    "delete",
     "export",
     "extend",
     "launch",
@@ -242,6 +243,19 @@ def stop(name: str, *, home: str | None = None, places: Locations | None = None)
     from study.record.opening import request_stop
 
     return request_stop(name, record_of(name, _options(home, places)))
+
+
+def delete(name: str, *, home: str | None = None, places: Locations | None = None) -> list[str]:
+    """Deletes a study for good: record, checkpoints, generators, and what MLflow has of it.
+
+    The study that confirms it goes along. Nobody is asked; cut off, it is finished by the next call.
+
+    Returns:
+        What a tracking server keeps in its trash until ``mlflow gc`` is run there, by name.
+    """
+    from study.driver import delete
+
+    return delete.delete(name, stored(name, _options(home, places))[1])
 
 
 def trials(name: str, *, home: str | None = None, tracking: str | None = None) -> list[TrialRecord]:

@@ -23,6 +23,11 @@ POINTS = (
     "run-stored",
     "run-ending",
     "run-ended",
+    "delete-intended",
+    "delete-experiment",
+    "delete-mlflow",
+    "delete-checkpoints",
+    "delete-record",
 )
 """Passed with each trial."""
 

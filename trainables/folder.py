@@ -111,3 +111,10 @@ class Folder:
             self._files.rm_file(posixpath.join(self._root, name))
         except FileNotFoundError:
             return
+
+    def remove_all(self) -> None:
+        """Removes the folder and all that is below it; it may be gone already."""
+        try:
+            self._files.rm(self._root, recursive=True)
+        except FileNotFoundError:
+            return

@@ -125,7 +125,7 @@ def confirm(name: str, options: Options) -> None:
     from study.api import stored
     from study.driver import confirm
     from study.results.answers import confirmed
-    from study.results.tables import confirmation_table
+    from study.results.confirmation import confirmation_table
 
     spec, site = stored(name, options)
     again = typed(options, "confirm", name)
@@ -166,6 +166,32 @@ def stop(name: str, options: Options) -> None:
         click.echo(f"{name} was asked to stop; its trials are checkpointed. Go on with: {again}")
     else:
         click.echo(f"{name} is not running.")
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@located
+def delete(name: str, yes: bool, options: Options) -> None:
+    """Delete the study NAME for good: its record, checkpoints, generators, and its runs in MLflow."""
+    from study import api
+    from study.driver.delete import extent
+    from study.tracking.store import without_credentials
+
+    found = extent(name, api.stored(name, options)[1])
+    where = without_credentials(found.tracking)
+    what = (
+        f"{' and '.join(found.studies)}: {found.trials} trials in the record, all below "
+        f"{' and '.join(found.folders)}, and the runs in MLflow at {where}"
+    )
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UserError(f"{what} would be deleted for good; say so with --yes")
+        click.confirm(f"Delete for good {what}?", abort=True)
+    left = api.delete(name, home=options.home, places=options.given)
+    click.echo(f"{name} is deleted.")
+    for each in left:
+        click.echo(f"MLflow at {where} has {each!r} in its trash until `mlflow gc` is run there.")
 
 
 for _verb in (

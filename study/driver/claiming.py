@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from study.errors import UserError
 from study.places.locations import Places
 from study.record.database import Ledger
 from study.record.publication import Publication
@@ -13,11 +14,11 @@ from study.results.confirmation import SUFFIX
 from study.tracking.experiment import Experiment
 from study.tracking.ownership import Owner, experiment_of
 from study.tracking.query import StudyNotFound, open_store
-from study.tracking.store import TrackingError, sqlite_path, writing
+from study.tracking.store import TrackingError, client, is_http, sqlite_path, writing
 
 logger = logging.getLogger(__name__)
 
-CLAIM_SECONDS = 20.0
+CLAIM_SECONDS = 8.0
 """How long a launch waits for an MLflow server to say whether its study's name is free."""
 
 
@@ -33,6 +34,18 @@ def publication_of(ledger: Ledger, study: str) -> Publication:
         given = Publication(ledger, confirmed).identity()
     found.identity(given)
     return found
+
+
+def check_not_deleting(ledger: Ledger, study: str) -> None:
+    """Refuses a study whose deletion was cut off.
+
+    Raises:
+        UserError: It was.
+    """
+    if Publication(ledger, study).deleting:
+        raise UserError(
+            f"{study} was to be deleted, and that was cut off; finish it with `ttur delete {study}`"
+        )
 
 
 def owner_of(publication: Publication) -> Owner:
@@ -90,6 +103,8 @@ def _asked(uri: str, question: Callable[[], object]) -> str:
         if sqlite_path(uri) is not None:
             ask()
         else:
+            if is_http(uri):
+                client(uri)  # MLflow takes seconds to import, and no server is asked yet
             _within(CLAIM_SECONDS, ask)
     except TrackingError as error:
         logger.debug("%s", error)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from study.driver.claiming import claim, publication_of
+from study.driver.claiming import check_not_deleting, claim, publication_of
 from study.driver.keeping import Keeping
 from study.driver.preparing import check_prepared, known_contents
 from study.driver.publishing import CLOSE_SECONDS, HURRIED_SECONDS, Publishing
@@ -96,7 +96,7 @@ def launch(
     check_installed(places)
     stop = Stop()
     # 1. The study is this driver's alone, or the launch is refused.
-    with signals(stop), _held(spec.name, places, stop) as ledger:
+    with signals(stop), held(spec.name, places, stop) as ledger:
         point("opened")
         # 2. This spec and the stored one become one, or the launch is refused.
         spec, data = _continued(ledger, spec, places)
@@ -131,7 +131,7 @@ def launch(
 
 
 @contextmanager
-def _held(study: str, places: Places, stop: Stop) -> Iterator[Ledger]:
+def held(study: str, places: Places, stop: Stop) -> Iterator[Ledger]:
     """Opens the record and holds the study's lease."""
     ledger = Ledger(places.record)
     with ExitStack() as stack:
@@ -226,7 +226,7 @@ def reopen_failed(spec: Spec, site: Site) -> int:
     Raises:
         StudyBusy: A driver runs it.
     """
-    with _held(spec.name, site.places, Stop()) as ledger:
+    with held(spec.name, site.places, Stop()) as ledger:
         return sum(ledger.reopen_failed(spec.name, arm) for arm in spec.arms)
 
 
@@ -244,7 +244,8 @@ def sync(spec: Spec, site: Site) -> int:
         StudyBusy: A driver runs it, and publishes by itself.
         UserError: The experiment of its name is not this record's.
     """
-    with _held(spec.name, site.places, Stop()) as ledger:
+    with held(spec.name, site.places, Stop()) as ledger:
+        check_not_deleting(ledger, spec.name)
         publication = publication_of(ledger, spec.name)
         claim(publication, site.places)
         conductor = Conductor(spec, ledger, site.places)
@@ -301,6 +302,7 @@ def _close(
 def _continued(ledger: Ledger, spec: Spec, places: Places) -> tuple[Spec, dict[str, Any] | None]:
     """The spec with which the study goes on, and the one that is stored."""
     data = ledger.stored_spec(spec.name)
+    check_not_deleting(ledger, spec.name)
     if data is None:
         _check_unused(spec.name, places)
         return spec, None

@@ -91,6 +91,10 @@ class Home:
         except OSError as error:
             logger.warning("where %s is cannot be remembered: %s", study, error)
 
+    def forget(self, study: str) -> None:
+        """Forgets what was kept of a study; there may be nothing."""
+        self._memory(study).unlink(missing_ok=True)
+
     def identity(self, study: str) -> str | None:
         """The identity of the record that last launched a study from this home; None if it is not known."""
         found = self._read(study).get("identity")
@@ -148,6 +152,7 @@ def resolve(options: Options, study: str | None = None, storage: Storage | None 
         home=home.path,
         options=options,
         remember=lambda name, identity: home.remember(name, places, identity),
+        forget=home.forget,
     )
 
 

@@ -51,9 +51,11 @@ class Site:
         options: What the user said, for the commands that are suggested next.
         remember: Keeps the places for a study of this name, and the identity of its record, so that who
             looks later finds them.
+        forget: Forgets them for a study that was deleted.
     """
 
     places: Places
     home: Path
     options: Options
     remember: Callable[[str, str], None]
+    forget: Callable[[str], None]

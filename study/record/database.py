@@ -256,6 +256,20 @@ class Ledger:
         )
         return ArmLedger(opened, self.patience)
 
+    def knows(self, study: str) -> bool:
+        """Whether anything of a study is here: its spec, or an arm."""
+        names = self.patience(lambda: optuna.get_all_study_names(self.storage))
+        return any(name == study or name.startswith(f"{study}/") for name in names)
+
+    def delete(self, study: str) -> None:
+        """Deletes a study: first its arms, and last what says that it is there."""
+        names = self.patience(lambda: optuna.get_all_study_names(self.storage))
+        arms = [name for name in names if name.startswith(f"{study}/")]
+        for name in [*arms, *([study] if study in names else [])]:
+            self.patience(
+                lambda name=name: optuna.delete_study(study_name=name, storage=self.storage)  # type: ignore[misc]
+            )
+
     def close(self) -> None:
         """Closes the connections."""
         if self._storage is not None:

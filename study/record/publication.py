@@ -16,6 +16,7 @@ from study.record.trials import PUBLISHED, RUN_ID
 
 IDENTITY = "identity"
 PLACE = "published_to"
+DELETING = "deleting"
 
 
 class Publication:
@@ -83,6 +84,15 @@ class Publication:
         self._ledger.patience(self._forget_published)
         self._set(PLACE, place)
         return True
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the study was to be deleted, and that was cut off."""
+        return bool(self._attributes().get(DELETING))
+
+    def intend_deletion(self) -> None:
+        """Writes down that the study is to go."""
+        self._set(DELETING, True)
 
     def shown(self) -> dict[str, int] | None:
         """The budgets with which the study was last finished and wholly in MLflow, or None."""

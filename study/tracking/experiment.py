@@ -108,6 +108,10 @@ class Experiment:
             return None
         if run.info.lifecycle_stage == "deleted":
             self.client.restore_run(run_id)
+            logger.warning(
+                "the run of %s was deleted in MLflow and is restored: its trial is in the record",
+                run.data.tags.get(words.TRIAL, run_id),
+            )
         if holder is None:  # of before records had identities: that its id is kept proves it
             self.client.set_tag(run_id, words.RECORD, self._owner.record)
         return run

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlflow import MlflowClient
 
 
@@ -18,3 +20,20 @@ def run_again(client: MlflowClient, run_id: str) -> None:
 
     store = client._tracking_client.store
     store.update_run_info(run_id, RunStatus.RUNNING, end_time=0, run_name=None)
+
+
+def remove_files(client: MlflowClient, run_id: str) -> None:
+    """Removes all files of a run, which MLflow offers no call for; ``mlflow gc`` does it so, too."""
+    files = client._tracking_client._get_artifact_repo(run_id)
+    files.delete_artifacts()  # type: ignore[no-untyped-call]
+
+
+def remove_for_good(client: MlflowClient, experiment_id: str, run_ids: Iterable[str]) -> None:
+    """Removes a deleted experiment and its runs from a database, as ``mlflow gc`` does.
+
+    The client itself only moves things to the trash.
+    """
+    database = client._tracking_client.store
+    for run_id in run_ids:
+        database._hard_delete_run(run_id)
+    database._hard_delete_experiment(experiment_id)

@@ -239,8 +239,8 @@ def test_runs_of_a_wiped_store_are_made_anew(tmp_path: Path, uri: str) -> None:
     assert [run.info.run_id for run in runs(client(fresh_uri))] == [new]
 
 
-def test_a_run_deleted_by_hand_comes_back_under_the_same_id(
-    writer: Tracking, store: MlflowClient
+def test_a_run_deleted_by_hand_comes_back_under_the_same_id_and_it_is_said(
+    writer: Tracking, store: MlflowClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = record(scores=[3.0])
     run_id = writer.publish(running, fresh=True)
@@ -249,6 +249,11 @@ def test_a_run_deleted_by_hand_comes_back_under_the_same_id(
     assert writer.publish(more, fresh=False) == run_id
     assert store.get_run(run_id).info.lifecycle_stage == "active"
     assert store.get_run(run_id).data.metrics["best_score"] == 2.0
+    said = [entry.message for entry in caplog.records if entry.levelname == "WARNING"]
+    assert len(said) == 1
+    assert said[0].startswith(
+        f"the run of {running.identity} was deleted in MLflow and is restored"
+    )
 
 
 def test_an_experiment_deleted_by_hand_is_restored(
