@@ -24,7 +24,7 @@ from study.places.locations import Site
 from study.places.options import Options
 from study.places.paths import located
 from study.spec.continuation import changed, extended
-from study.spec.model import Spec
+from study.spec.model import Spec, Storage
 from study.spec.reader import mapping, parse_spec, parse_yaml, read_spec_file, set_fields
 from study.tracking import query
 from study.trial import TrialRecord, to_frame
@@ -471,8 +471,8 @@ def _subject(
 ) -> tuple[Subject, Site]:
     from study.driver.taking import subject
 
-    spec, site = stored(name, _options(home, places))
-    return subject(spec, site.places, trial), site
+    fields, site = looked_up(name, _options(home, places))
+    return subject(fields, site.places, trial), site
 
 
 def anywhere(options: Options) -> Site:
@@ -488,6 +488,19 @@ def site_of(spec: Spec, options: Options) -> Site:
 def record_of(name: str | None, options: Options) -> str:
     """Resolves where the record of a study is, before its spec is known; None: of no study in particular."""
     return resolve(options, name).places.record
+
+
+def looked_up(name: str, options: Options) -> tuple[dict[str, Any], Site]:
+    """Reads the fields of a study's spec, and resolves where it is; no code that they name is imported.
+
+    Raises:
+        UserError: There is no such study in this record.
+    """
+    from study.record.opening import stored_fields
+
+    fields = stored_fields(name, record_of(name, options))
+    storage = Storage.model_validate(fields.get("storage") or {})
+    return fields, resolve(options, name, storage)
 
 
 def stored(name: str, options: Options) -> tuple[Spec, Site]:

@@ -123,12 +123,12 @@ def train(
 
     The study is not changed. The same command goes on with a training that was cut off.
     """
-    from study.api import stored
+    from study.api import looked_up
     from study.driver.again import train
 
     found = _subject(name, trial, options)
     folder = Path(to or f"{name}-{found.trial.arm}-{found.trial.number}-again")
-    cache = stored(name, options)[1].places.cache
+    cache = looked_up(name, options)[1].places.cache
     ended = train(found, folder, cache, _say, seed=seed, steps=steps, from_weights=from_weights)
     if ended.best is None:
         raise UserError(f"{found.name} diverged before its first evaluation: {ended.reason}")
@@ -156,8 +156,8 @@ def _evaluation(last: bool) -> str:
 
 
 def _subject(name: str, trial: str | None, options: Options) -> Subject:
-    from study.api import stored
+    from study.api import looked_up
     from study.driver.taking import subject
 
-    spec, site = stored(name, options)
-    return subject(spec, site.places, trial)
+    fields, site = looked_up(name, options)
+    return subject(fields, site.places, trial)

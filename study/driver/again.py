@@ -65,7 +65,7 @@ def train(
         found.trial, seed=assignment.seed, measurements=tuple(run.history), reason=reason
     )
     tidy(Folder(assignment.folder), steps_to_keep(run.history))
-    _give(Subject(found.spec, ended), assignment)
+    _give(Subject(found.fields, ended), assignment)
     return ended
 
 

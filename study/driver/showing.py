@@ -37,10 +37,10 @@ def story(found: Subject, options: Options) -> str:
     lines += ["", *(f"  {name:<12} {value}" for name, value in named.items()), "", *_curve(found)]
     kept = ", ".join(map(str, kept_steps(files))) or "none"
     lines += ["", f"  {trial.folder}: {len(files)} files; generators of steps: {kept}"]
-    again = typed(options, "train", found.spec.name, found.name)
+    again = typed(options, "train", found.trial.study, found.name)
     lines += [f"  again: {again} [--seed S] [--steps N]"]
     if kept != "none":
-        lines.append(f"  take it home: {typed(options, 'export', found.spec.name, found.name)}")
+        lines.append(f"  take it home: {typed(options, 'export', found.trial.study, found.name)}")
     return "\n".join(lines)
 
 

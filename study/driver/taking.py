@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
@@ -10,11 +12,11 @@ from study.places.locations import Places
 from study.record.opening import require
 from study.search.samplers import derived_seed
 from study.spec.model import Spec
-from study.spec.reader import dump_yaml
+from study.spec.reader import dump_yaml, parse_stored
 from study.trial import TrialRecord, ranked
 from trainables.folder import Folder
 from trainables.kept import generator_name, kept_steps
-from trainables.kinds import with_parameters
+from trainables.kinds import as_stored, parse_settings, with_parameters
 from trainables.settings.base import TrialSettings
 from trainables.trial_files import read_measurements
 
@@ -27,15 +29,20 @@ LAST, BEST = "last", "best"
 
 @dataclass(frozen=True)
 class Subject:
-    """One trial of a study, and where its files are.
+    """One trial of a study, and where its files are; nothing that the spec names is imported by a look at it.
 
     Attributes:
-        spec: The study.
+        fields: The study's spec as the record has it.
         trial: The trial as the record and its folder know it.
     """
 
-    spec: Spec
+    fields: Mapping[str, Any]
     trial: TrialRecord
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The study; a search space of the user's own is imported by this."""
+        return parse_stored(self.fields)
 
     @property
     def name(self) -> str:
@@ -103,58 +110,58 @@ class Subject:
         return dump_yaml(made)
 
 
-def subject(spec: Spec, places: Places, which: str | None = None) -> Subject:
+def subject(fields: Mapping[str, Any], places: Places, which: str | None = None) -> Subject:
     """Finds a trial of a study.
 
     Args:
-        spec: The study, as the record has it.
-        places: Where it is.
+        fields: The study's spec as the record has it.
+        places: Where the study is.
         which: ``ARM/NUMBER``; None: the trial with the lowest score.
 
     Raises:
         UserError: There is no such trial, or none has a score.
     """
-    arm, number = (None, None) if which is None else _parsed(spec, which)
-    trials = [t for name in spec.arms if arm in (None, name) for t in _trials(spec, places, name)]
+    name, arms = str(fields["name"]), list(fields["arms"])
+    arm, number = (None, None) if which is None else _parsed(arms, which)
+    trials = [t for each in arms if arm in (None, each) for t in _trials(places.record, name, each)]
     if number is None:
         best = ranked(trials)
         if not best:
-            raise UserError(f"no trial of {spec.name} has a score yet; let it run first")
-        return Subject(spec, _whole(spec, places, best[0]))
+            raise UserError(f"no trial of {name} has a score yet; let it run first")
+        return Subject(fields, _whole(fields, places, best[0]))
     for trial in trials:
         if trial.number == number:
-            return Subject(spec, _whole(spec, places, trial))
-    raise UserError(f"{spec.name} has no trial {which}; {arm} has {len(trials)}, from {arm}/0 on")
+            return Subject(fields, _whole(fields, places, trial))
+    raise UserError(f"{name} has no trial {which}; {arm} has {len(trials)}, from {arm}/0 on")
 
 
-def _parsed(spec: Spec, which: str) -> tuple[str, int]:
+def _parsed(arms: list[str], which: str) -> tuple[str, int]:
     arm, _, number = which.rpartition("/")
     if not arm or not (number.isascii() and number.isdigit()):
-        raise UserError(f"{which!r} is not a trial; write ARM/NUMBER ({next(iter(spec.arms))}/0)")
-    if arm not in spec.arms:
-        raise UserError(f"{which}: the study has the arms {', '.join(spec.arms)}")
+        raise UserError(f"{which!r} is not a trial; write ARM/NUMBER ({arms[0]}/0)")
+    if arm not in arms:
+        raise UserError(f"{which}: the study has the arms {', '.join(arms)}")
     return arm, int(number)
 
 
-def _trials(spec: Spec, places: Places, arm: str) -> list[TrialRecord]:
-    ledger = require(places.record, spec.name)
+def _trials(record: str, name: str, arm: str) -> list[TrialRecord]:
+    ledger = require(record, name)
     try:
         # An arm that nothing was asked for is not made by a look at it.
-        return ledger.arm(spec.name, arm).trials() if ledger.counts(spec.name, arm).asked else []
+        return ledger.arm(name, arm).trials() if ledger.counts(name, arm).asked else []
     finally:
         ledger.close()
 
 
-def _whole(spec: Spec, places: Places, trial: TrialRecord) -> TrialRecord:
+def _whole(fields: Mapping[str, Any], places: Places, trial: TrialRecord) -> TrialRecord:
     """Adds what the trial's folder knows: all of its evaluations, with every measure."""
-    folder = places.folder(spec.name, trial.arm, trial.number)
+    folder = places.folder(trial.study, trial.arm, trial.number)
     counted = {measurement.step for measurement in trial.measurements}
     found = tuple(m for m in read_measurements(folder) if m.step in counted)
     return replace(
         trial,
-        seed=derived_seed(spec.search.seed, trial.number),
-        score_name=spec.score_name,
+        seed=derived_seed((fields.get("search") or {}).get("seed", 0), trial.number),
+        score_name=parse_settings(as_stored(fields["trial"])).score_name,
         folder=folder,
         measurements=found if len(found) == len(counted) else trial.measurements,
-        spec_fingerprint=spec.fingerprint,
     )

@@ -80,9 +80,22 @@ def stored_spec(name: str, url: str) -> Spec:
     Raises:
         UserError: There is no such study in this record.
     """
+    return parse_stored(stored_fields(name, url))
+
+
+def stored_fields(name: str, url: str) -> dict[str, Any]:
+    """Reads the fields of a study's spec from the record; no code that they name is imported.
+
+    Args:
+        name: The study.
+        url: The record.
+
+    Raises:
+        UserError: There is no such study in this record.
+    """
     ledger = require(url, name)
     try:
-        return parse_stored(_stored(ledger, name))
+        return _stored(ledger, name)
     finally:
         ledger.close()
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import study
+from search_spaces import one_timescale
 from study.record.database import Ledger
 from study.record.opening import request_stop, stored_spec
 from study.record.status import status
@@ -49,3 +51,17 @@ def test_status_and_stop_import_nothing(url: str, tmp_path: Path) -> None:
 def test_a_launch_does(url: str, tmp_path: Path) -> None:
     stored_spec("theirs", url)
     assert (tmp_path / "imported").exists()
+
+
+def test_show_imports_nothing(url: str, tmp_path: Path) -> None:
+    ledger = Ledger(url)
+    fields = ledger.stored_spec("theirs") or {}
+    settings = {"kind": "saddle", "steps": 4, "evaluate_every": 2}
+    ledger.store_spec("theirs", {**fields, "trial": settings})
+    opened = ledger.arm("theirs", "one")
+    opened.ask(one_timescale(b=(1e-3, 1e-2), d_steps=(1,)))
+    ledger.close()
+    places = {"record": url}
+    shown = study.show("theirs", "one/0", home=str(tmp_path / "home"), places=places)
+    assert shown.identity == "theirs/one/0"
+    assert not (tmp_path / "imported").exists()
