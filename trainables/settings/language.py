@@ -12,7 +12,7 @@ from trainables.settings.adversarial import AdversarialSettings, LossName
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.optimisation import OptimiserSettings, RegulariserSettings
 from trainables.settings.score import count_label
-from trainables.settings.text import BUNDLED, TextSettings, expanded_text
+from trainables.settings.text import BUNDLED, TextSettings, expanded_text, text_labels
 
 PAPER_SAMPLES = 640
 """Generated lines in the paper's JSD; a score of another number says so in its name."""
@@ -103,7 +103,7 @@ class LanguageSettings(AdversarialSettings):
     @property
     def score_name(self) -> str:
         """Name of the score; it states the protocol."""
-        return self.score.score_name
+        return "_".join([self.score.score_name, *text_labels(self.data)])
 
     def preparation(self, cache: str) -> list[Step]:
         """Returns what has to be done before the trial can run: converting the text, once a node."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from trainables.settings.base import Settings
+from trainables.settings.score import count_label
 
 LONGEST = 6
 """Length of the longest n-grams that are measured."""
@@ -49,6 +50,24 @@ class TextSettings(Settings):
     @classmethod
     def _path_alone(cls, data: Any) -> Any:
         return expanded_text(data)
+
+
+def text_labels(text: TextSettings) -> list[str]:
+    """What a score's name says of the text: all in which its lines differ from the paper's.
+
+    Returns:
+        For example ``["16_characters", "64_kinds", "of_5k"]``. None of a study that began when names did
+        not state it: it goes on under its name.
+    """
+    if text.rules == 1:
+        return []
+    usual = TextSettings(path=text.path)
+    own = {
+        f"{text.line_length}_characters": text.line_length != usual.line_length,
+        f"{text.vocabulary}_kinds": text.vocabulary != usual.vocabulary,
+        f"of_{count_label(text.limit or 0)}": text.limit is not None,
+    }
+    return [label for label, differs in own.items() if differs]
 
 
 def expanded_text(data: Any) -> Any:

@@ -10,7 +10,7 @@ from support.study import saddle_spec
 
 from study.api import read_spec
 from study.errors import UserError
-from study.spec.continuation import continued
+from study.spec.continuation import changed, continued
 from study.spec.reader import parse_spec, parse_stored
 
 
@@ -173,3 +173,28 @@ def test_a_study_goes_on_by_the_rules_that_it_began_with(folders: tuple[Path, Pa
     goes_on, _ = continued(old, new, {})
     assert goes_on.trial == old.trial
     assert parse_stored(new.model_dump(mode="json")).trial == new.trial, "one of this version"
+
+
+def test_a_study_goes_on_under_the_name_that_its_scores_have(tmp_path: Path) -> None:
+    """Names did not state the size of the images, nor the length of lines, when these were stored."""
+    for trial, before, now in (
+        (
+            {"kind": "gan", "data": {"name": "mnist", "size": 16, "limit": 500}},
+            "fd_digits_1k_train",
+            "fd_digits_1k_train_16px_crop_of_500",
+        ),
+        (
+            {"kind": "language", "data": {"path": "pydoc", "line_length": 16}, "score": "jsd2"},
+            "jsd2",
+            "jsd2_16_characters",
+        ),
+    ):
+        fields = saddle_spec(trial={**trial, "steps": 10, "evaluate_every": 5})
+        new = read_spec(fields)
+        stored = new.model_dump(mode="json")
+        del stored["trial"]["data"]["rules"]
+        old = parse_stored(stored)
+        assert (old.score_name, new.score_name) == (before, now)
+        asked = dict.fromkeys(old.arms, 3)
+        assert continued(old, new, asked)[0].score_name == before
+        assert changed(old, ["stopping.patience=9"]).score_name == before

@@ -261,8 +261,11 @@ def test_settings_that_make_no_sense_are_refused(
 
 def test_the_score_name_states_the_protocol(folder: Path) -> None:
     def name(score: Any) -> str:
-        return LanguageSettings.model_validate(config(folder) | {"score": score}).score_name
+        fields = config(folder)
+        fields |= {"score": score, "data": {**fields["data"], "line_length": 32}}
+        return LanguageSettings.model_validate(fields).score_name
 
+    assert LanguageSettings.model_validate(config(folder)).score_name.endswith("_10_characters")
     assert name("jsd4") == "jsd4"
     assert name({"name": "jsd6", "samples": 640}) == "jsd6"
     assert name({"name": "jsd6", "samples": 10_000}) == "jsd6_10k"
