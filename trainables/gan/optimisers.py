@@ -38,16 +38,25 @@ class HeavyBallAdam(torch.optim.Optimizer):
             beta1, beta2 = group["betas"]
             group["beta2_product"] *= beta2
             corrected = 1 - group["beta2_product"]
-            for parameter in group["params"]:
-                gradient = parameter.grad
-                state = self.state[parameter]
-                if not state:
-                    state["m"] = torch.zeros_like(parameter)
-                    state["v"] = torch.zeros_like(parameter)
-                state["m"].lerp_(gradient, 1 - beta1)
-                state["v"].lerp_(gradient.square(), 1 - beta2)
-                scale = (state["v"] / corrected).sqrt_().add_(group["eps"])
-                parameter.addcdiv_(state["m"], scale, value=-group["lr"])
+            parameters = group["params"]
+            gradients = [parameter.grad for parameter in parameters]
+            m, v = self._moments(parameters)
+            torch._foreach_lerp_(m, gradients, 1 - beta1)
+            torch._foreach_lerp_(v, torch._foreach_mul(gradients, gradients), 1 - beta2)
+            scale = torch._foreach_div(v, corrected)
+            torch._foreach_sqrt_(scale)
+            torch._foreach_add_(scale, group["eps"])
+            torch._foreach_addcdiv_(parameters, m, scale, value=-group["lr"])
+
+    def _moments(self, parameters: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "m": torch.zeros_like(parameter),
+                    "v": torch.zeros_like(parameter),
+                }
+        states = [self.state[parameter] for parameter in parameters]
+        return [state["m"] for state in states], [state["v"] for state in states]
 
 
 class PlayerOptimiser:

@@ -78,7 +78,7 @@ class Watch:
         values = [loss.detach(), *torch._foreach_norm(tensors, torch.inf)]
         double = any(value.dtype == torch.float64 for value in values)
         dtype = torch.float64 if double else torch.float32
-        values = [value.to(dtype) for value in values]
+        values = [value if value.dtype is dtype else value.to(dtype) for value in values]
         row = _Row(player, self.update, len(weights), len(values))
         if self.stop is None:
             self._take(row, torch.stack(values).tolist())

@@ -21,10 +21,14 @@ _HE = math.sqrt(2)
 
 
 def upsample(maps: Tensor) -> Tensor:
-    """Repeats every pixel 2x2; written as a broadcast, whose gradient is a plain sum."""
+    """Repeats every pixel 2x2; written as a broadcast, whose gradient is a plain sum.
+
+    The result lies channels last in memory, as all of the networks does.
+    """
     batch, channels, height, width = maps.shape
-    grown = maps[:, :, :, None, :, None].expand(batch, channels, height, 2, width, 2)
-    return grown.reshape(batch, channels, 2 * height, 2 * width)
+    pixels = maps.permute(0, 2, 3, 1)[:, :, None, :, None]
+    grown = pixels.expand(batch, height, 2, width, 2, channels)
+    return grown.reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 
 class UpBlock(nn.Module):

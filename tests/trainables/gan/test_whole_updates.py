@@ -35,13 +35,20 @@ TOLERANCE = 1e-9
 SMALL = {"width": 2, "latent": LATENT}
 
 
+class Turned(nn.Conv2d):
+    """A user's convolution by the transposed kernels, so that gradients lie otherwise than weights."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self._conv_forward(maps, self.weight.transpose(2, 3), self.bias)
+
+
 def own() -> tuple[nn.Module, nn.Module]:
     """As a user writes them: contiguous, with convolutions in D, and one weight that lies transposed."""
     g = nn.Sequential(
         nn.Linear(LATENT, 32), nn.Unflatten(1, (8, 2, 2)), nn.ConvTranspose2d(8, 1, 4, 4), nn.Tanh()
     )
     d = nn.Sequential(
-        nn.Conv2d(1, 6, 3, 2, 1), nn.Softplus(), nn.Conv2d(6, 4, 3, 2, 1), nn.Flatten(), nn.Tanh()
+        nn.Conv2d(1, 6, 3, 2, 1), nn.Softplus(), Turned(6, 4, 3, 2, 1), nn.Flatten(), nn.Tanh()
     )
     hidden = nn.Linear(16, 5)
     hidden.weight = nn.Parameter(torch.randn(16, 5).t())  # dense, but not in the usual order
