@@ -64,8 +64,7 @@ def assert_kept(place: Place) -> None:
 def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(tmp_path: Path) -> None:
     place = Place(tmp_path)
     trial = {"kind": "saddle", "steps": 40, "evaluate_every": 10, "seconds_per_step": 0.02}
-    # No checkpoint but that of the end is ever due. The machine of a test may be slow.
-    resources = {"cpus": 2, "checkpoint_seconds": 86_400, "stop_seconds": 120}
+    resources = {"checkpoint_seconds": 86_400}  # no checkpoint but that of the end is ever due
     spec = str(place.write(saddle_spec(trials=TRIALS, trial=trial, resources=resources)))
     for moment, sent in BEFORE:
         assert "before a trial had begun" in signalled(place, spec, moment, sent)
@@ -82,7 +81,7 @@ def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(tmp_path: Path) 
 def test_a_launch_that_cannot_end_in_time_ends_all_the_same(tmp_path: Path) -> None:
     """Its trials are held in one turn, as by an evaluation that takes minutes."""
     place = Place(tmp_path)
-    resources = {"cpus": 2, "checkpoint_seconds": 0, "stop_seconds": 0.5}
+    resources = {"stop_seconds": 0.5}
     spec = str(place.write(saddle_spec(trials=1, resources=resources)))
     said = signalled(place, spec, "assigned:2", "SIGTERM:group")
     assert "but its trials did not end within 0.5 s; go on from the last checkpoints" in said

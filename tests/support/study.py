@@ -60,7 +60,8 @@ def saddle_spec(name: str = "little", trials: int = 3, **parts: Any) -> dict[str
         },
         "search": {"sampler": "random", "seed": 1},
         "stopping": {"rule": "none"},
-        "resources": {"cpus": 2, "checkpoint_seconds": 0},
+        # A busy machine may take long to end a launch, which is not what most tests ask.
+        "resources": {"cpus": 2, "checkpoint_seconds": 0, "stop_seconds": 120},
     }
     for part, value in parts.items():
         old = spec.get(part)
