@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from study.tracking import words
 from study.tracking.code_version import code_version
@@ -148,7 +148,23 @@ def parameter_metrics(record: TrialRecord) -> list[Metric]:
     ]
 
 
-def scores_of(points: Iterable[Metric]) -> list[Measurement]:
+class Point(Protocol):
+    """One value of a metric, as MLflow's own class has it."""
+
+    @property
+    def step(self) -> int:
+        """When it was taken, in generator updates."""
+
+    @property
+    def value(self) -> float:
+        """The value."""
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since the epoch."""
+
+
+def scores_of(points: Iterable[Point]) -> list[Measurement]:
     """The score curve that MLflow has of a trial: in order of step, the later of two at one step.
 
     Args:

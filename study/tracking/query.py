@@ -6,18 +6,20 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from study.tracking import words
+from study.tracking import tables, words
 from study.tracking.content import POSITION, scores_of
 from study.tracking.store import (
     PAGE,
     client,
     collector_paused,
     failures,
+    is_http,
     runs,
     sqlite_path,
     unreadable,
     without_credentials,
 )
+from study.tracking.tables import RunFacts
 from study.trial import Outcome, TrialRecord, by_convention, ranked
 from trainables.protocol import Measurement, Parameters
 
@@ -27,6 +29,21 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
+
+_TAGS = (
+    words.KIND,
+    words.RECORD,
+    words.STUDY,
+    words.ARM,
+    words.NUMBER,
+    words.SEED,
+    words.OUTCOME,
+    words.REASON,
+    words.SCORE_NAME,
+    POSITION,
+)
+_METRICS = tuple(words.RESERVED_METRICS - {words.SCORE})
+"""What rows are made of."""
 
 _SAMPLE = 200
 """Runs looked at to find out how low the best ones are."""
@@ -64,7 +81,7 @@ def arms(study: str, *, tracking_uri: str) -> list[str]:
         TrackingError: The store could not be read.
     """
     found = _runs(study, words.KIND_ARM, tracking_uri)
-    places = {run.data.tags[words.ARM]: run.data.tags.get(POSITION) for run in found}
+    places = {run.tags[words.ARM]: run.tags.get(POSITION) for run in found}
     if None in places.values():
         return by_convention(places)
     return sorted(places, key=lambda arm: (int(places[arm] or 0), arm))
@@ -91,7 +108,9 @@ def best(
     """
     if top is not None and top < 1:
         raise ValueError(f"top is {top}; it must be at least 1")
-    if top is not None and (first := _first(study, arm, top, tracking_uri)):
+    # A database is read as a whole in little more time.
+    by_pages = top is not None and is_http(tracking_uri)
+    if by_pages and (first := _first(study, arm, top or 1, tracking_uri)):
         return first
     rows = trials(study, tracking_uri=tracking_uri)
     if arm is not None:
@@ -127,7 +146,7 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
             found = store.search_runs(
                 [experiment.experiment_id], condition + below, max_results=page
             )
-            rows = ranked(_unique(found))
+            rows = ranked(_unique(map(_facts, found)))
             if not found.token:
                 return rows[:top]
             if len(rows) < top or rows[top - 1].objective >= bound:
@@ -138,13 +157,22 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
 
 
 def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[tuple[int, float]]]:
-    """The score curve of each row: (step, score) by step, by the trial's identity. One request a trial.
+    """The score curve of each row: (step, score) by step, by the trial's identity.
+
+    From a server it takes one request a trial.
 
     Raises:
         TrackingError: The store could not be read.
     """
     if not rows:
         return {}
+    identities = {row.mlflow_run_id or "": row.identity for row in rows}
+    read = tables.read(tracking_uri, lambda t: t.histories(list(identities), words.SCORE))
+    if read is not None:
+        return {
+            identity: [(m.step, m.score) for m in scores_of(read.get(run, []))]
+            for run, identity in identities.items()
+        }
     store = open_store(tracking_uri, rows[0].study)
     curves = {}
     try:
@@ -163,19 +191,23 @@ def open_store(tracking_uri: str, study: str) -> MlflowClient:
         StudyNotFound: There is no such SQLite file, or an empty one.
         TrackingError: The store could not be opened.
     """
-    path = sqlite_path(tracking_uri)
-    if path is not None and not (path.exists() and path.stat().st_size):
-        raise StudyNotFound(f"there is no study {study!r}: no MLflow store at {path}")
+    _check_file(tracking_uri, study)
     try:
         return client(tracking_uri)
     except failures() as error:
         raise unreadable(tracking_uri, error) from None
 
 
-def _unique(runs: Iterable[Run]) -> list[TrialRecord]:
+def _check_file(tracking_uri: str, study: str) -> None:
+    path = sqlite_path(tracking_uri)
+    if path is not None and not (path.exists() and path.stat().st_size):
+        raise StudyNotFound(f"there is no study {study!r}: no MLflow store at {path}")
+
+
+def _unique(runs: Iterable[RunFacts]) -> list[TrialRecord]:
     """Runs as rows in the order of arm and number, each trial once."""
     # A run without b was made this instant and not filled yet.
-    rows = [_row(run) for run in runs if words.LEARNING_RATE_D in run.data.metrics]
+    rows = [_row(run) for run in runs if words.LEARNING_RATE_D in run.metrics]
     # A trial has one run. Should a crash have left a second one, the one with more to show counts.
     unique: dict[tuple[str, int], TrialRecord] = {}
     for row in rows:
@@ -185,16 +217,40 @@ def _unique(runs: Iterable[Run]) -> list[TrialRecord]:
     return [unique[key] for key in sorted(unique)]
 
 
-def _runs(study: str, kind: str, tracking_uri: str) -> list[Run]:
+def _runs(study: str, kind: str, tracking_uri: str) -> list[RunFacts]:
     """All runs of a study that are of a kind: its trials, or its arms."""
+    _check_file(tracking_uri, study)
+    read = tables.read(tracking_uri, lambda t: _own_runs(t, study, kind))
+    if read is not None:
+        return read
     store = open_store(tracking_uri, study)
     try:
         experiment = _experiment(store, study)
         condition = own(experiment, f"tags.{words.KIND} = '{kind}'")
         with collector_paused():
-            return list(runs(store, experiment.experiment_id, condition))
+            return [_facts(run) for run in runs(store, experiment.experiment_id, condition)]
     except failures() as error:
         raise unreadable(tracking_uri, error) from None
+
+
+def _own_runs(read: tables.Tables, study: str, kind: str) -> list[RunFacts] | None:
+    """The runs as the store's database has them; None if it has no such study, as MLflow will say."""
+    experiment = read.experiment(study)
+    if experiment is None:
+        return None
+    record = experiment.tags.get(words.RECORD)
+    return [
+        run
+        for run in read.runs(experiment, kind, _TAGS, _METRICS)
+        if record in (None, run.tags.get(words.RECORD))
+    ]
+
+
+def _facts(run: Run) -> RunFacts:
+    data = run.data
+    return RunFacts(
+        run.info.run_id, run.info.start_time / 1000, data.tags, data.metrics, data.params
+    )
 
 
 def own(experiment: Experiment, condition: str) -> str:
@@ -213,6 +269,10 @@ def record_of(study: str, *, tracking_uri: str) -> str | None:
         StudyNotFound: The store has no study of this name.
         TrackingError: The store could not be read.
     """
+    _check_file(tracking_uri, study)
+    read = tables.read(tracking_uri, lambda t: t.experiment(study))
+    if read is not None:
+        return read.tags.get(words.RECORD)
     store = open_store(tracking_uri, study)
     try:
         found: str | None = _experiment(store, study).tags.get(words.RECORD)
@@ -253,9 +313,9 @@ def _completeness(row: TrialRecord) -> tuple[bool, bool, float]:
     return row.outcome is not None, row.score is not None, row.seconds
 
 
-def _row(run: Run) -> TrialRecord:
+def _row(run: RunFacts) -> TrialRecord:
     """One run as a row; every name that publishing always sets must be there."""
-    tags, metrics, parameters = run.data.tags, run.data.metrics, run.data.params
+    tags, metrics, parameters = run.tags, run.metrics, run.params
     own = (words.LEARNING_RATE_D, words.LEARNING_RATE_G, words.D_STEPS)
     outcome = tags.get(words.OUTCOME)
     best = (
@@ -284,6 +344,6 @@ def _row(run: Run) -> TrialRecord:
         outcome=None if outcome is None else Outcome(outcome),
         reason=tags.get(words.REASON),
         measurements=() if best is None else (best,),
-        started=run.info.start_time / 1000,
-        mlflow_run_id=run.info.run_id,
+        started=run.started,
+        mlflow_run_id=run.run_id,
     )

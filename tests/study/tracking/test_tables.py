@@ -1,0 +1,110 @@
+"""What is read from MLflow's own tables is what MLflow's own queries say."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.mlflow import new_store, owner, record, tracking
+
+from study.tracking import query, tables
+from study.tracking.store import client
+from study.tracking.writer import Tracking
+from study.trial import Outcome
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store with a study, and what is none of its trials beside it."""
+    folder = tmp_path_factory.mktemp("store")
+    uri = new_store(folder)
+    writer = tracking(uri, folder)
+    writer.publish(
+        record(number=0, scores=(3.0, 1.5, 4.0), outcome=Outcome.COMPLETE, further={"w": 8}),
+        fresh=True,
+    )
+    writer.publish(
+        record(number=1, scores=(1e-300, 2.0), outcome=Outcome.DIVERGED, reason="loss is nan"),
+        fresh=True,
+    )
+    writer.publish(record(number=2), fresh=True)
+    writer.publish(
+        record("one_timescale", 0, outcome=Outcome.FAILED, reason="no\nmemory"), fresh=True
+    )
+    gone = writer.publish(record(number=3, scores=(0.1,), outcome=Outcome.COMPLETE), fresh=True)
+    store = client(uri)
+    store.delete_run(gone)
+    experiment = store.get_experiment_by_name("study")
+    assert experiment is not None
+    theirs = store.create_run(experiment.experiment_id, tags={"kind": "trial", "record": "theirs"})
+    store.log_metric(theirs.info.run_id, "b", 1.0)
+    store.create_run(experiment.experiment_id, tags={"note": "a user's own"})
+    Tracking(uri, str(folder / "artifacts"), owner("another")).publish(
+        record(study="another", scores=(9.0,), outcome=Outcome.COMPLETE), fresh=True
+    )
+    return uri
+
+
+def test_both_ways_say_the_same(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def everything() -> tuple[Any, ...]:
+        rows = query.trials("study", tracking_uri=uri)
+        curves = query.histories(rows, tracking_uri=uri)
+        return (
+            rows,
+            curves,
+            query.best("study", top=1, tracking_uri=uri),
+            query.record_of("study", tracking_uri=uri),
+        )
+
+    with monkeypatch.context() as patched:
+        # MLflow's own queries would be the other way, and are not asked at all.
+        patched.setattr(query, "open_store", None)
+        read = everything()
+    assert [(row.arm, row.number) for row in read[0]] == [
+        ("one_timescale", 0),
+        ("two_timescale", 0),
+        ("two_timescale", 1),
+        ("two_timescale", 2),
+    ]
+    assert read[1]["study/two_timescale/0"] == [(10, 3.0), (20, 1.5), (30, 4.0)]
+    assert read[2][0].objective == 1e-300
+    monkeypatch.setattr(tables, "read", lambda _uri, _question: None)
+    assert everything() == read
+
+
+def test_a_study_that_is_not_there_is_not_found(uri: str) -> None:
+    with pytest.raises(query.StudyNotFound, match="there is no study 'nothing'"):
+        query.trials("nothing", tracking_uri=uri)
+
+
+def test_a_value_that_is_not_a_number_is_read_as_such(tmp_path: Path) -> None:
+    uri = new_store(tmp_path)
+    tracking(uri, tmp_path).publish(record(scores=(3.0,), outcome=Outcome.COMPLETE), fresh=True)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("UPDATE latest_metrics SET is_nan = 1, value = 0 WHERE key = 'noise'")
+    best = query.trials("study", tracking_uri=uri)[0].best
+    assert best is not None
+    assert best.noise != best.noise
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE latest_metrics RENAME COLUMN is_nan TO missing",
+        "DROP TABLE tags",
+        # the same name in another workspace
+        "INSERT INTO experiments (name, lifecycle_stage, workspace) VALUES ('study', 'active', 'w')",
+    ],
+)
+def test_tables_of_another_kind_are_left_to_mlflow(tmp_path: Path, change: str) -> None:
+    uri = new_store(tmp_path)
+    tracking(uri, tmp_path).publish(record(scores=(3.0,), outcome=Outcome.COMPLETE), fresh=True)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute(change)
+    assert tables.read(uri, lambda t: query._own_runs(t, "study", "trial")) is None
+
+
+def test_a_server_is_asked_by_mlflow() -> None:
+    assert tables.read("http://127.0.0.1:9", lambda t: t.experiment("study")) is None
