@@ -19,6 +19,8 @@ from scipy.interpolate import RBFInterpolator
 
 SURFACES = Path(__file__).parent / "surfaces"
 SMOOTHING = 0.3
+ENOUGH = 40
+"""Curves with a second seed from which the noise is taken."""
 WORST = 4.0
 """A score that is missing (diverged) counts as so many times the highest one recorded."""
 
@@ -98,16 +100,22 @@ def load(name: str, folder: Path = SURFACES) -> Recorded:
         low=float(rates.min()),
         high=float(rates.max()),
         _smooth=smooth,
-        _deviations=_deviations(logarithms),
+        _deviations=_deviations(logarithms, smooth),
     )
 
 
-def _deviations(logarithms: pd.DataFrame) -> NDArray[np.float64]:
-    """How curves of one setting differ from their mean, corrected for the mean being theirs."""
+def _deviations(
+    logarithms: pd.DataFrame, smooth: dict[int, RBFInterpolator]
+) -> NDArray[np.float64]:
+    """How curves of one setting differ from their mean; where few have a second seed, from the surface."""
     groups = logarithms.groupby(level=["b", "a", "d_steps"])
     count = groups[logarithms.columns[0]].transform("size")
     several = count > 1
+    if several.sum() < ENOUGH:
+        fitted = [smooth[int(d)](np.log10([[b, a]]))[0] for b, a, d, _ in logarithms.index]
+        return np.asarray(logarithms.to_numpy() - np.asarray(fitted), dtype=np.float64)
     apart = (logarithms - groups.transform("mean"))[several]
+    # A mean of these curves is nearer to them than the true one is.
     scale = np.sqrt(count[several] / (count[several] - 1))
     return np.asarray(apart.mul(scale, axis=0).to_numpy(), dtype=np.float64)
 
