@@ -78,21 +78,12 @@ def simulated(case: str, seed: int, trials: int) -> tuple[list[TrialRecord], flo
 
 
 def row(ended: Ended, lower: float) -> TrialRecord:
-    """A replayed trial as a line of a table."""
-    study, arm, number = ended.assignment.identity.split("/")
-    scored = bool(ended.scores)
-    known = {
-        "study": study,
-        "arm": arm,
-        "number": number,
-        "b": ended.assignment.b,
-        "a": ended.assignment.a,
-        "d_steps": ended.assignment.d_steps,
-        "score": min(ended.scores) * (lower if arm == TWO else 1.0) if scored else None,
-        "score_name": "simulated",
-        "outcome": "complete" if scored else "diverged",
-    }
-    return TrialRecord.from_json(known)
+    """A replayed trial as a line of a table, its score multiplied where it is of the second arm."""
+    known = ended.record.to_json()
+    if ended.record.arm == TWO and known["score"] is not None:
+        known["score"] *= lower
+    # The formulas have no sampling noise of their own.
+    return TrialRecord.from_json(known | {"noise": 0.0})
 
 
 def answered(rows: Iterable[TrialRecord], first: float, second: float) -> Answer:

@@ -82,16 +82,17 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
 def compare(name: str, as_json: bool, options: Options) -> None:
     """Compare the arms of the study NAME; reads MLflow only."""
     from study.results.answers import compared, confirmed
-    from study.results.confirmation import confirmation_table
-    from study.results.tables import comparison_table
+    from study.results.tables import comparison_table, confirmation_table
+    from study.results.verdict import concluded
 
     uri = _uri(name, options)
     with _published(name, options):
         comparison, finalists = compared(name, tracking_uri=uri), confirmed(name, tracking_uri=uri)
     if as_json:
-        _echo_json(
-            comparison.to_json() | {"confirmation": finalists.to_json() if finalists else None}
-        )
+        seeds = finalists.differences if finalists else ()
+        verdicts = [each.to_json() for each in concluded(comparison.differences, seeds)]
+        confirmation = finalists.to_json() if finalists else None
+        _echo_json(comparison.to_json() | {"confirmation": confirmation, "verdicts": verdicts})
         return
     click.echo(comparison_table(comparison))
     if finalists is not None:

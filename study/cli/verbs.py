@@ -125,7 +125,7 @@ def confirm(name: str, options: Options) -> None:
     from study.api import stored
     from study.driver import confirm
     from study.results.answers import confirmed
-    from study.results.confirmation import confirmation_table
+    from study.results.tables import confirmation_table
 
     spec, site = stored(name, options)
     again = typed(options, "confirm", name)

@@ -75,9 +75,9 @@ class Comparison:
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """What the search says of each later arm against the first."""
-        from study.results.verdict import of_search
+        from study.results.verdict import concluded
 
-        return tuple(of_search(difference) for difference in self.differences)
+        return concluded(self.differences)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

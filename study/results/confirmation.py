@@ -15,7 +15,6 @@ from typing import Any
 
 from study.results.difference import LEVEL, Finding, finding
 from study.results.seeds import chosen, compared, variance
-from study.results.tables import aligned
 from study.spec.model import CONFIRMING
 from study.trial import TrialRecord, by_convention, compared_order
 
@@ -199,50 +198,6 @@ def confirmation(
     )
 
 
-def confirmation_table(found: Confirmation) -> str:
-    """The finalists as a table, and the difference in one sentence."""
-    header = ["finalist", "seeds", f"mean {found.score_name}", "95 %", "lowest", "highest"]
-    header += ["b", "a", "d_steps"]
-    parts = [aligned([header, *map(_line, found.finalists)], left=1)]
-    parts += ["\n".join(map(_sentence, found.differences))] if found.differences else []
-    return "\n\n".join(parts)
-
-
-def _sentence(difference: SeedDifference) -> str:
-    first, second = difference.arms or ("", "")
-    if difference.p_value is None:
-        return (
-            f"Over new seeds, {second} and {first} cannot be compared: one has no run that counts."
-        )
-    sure = "the two differ" if difference.finding in _DIFFER else "no difference can be told"
-    if difference.absolute is None:
-        sentence = (
-            f"Over new seeds, {second} has a lower score than {first} in {difference.lower:.0%}"
-        )
-        return f"{sentence.replace('%', ' %')} of pairs of runs{_lost(difference)}: {sure}."
-    sentence = (
-        f"Over new seeds, {second} minus {first}: {difference.absolute:+.4g}{_lost(difference)}"
-    )
-    if difference.interval is not None:
-        low, high = difference.interval
-        sentence += f" (95 % interval {low:+.4g} to {high:+.4g}: {sure})"
-    elif any(difference.without):
-        sentence += f" (of the medians; rank test p = {difference.p_value:.2g}: {sure})"
-    return f"{sentence}."
-
-
-_DIFFER = (Finding.LOWER, Finding.HIGHER)
-
-
-def _lost(difference: SeedDifference) -> str:
-    """How often each ended without a score, if one did."""
-    if not any(difference.without) or difference.arms is None:
-        return ""
-    counts = zip(difference.arms, difference.without, difference.seeds, strict=True)
-    said = " and ".join(f"{arm} in {lost} of {runs} runs" for arm, lost, runs in counts)
-    return f" (without a score: {said})"
-
-
 def _finalist(name: str, rows: Sequence[TrialRecord]) -> Finalist:
     arm, _, number = name.rpartition("-")
     rows = sorted(rows, key=lambda row: row.number)
@@ -300,18 +255,3 @@ def _finding(found: SeedDifference) -> Finding:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _line(f: Finalist) -> list[str]:
-    interval = f.interval
-    return [
-        f"{f.arm} #{f.number}",
-        str(len(f.scores)) + (f" (+{f.without} without a score)" if f.without else ""),
-        f"{f.mean:.4g}" if f.scores else "-",
-        f"{interval[0]:.4g} to {interval[1]:.4g}" if interval else "-",
-        f"{f.scores[0]:.4g}" if f.scores else "-",
-        f"{f.scores[-1]:.4g}" if f.scores else "-",
-        f"{f.b:.3g}",
-        f"{f.a:.3g}",
-        str(f.d_steps),
-    ]

@@ -22,6 +22,10 @@ LEVEL = 0.95
 MARGIN = 0.02
 """Practical equivalence: best scores that differ by less than this part are called equal."""
 
+FOUND_TAIL, HIDDEN_TAIL = 0.05, 0.025
+"""Probability that is left out at each end of an interval: of the difference of the settings found, and of
+that of the optima, wherever these are. The interval spans both; what it covers is measured (benchmarks)."""
+
 GAINS = (0.0, 0.05, 0.1)
 """Parts by which the second arm may be lower, whose probabilities are told."""
 
@@ -159,9 +163,11 @@ def finding(relative: float, interval: tuple[float, float]) -> Finding:
 
 def _interval(found: Array, optima: Array) -> tuple[float, float]:
     """From the lowest to the highest end of the two intervals."""
-    tails = (1 - LEVEL) / 2, (1 + LEVEL) / 2
-    ends = np.quantile(np.stack([found, optima]), tails, axis=1)
-    return float(ends[0].min()), float(ends[1].max())
+    ends = [
+        np.quantile(draws, (tail, 1 - tail))
+        for draws, tail in ((found, FOUND_TAIL), (optima, HIDDEN_TAIL))
+    ]
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
 def _listed(pair: tuple[float, float] | None) -> list[float] | None:

@@ -15,8 +15,7 @@ from pathlib import Path
 from study.results import figures
 from study.results.answers import confirmed
 from study.results.comparison import Comparison, compare
-from study.results.confirmation import confirmation_table
-from study.results.tables import answer, best_table, comparison_table
+from study.results.tables import answer, best_table, comparison_table, confirmation_table
 from study.spec.reader import mapping, parse_yaml
 from study.tracking import query
 from study.tracking.files import samples_of_run, spec_text

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from study.results.comparison import ArmSummary, Comparison
+from study.results.confirmation import Confirmation, Finalist
+from study.results.verdict import of_seeds
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import ParameterValue
 
@@ -56,6 +58,30 @@ def answer(comparison: Comparison) -> str:
     if not comparison.differences:
         return "The study has one arm, so there is nothing to compare it with."
     return "\n".join(dict.fromkeys(str(verdict) for verdict in comparison.verdicts))
+
+
+def confirmation_table(found: Confirmation) -> str:
+    """The finalists as a table, and what their seeds come to in a sentence or two."""
+    header = ["finalist", "seeds", f"mean {found.score_name}", "95 %", "lowest", "highest"]
+    header += ["b", "a", "d_steps"]
+    parts = [aligned([header, *map(_finalist_line, found.finalists)], left=1)]
+    parts += ["\n".join(str(of_seeds(each)) for each in found.differences)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _finalist_line(f: Finalist) -> list[str]:
+    interval = f.interval
+    return [
+        f"{f.arm} #{f.number}",
+        str(len(f.scores)) + (f" (+{f.without} without a score)" if f.without else ""),
+        _score(f.mean if f.scores else None),
+        f"{interval[0]:.4g} to {interval[1]:.4g}" if interval else _NONE,
+        _score(f.scores[0] if f.scores else None),
+        _score(f.scores[-1] if f.scores else None),
+        f"{f.b:.3g}",
+        f"{f.a:.3g}",
+        str(f.d_steps),
+    ]
 
 
 def aligned(lines: Sequence[Sequence[str]], left: int) -> str:

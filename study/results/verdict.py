@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from study.results.difference import ArmDifference, Finding
+from study.results.confirmation import SeedDifference
+from study.results.difference import MARGIN, ArmDifference, Finding
 from study.surface.surface import FEWEST
 
 Source = Literal["search", "fresh seeds", "nothing"]
@@ -64,6 +66,85 @@ def of_search(found: ArmDifference) -> Verdict:
         sentence=sentences[found.finding](found),
         next=_next(found),
     )
+
+
+def concluded(
+    search: Sequence[ArmDifference], seeds: Sequence[SeedDifference] = ()
+) -> tuple[Verdict, ...]:
+    """What a study comes to: for each pair of arms what fresh seeds say, if they do, else the search.
+
+    Args:
+        search: The differences of a comparison.
+        seeds: Those of a confirmation, if there was one.
+    """
+    fresh = {each.arms: each for each in seeds if each.finding is not Finding.NONE}
+    return tuple(
+        of_seeds(fresh[each.arms]) if each.arms in fresh else of_search(each) for each in search
+    )
+
+
+def of_seeds(found: SeedDifference) -> Verdict:
+    """What the finalists' runs from fresh seeds say of the arms."""
+    first, second = found.arms or ("", "")
+    names = ("", "")
+    if found.numbers is not None:
+        names = (f"{first}'s #{found.numbers[0]}", f"{second}'s #{found.numbers[1]}")
+    sentences = {
+        Finding.LOWER: f"Over fresh seeds {_by_seeds(found, names)}: the two differ.",
+        Finding.HIGHER: f"Over fresh seeds {_by_seeds(found, names)}: the two differ.",
+        Finding.EQUAL: f"No difference above the margin of {percent(MARGIN)} over fresh seeds: "
+        f"{_by_seeds(found, names)}.",
+        Finding.OPEN: f"No difference can be told over fresh seeds: {_by_seeds(found, names)}.",
+        Finding.NONE: f"No answer from fresh seeds yet: {_by_seeds(found, names)}.",
+    }
+    return Verdict(
+        arms=(first, second),
+        finding=found.finding,
+        source="nothing" if found.finding is Finding.NONE else "fresh seeds",
+        sentence=sentences[found.finding],
+        next=_after_seeds(found, names),
+    )
+
+
+def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
+    """The finalists, how they scored, how sure that is, and how often each had no score."""
+    one, two = found.means
+    runs = f"{found.seeds[1]} and {found.seeds[0]} runs"
+    if any(found.without):
+        lost = " and ".join(
+            f"{name} had no score in {lost} of {of} runs"
+            for name, lost, of in zip(names, found.without, found.seeds, strict=True)
+        )
+        share = (
+            ""
+            if found.lower is None
+            else f"{names[1]} is lower in {found.lower:.0%} of pairs of runs"
+        )
+        sure = "" if found.p_value is None else f" (rank test, p = {found.p_value:.2g})"
+        return f"{share}{sure}; {lost}".replace("%", " %")
+    if one is None or two is None:
+        return "an arm has no run that counts"
+    amount = f"{abs(two - one):.3g}" if found.relative is None else percent(abs(found.relative))
+    text = f"{names[1]} scores {amount} {'lower' if two < one else 'higher'} than {names[0]}"
+    text += f" (mean {two:.4g} against {one:.4g} of {runs}"
+    if found.relative_interval is not None:
+        text += f"; 95 % interval {_span(found.relative_interval)}"
+    elif found.interval is not None:
+        text += f"; 95 % interval {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
+    return f"{text})"
+
+
+def _after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
+    if found.finding is Finding.NONE:
+        return "Next: confirm with more seeds; two for each finalist are the least."
+    if found.finding is Finding.LOWER:
+        return f"Next: take {names[1]}."
+    if found.finding is Finding.HIGHER:
+        return f"Next: take {names[0]}."
+    if found.finding is Finding.EQUAL:
+        return "Next: take either, the simpler one first."
+    more = 3 * max(found.seeds)  # an interval narrows with the root of the runs
+    return f"Next: {more} more seeds for each finalist would about halve the interval."
 
 
 def _nothing(found: ArmDifference) -> Verdict:
@@ -128,13 +209,13 @@ def _start(found: ArmDifference) -> str:
     way = "lower" if relative < 0 else "higher"
     return (
         f"{second}'s best setting scores {percent(abs(relative))} {way} than {first}'s "
-        f"({two:.4g} against {one:.4g}; 95 % interval {_span(found)})"
+        f"({two:.4g} against {one:.4g}; 95 % interval {_span(found.relative_interval or (0.0, 0.0))})"
     )
 
 
-def _span(found: ArmDifference) -> str:
+def _span(interval: tuple[float, float]) -> str:
     """An interval in words: 5 to 30 % lower, or 5 % lower to 2 % higher."""
-    low, high = found.relative_interval or (0.0, 0.0)
+    low, high = interval
     if high <= 0:
         return f"{percent(-high).removesuffix(UNIT)} to {percent(-low)} lower"
     if low >= 0:

@@ -110,6 +110,9 @@ class Surface:
         scores = np.asarray([row.objective for row in used], dtype=np.float64)
         values = pressed(np.log(scores))
         noise = np.asarray([row.noise for row in used]) / np.where(np.isfinite(scores), scores, 1)
+        # How high a trial without a score would have scored is not known, only that it is high.
+        vague = float(values.max() - np.median(values))
+        noise = np.where(np.isfinite(scores), noise, vague)
         seen = thinned(points, self.plane.lengths, groups, values, noise)
         self.processes: list[Process] = posterior(seen, shifted=False)
         self.shifted = len(arms) > 1 and shift_factor(self.processes) > DOUBTED
@@ -117,7 +120,7 @@ class Surface:
             self.processes = posterior(seen, shifted=True)
         self._regions = regions(self.plane, points, groups)
         good = np.argsort(values, kind="stable")[: max(8, len(values) // 8)]
-        self._choose(points, points[good])
+        self._choose(points, points[good], np.isinf(scores))
         self.draws = drawn(self.processes, self.points, self.of, DRAWS)
         self.means = self.draws.mean(0)
 
@@ -152,14 +155,18 @@ class Surface:
         mean, _ = mixed(self.processes[::4], points, np.full(len(points), group))
         return points, mean
 
-    def _choose(self, trials: Array, good: Array) -> None:
-        """Chooses the candidates: where the surface may be lowest in each arm's region."""
+    def _choose(self, trials: Array, good: Array, lost: NDArray[np.bool_]) -> None:
+        """Chooses the candidates: where the surface may be lowest in each arm's region.
+
+        What lies nearest to a trial that diverged is taken to diverge: scores may fall up to the edge.
+        """
         generator = np.random.default_rng(0)
         pools = [trials]
         for region in self._regions:
             beside = good[generator.integers(len(good), size=POOL // 2)]
             pools += [region.sample(POOL, generator), region.around(beside, BESIDE, generator)]
         every = np.vstack(pools)
+        every = every[~_beyond(every, trials[~lost], trials[lost])]
         quota = max(20, CANDIDATES // (2 * len(self.arms)))
         chosen, of = [], []
         for group, region in enumerate(self._regions):
@@ -170,6 +177,17 @@ class Surface:
             chosen.append(mine[np.union1d(*lowest)])
             of.append(np.full(len(chosen[-1]), group))
         self.points, self.of = np.vstack(chosen), np.concatenate(of)
+
+
+def _beyond(points: Array, scored: Array, lost: Array) -> NDArray[np.bool_]:
+    """Which points lie nearer to a trial that has no score than to any that has one."""
+    from scipy.spatial import cKDTree
+
+    if not len(lost):
+        return np.zeros(len(points), dtype=bool)
+    to_scored, _ = cKDTree(scored).query(points)
+    to_lost, _ = cKDTree(lost).query(points)
+    return np.asarray(to_lost < to_scored, dtype=bool)
 
 
 def lacking(rows: Sequence[TrialRecord], arm: str) -> str | None:

@@ -8,7 +8,8 @@ from scipy import stats
 
 from study.driver.confirm import confirmation_spec
 from study.errors import UserError
-from study.results.confirmation import confirmation, confirmation_table
+from study.results.confirmation import confirmation
+from study.results.tables import confirmation_table
 from study.spec.model import Spec
 from study.spec.reader import parse_spec
 from study.trial import Outcome, TrialRecord, ranked
@@ -114,7 +115,7 @@ def test_each_later_arm_is_compared_with_the_first_of_the_spec() -> None:
         ("zz_base", "alt"),
     ]
     assert found.difference.absolute == pytest.approx(1.1 - 2.05)
-    assert confirmation_table(found).count("minus zz_base") == 2
+    assert confirmation_table(found).count("zz_base's #0") == 2
 
 
 def test_finalists_are_the_lowest_scores_of_trials_that_count() -> None:

@@ -94,7 +94,7 @@ def test_a_confirmed_study_shows_its_finalists(uri: str, tmp_path: Path) -> None
             )
             writer.publish(confirmed, fresh=True)
     html = report("study", tracking_uri=uri, folder=tmp_path / "report").read_text()
-    assert "Over new seeds, two_timescale minus one_timescale: -3" in html
+    assert "two_timescale&#x27;s #0 scores 46 % lower than one_timescale&#x27;s #1" in html
 
 
 def test_samples_are_those_of_the_best_evaluation(uri: str, tmp_path: Path) -> None:

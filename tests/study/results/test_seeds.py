@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.results.confirmation import SeedDifference, confirmation, confirmation_table
+from study.results.confirmation import SeedDifference, confirmation
 from study.results.difference import Finding
 from study.results.seeds import chosen, compared, rank_test, variance
+from study.results.tables import confirmation_table
 from study.trial import TrialRecord
 
 ONE, TWO = "one_timescale", "two_timescale"
@@ -51,9 +52,9 @@ def test_three_good_seeds_of_eight_are_not_better_than_eight() -> None:
     assert found.interval is None
     assert found.without == (0, 5)
     assert found.lower == pytest.approx(3 / 8)
-    assert "two_timescale in 5 of 8 runs" in text
-    assert "one_timescale in 0 of 8 runs" in text
-    assert "no difference can be told" in text
+    assert "two_timescale's #0 had no score in 5 of 8 runs" in text
+    assert "one_timescale's #0 had no score in 0 of 8 runs" in text
+    assert "No difference can be told over fresh seeds" in text
 
 
 def test_a_setting_that_mostly_diverges_is_worse() -> None:
@@ -68,7 +69,7 @@ def test_a_setting_that_mostly_diverges_is_worse() -> None:
 def test_where_nothing_has_a_score_nothing_is_told() -> None:
     found, text = difference([INF] * 4, [INF] * 4)
     assert (found.finding, found.p_value, found.lower) == (Finding.OPEN, 1.0, 0.5)
-    assert "no difference can be told" in text
+    assert "No difference can be told over fresh seeds" in text
 
 
 def test_the_rank_test_is_all_permutations() -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from study.results.confirmation import SeedDifference
 from study.results.difference import ArmDifference, Finding
-from study.results.verdict import of_search, percent
+from study.results.verdict import concluded, of_search, of_seeds, percent
 
 
 def found(finding: Finding, **known: Any) -> ArmDifference:
@@ -100,3 +101,53 @@ def test_every_verdict_is_plain_json() -> None:
 )
 def test_percent_has_two_digits(part: float, text: str) -> None:
     assert percent(part) == text
+
+
+def seeds(**known: Any) -> SeedDifference:
+    return SeedDifference(
+        **{
+            "arms": ("one", "two"),
+            "finding": Finding.LOWER,
+            "numbers": (7, 3),
+            "seeds": (8, 8),
+            "means": (7.5, 5.0),
+            "absolute": -2.5,
+            "interval": (-4.5, -1.5),
+            "p_value": 0.001,
+            "lower": 0.9,
+        }
+        | known
+    )
+
+
+def test_fresh_seeds_say_who_is_to_be_taken() -> None:
+    verdict = of_seeds(seeds())
+    assert verdict.source == "fresh seeds"
+    assert str(verdict) == (
+        "Over fresh seeds two's #3 scores 33 % lower than one's #7 (mean 5 against 7.5 of 8 and 8 runs; 95 % "
+        "interval 20 to 60 % lower): the two differ. Next: take two's #3."
+    )
+    assert of_seeds(seeds(finding=Finding.HIGHER)).next == "Next: take one's #7."
+    assert of_seeds(seeds(finding=Finding.OPEN)).next.startswith("Next: 24 more seeds")
+    nothing = of_seeds(
+        seeds(finding=Finding.NONE, means=(None, None), interval=None, absolute=None)
+    )
+    assert (nothing.source, nothing.finding) == ("nothing", Finding.NONE)
+
+
+def test_how_often_each_had_no_score_is_said() -> None:
+    verdict = of_seeds(
+        seeds(finding=Finding.OPEN, without=(0, 5), interval=None, p_value=0.4, lower=0.375)
+    )
+    assert "two's #3 is lower in 38 % of pairs of runs (rank test, p = 0.4)" in verdict.sentence
+    assert (
+        "one's #7 had no score in 0 of 8 runs and two's #3 had no score in 5 of 8"
+        in verdict.sentence
+    )
+
+
+def test_fresh_seeds_count_before_the_search() -> None:
+    search = [found(Finding.OPEN), found(Finding.LOWER, arms=("one", "three"))]
+    said = concluded(search, [seeds(), seeds(arms=("one", "three"), finding=Finding.NONE)])
+    assert [verdict.source for verdict in said] == ["fresh seeds", "search"]
+    assert [verdict.source for verdict in concluded(search)] == ["search", "search"]

@@ -1,0 +1,57 @@
+"""Calibration in a quick form: simulated studies with a known truth (in full: benchmarks/answers.py)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks.answers import Answer, answers
+from benchmarks.families import FAMILIES, UNIT, Formula, member
+
+
+def given(cases: list[str], studies: int, trials: int) -> list[Answer]:
+    """The answers to some simulated studies of each case."""
+    return [each[trials] for case in cases for each in answers(case, studies, [trials])]
+
+
+def test_equal_arms_are_not_called_different_and_intervals_cover() -> None:
+    equal = given(["flat", "diagonal"], 2, 20)
+    assert not any(answer.differs for answer in equal)
+    other = given(["bowl", "ridge", "cliff"], 1, 20)
+    assert sum(answer.covered for answer in [*equal, *other]) == 7
+    assert not any(answer.wrong for answer in other)
+
+
+@pytest.mark.slow
+def test_answers_are_calibrated() -> None:
+    """Of 60 equal studies at most 6 may differ: 5 % of them would exceed that in 1 case of 20."""
+    equal = given(["flat", "diagonal", "equal arms"], 20, 20)
+    assert sum(answer.differs for answer in equal) <= 6
+    every = given(["bowl", "ridge", "cliff", "two basins", "rising noise"], 12, 20)
+    assert np.mean([answer.covered for answer in every]) >= 0.88
+    lower = given(["one sd lower, plane"], 12, 40)
+    assert sum(answer.found for answer in lower) >= 8
+    assert sum(answer.wrong for answer in [*every, *lower]) <= 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_truth_of_a_family_is_its_lowest_point(family: str) -> None:
+    """By random search, which shares nothing with the grid."""
+    curves = member(family, 3)
+    generator = np.random.default_rng(0)
+    x, y = generator.uniform(-4, -2, (2, 20_000))
+    for arm, other in (("one_timescale", x), ("two_timescale", y)):
+        lowest = min(
+            float(curves.height(x, other, np.full_like(x, math.log2(d))).min()) for d in (1, 2, 5)
+        )
+        assert curves.optima[arm] <= UNIT * math.exp(lowest) * 1.001
+        assert curves.optima[arm] == pytest.approx(UNIT * math.exp(lowest), rel=0.02)
+
+
+def test_a_trial_scores_the_height_with_its_noise() -> None:
+    curves = Formula(lambda x, y, z: x + 2 * y + 3 * z + 10, noise=0.2)
+    drawn = np.log([curves.curve(1e-3, 1e-3, 2, seed)[0] / UNIT for seed in range(2000)])
+    assert drawn.mean() == pytest.approx(-3 - 6 + 3 + 10, abs=0.02)
+    assert drawn.std() == pytest.approx(0.2, abs=0.01)

@@ -1,0 +1,69 @@
+"""Finalists are settings, not luck."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from study.results.finalists import finalists
+from study.trial import TrialRecord
+
+ONE, TWO = "one_timescale", "two_timescale"
+
+
+def trials(n: int, seed: int, sd: float) -> list[TrialRecord]:
+    """Random trials of both arms on a bowl around b = a = 1e-3."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for arm in (ONE, TWO):
+        for number in range(n):
+            x, y = generator.uniform(-4, -2, 2)
+            y = x if arm == ONE else y
+            score = 5 * math.exp((x + 3) ** 2 + (y + 3) ** 2 + sd * generator.normal())
+            known = {
+                "study": "s",
+                "arm": arm,
+                "number": number,
+                "b": 10**x,
+                "a": 10**y,
+                "d_steps": 1,
+            }
+            known |= {"score": score, "score_name": "x", "outcome": "complete"}
+            rows.append(TrialRecord.from_json(known))
+    return rows
+
+
+def height(row: TrialRecord) -> float:
+    return (math.log10(row.b) + 3) ** 2 + (math.log10(row.a) + 3) ** 2
+
+
+def test_one_lucky_score_far_from_all_other_good_ones_is_not_named_first() -> None:
+    rows = trials(20, 1, 0.2)
+    far = max((row for row in rows if row.arm == TWO), key=height)
+    lowest = min(row.objective for row in rows)
+    lucky = TrialRecord.from_json(far.to_json() | {"score": 0.95 * lowest})
+    mine = {
+        row.number: row for row in [*(r for r in rows if r is not far), lucky] if row.arm == TWO
+    }
+    others = [row for row in rows if row is not far]
+    assert min(mine.values(), key=lambda row: row.objective).number == far.number
+    first, second = finalists([*others, lucky], TWO, 2)
+    assert far.number != first
+    assert height(mine[first]) < 0.2
+    assert second != first
+
+
+def test_as_many_different_trials_as_are_asked_for() -> None:
+    rows = trials(8, 0, 0.1)
+    found = finalists(rows, ONE, 3)
+    assert len(set(found)) == 3
+    assert len(finalists(rows, ONE, 50)) == 8
+    assert finalists(rows, ONE, 1) == found[:1]
+
+
+def test_of_too_few_trials_the_lowest_scores_are_taken() -> None:
+    rows = trials(4, 0, 0.1)
+    mine = sorted((row for row in rows if row.arm == ONE), key=lambda row: row.objective)
+    assert finalists(rows, ONE, 2) == [row.number for row in mine[:2]]
+    assert finalists(rows, "nobody", 2) == []
