@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import study
+from study.cli.verbs import cli
 from study.errors import UserError
 from trainables.kinds import build_trial, parse_settings
 from trainables.protocol import Context, Measurement, Parameters
@@ -122,3 +125,22 @@ def test_an_extractor(tmp_path: Path) -> None:
         study.read_spec(spec(score={"extractor": "thirds", "weights": "w.pth"}))
     settings: Any = parse_settings(made.trial)
     assert settings.score.features == 3
+
+
+def test_a_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "commands", dict(cli.commands))
+    code = """
+import click
+from study.cli.group import cli
+
+@cli.command()
+@click.argument("name")
+def greet(name):
+    \"\"\"Greet the study NAME.\"\"\"
+    click.echo(f"hello, {name}")
+"""
+    (tmp_path / "added_verb.py").write_text(code)
+    importlib.import_module("added_verb")
+    run = CliRunner()
+    assert run.invoke(cli, ["greet", "quickstart"]).output == "hello, quickstart\n"
+    assert "Greet the study NAME." in run.invoke(cli, ["--help"]).output

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from study.cli.group import cli
 from study.cli.options import address, located
 from study.cli.run import read
 from study.errors import UserError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from study.record.status import StudyStatus
 
 
-@click.command()
+@cli.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @located
@@ -53,7 +54,7 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
     return aligned([header, *lines], left=3)
 
 
-@click.command()
+@cli.command()
 @click.argument("name")
 @click.option("--arm", default=None, help="Only this arm.")
 @click.option("--top", default=None, type=click.IntRange(min=1), help="Only the best so many.")
@@ -75,7 +76,7 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
         click.echo(best_table(rows))
 
 
-@click.command()
+@cli.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @located
@@ -99,7 +100,7 @@ def compare(name: str, as_json: bool, options: Options) -> None:
         click.echo(f"\n{confirmation_table(finalists)}")
 
 
-@click.command()
+@cli.command()
 @click.argument("name")
 @click.option("--output", default=None, help="Folder of the page and its figures (NAME-report).")
 @located
@@ -113,7 +114,7 @@ def report(name: str, output: str | None, options: Options) -> None:
     click.echo(page)
 
 
-@click.command()
+@cli.command()
 @click.argument("name")
 @click.argument("trial", metavar="ARM/NUMBER")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -131,7 +132,7 @@ def logs(name: str, trial: str, as_json: bool, options: Options) -> None:
         click.echo(f"{found.trial} failed:\n{found.error}")
 
 
-@click.command()
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def recipes(as_json: bool) -> None:
     """List the recipes: studies that come with the product."""
@@ -147,7 +148,7 @@ def recipes(as_json: bool) -> None:
         click.echo(f"{recipe.name}\n    {card.question}\n    {cost}\n    {card.expected_result}")
 
 
-@click.command()
+@cli.command()
 def schema() -> None:
     """Print the JSON Schema of specs."""
     from study import api
@@ -155,7 +156,7 @@ def schema() -> None:
     _echo_json(api.schema())
 
 
-@click.command()
+@cli.command()
 @click.option(
     "--dashboard", is_flag=True, help="optuna-dashboard on the record, not MLflow's page."
 )
@@ -174,7 +175,7 @@ def ui(dashboard: bool, port: int | None, options: Options) -> None:
     )
 
 
-@click.command()
+@cli.command()
 @click.argument("what", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @address

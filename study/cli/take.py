@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from study.cli.group import cli
 from study.cli.options import located
 from study.errors import UserError
 
@@ -30,7 +31,7 @@ def _which(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command()
+@cli.command()
 @click.argument("name")
 @click.argument("trial", required=False, metavar="[ARM/NUMBER]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,7 +44,7 @@ def show(name: str, trial: str | None, as_json: bool, options: Options) -> None:
     click.echo(json.dumps(to_json(found), indent=2) if as_json else story(found, options))
 
 
-@click.command()
+@cli.command()
 @_which
 @click.option("--to", default=None, metavar="FOLDER", help="Where the files go (NAME-ARM-NUMBER).")
 @located
@@ -59,7 +60,7 @@ def export(
     click.echo(f"{found.name} of {name} is in {folder}: {', '.join(written)}")
 
 
-@click.command()
+@cli.command()
 @_which
 @click.option(
     "--count", default=64, type=click.IntRange(min=1), help="Samples (64; a .png has 64)."
@@ -92,7 +93,7 @@ def sample(
     click.echo(samples(taken, Path(to or f"{name}-samples.{ending}"), count, seed))
 
 
-@click.command()
+@cli.command()
 @click.argument("name")
 @click.argument("trial", metavar="ARM/NUMBER")
 @click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import sys
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from study.cli.look import best, compare, doctor, logs, recipes, report, schema, status, ui
+from study.cli import look, take
+from study.cli.group import cli
 from study.cli.options import address, changes, located
 from study.cli.run import launching, read, run_study, with_progress
-from study.cli.take import export, sample, show, train
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.places.options import typed
 
@@ -22,19 +21,6 @@ if TYPE_CHECKING:
     from study.places.options import Options
 
 QUICKSTART = "quickstart"
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
-@click.version_option(package_name="ttur-study")
-@click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
-    """Studies of GAN learning rates: one time scale (b = a) against two, on Ray, Optuna and MLflow."""
-    context.obj = {"debug": debug}
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
 
 
 @cli.command()
@@ -194,22 +180,8 @@ def delete(name: str, yes: bool, options: Options) -> None:
         click.echo(f"MLflow at {where} has {each!r} in its trash until `mlflow gc` is run there.")
 
 
-for _verb in (
-    status,
-    best,
-    compare,
-    show,
-    export,
-    sample,
-    train,
-    report,
-    logs,
-    recipes,
-    schema,
-    ui,
-    doctor,
-):
-    cli.add_command(_verb)
+VERBS = (look, take)
+"""The modules that add verbs when they are imported, beside this one."""
 
 
 def main() -> NoReturn:
