@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from study.results.difference import ArmDifference
+from study.results.effort import Effort, effort
 from study.trial import Outcome, TrialRecord, by_convention, compared_order, ranked
 
 if TYPE_CHECKING:
@@ -60,12 +61,14 @@ class Comparison:
         arms: Summary of each arm by name, in the order of the spec; if the study has a one-timescale
             and a two-timescale arm, these come first.
         differences: Each later arm against the first; empty for a study of one arm.
+        efforts: What each later arm and the first cost.
     """
 
     study: str
     score_name: str | None
     arms: Mapping[str, ArmSummary]
     differences: tuple[ArmDifference, ...]
+    efforts: tuple[Effort, ...] = ()
 
     @property
     def difference(self) -> ArmDifference | None:
@@ -87,6 +90,7 @@ class Comparison:
             "arms": {name: summary.to_json() for name, summary in self.arms.items()},
             "difference": None if self.difference is None else self.difference.to_json(),
             "differences": [difference.to_json() for difference in self.differences],
+            "efforts": [each.to_json() for each in self.efforts],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
         }
 
@@ -122,6 +126,9 @@ def compare(study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()) -
         differences=tuple(
             _difference(surface, (order[0], arm), grouped[order[0]], grouped[arm])
             for arm in order[1:]
+        ),
+        efforts=tuple(
+            effort((order[0], arm), grouped[order[0]], grouped[arm]) for arm in order[1:]
         ),
     )
 

@@ -49,6 +49,7 @@ def comparison_table(comparison: Comparison) -> str:
     header += ["b", "a", "a/b", "d_steps"]
     lines = [_arm_line(arm, summary) for arm, summary in comparison.arms.items()]
     parts = [aligned([header, *lines], left=1), *_optima(comparison), answer(comparison)]
+    parts += ["\n".join(map(str, comparison.efforts))] if comparison.efforts else []
     parts += _methods(comparison)
     return "\n\n".join(parts)
 

@@ -112,6 +112,7 @@ def test_one_arm_three_arms_and_none() -> None:
         "arms": {},
         "difference": None,
         "differences": [],
+        "efforts": [],
         "verdicts": [],
     }
     assert comparison_table(empty) == "no trial has been published yet"

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from study.results.comparison import compare
+from study.results.effort import Reached, effort
+from study.results.tables import comparison_table
+from study.trial import Outcome, TrialRecord
+
+ONE, TWO = "one_timescale", "two_timescale"
+
+
+def trial(
+    arm: str, number: int, score: float | None, seconds: float, outcome: str = "complete"
+) -> TrialRecord:
+    known = {
+        "study": "s",
+        "arm": arm,
+        "number": number,
+        "b": 1e-3,
+        "a": 1e-3,
+        "d_steps": 1,
+        "score_name": "x",
+    }
+    return TrialRecord.from_json(known | {"score": score, "seconds": seconds, "outcome": outcome})
+
+
+def arms() -> tuple[list[TrialRecord], list[TrialRecord]]:
+    one = [trial(ONE, 2, 6.0, 30.0), trial(ONE, 0, 9.0, 10.0), trial(ONE, 1, 8.0, 20.0)]
+    two = [trial(TWO, 0, 9.0, 12.0, "stopped"), trial(TWO, 1, 5.0, 40.0), trial(TWO, 2, 4.0, 60.0)]
+    return one, two
+
+
+def test_what_two_arms_cost() -> None:
+    one, two = arms()
+    found = effort((ONE, TWO), one, two)
+    assert found.equal
+    assert found.seconds == (60.0, 112.0)
+    assert found.stopped == (0, 1)
+    assert found.saved == (0.0, pytest.approx(50.0 - 12.0))
+    # By number, not in the order given: the third of one is at 6, the second of two at 5.
+    assert found.reached == (None, Reached(trials=2, seconds=52.0))
+    assert str(found) == (
+        "Both arms had 3 trials (60 s and 112 s of training). Stopping early ended 1 of 6 trials and saved "
+        "about 38 s. one_timescale never reached two_timescale's lowest score. two_timescale reached "
+        "one_timescale's lowest score after 2 trials (52 s)."
+    )
+
+
+def test_unequal_budgets_are_said_and_shown() -> None:
+    one, two = arms()
+    rows = [*one[:2], *two, trial(ONE, 5, None, 0.0, "failed"), trial(ONE, 6, 1.0, 5.0)]
+    unfinished = TrialRecord.from_json(trial(TWO, 9, 1.0, 5.0).to_json() | {"outcome": None})
+    text = comparison_table(compare("s", [*rows, unfinished]))
+    assert "The budgets are not equal: one_timescale had 4 trials, two_timescale 3" in text
+    data = compare("s", rows).to_json()["efforts"][0]
+    assert (data["equal"], data["trials"]) == (False, [4, 3])
+    assert data["reached"][0]["trials"] == 4
+
+
+def test_a_failed_trial_reaches_nothing() -> None:
+    one = [trial(ONE, 0, 1.0, 5.0, Outcome.FAILED)]
+    two = [trial(TWO, 0, 2.0, 5.0)]
+    found = effort((ONE, TWO), one, two)
+    assert found.reached == (None, None)
+    assert found.saved == (None, 0.0)
