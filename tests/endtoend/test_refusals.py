@@ -29,20 +29,16 @@ def images(folder: Path, content: bytes | None = None) -> Path:
 def test_broken_data_cost_no_trial_and_once_mended_the_study_runs(tmp_path: Path) -> None:
     place = Place(tmp_path)
     data = images(tmp_path / "data", b"no image")
-    trial = {**SMALL["gan"], "data": str(data), "score": {"samples": 16}}
+    trial = {**SMALL["gan"], "data": str(data), "score": {"extractor": "digits", "samples": 16}}
     spec = saddle_spec("broken", trials=1, resources={"cpus": 1, "checkpoint_seconds": 0})
     spec["trial"] = trial
     file = str(place.write(spec))
     for _ in range(2):
         said = place.ttur("launch", file, expect=2)
-        assert "ttur: no trial of broken can be built: " in said
+        assert "ttur: the study broken cannot run here: 32 of 32 files cannot be read" in said
         assert str(data) in said
-        assert "no trial was used up" in said
         assert "Traceback" not in said
-        state = place.json("status", "broken")
-        assert state["state"] == "interrupted"
-        for arm in state["arms"].values():
-            assert arm["complete"] == arm["failed"] == 0
+        assert "broken is not a study" in place.ttur("status", "broken", expect=2)
     images(data)
     place.ttur("launch", file)
     state = place.json("status", "broken")
