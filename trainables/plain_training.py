@@ -23,6 +23,9 @@ _LOSSES = {
 }
 """D's and G's loss."""
 
+_OWN = "d_loss_of(on_real, on_fake)", "g_loss_of(on_fake)"
+"""Those of a loss that is not among them."""
+
 _PENALTY = """\
             at = real.lerp(fake, torch.rand(len(real), *[1] * (real.dim() - 1))).requires_grad_()
             (slope,) = torch.autograd.grad(discriminator(at).sum(), at, create_graph=True)
@@ -47,7 +50,7 @@ def plain_training(settings: AdversarialSettings, parameters: Parameters) -> tup
         next real batch and ``count`` latents, and what of the configuration it leaves out.
     """
     left_out = _left_out(settings)
-    d_loss, g_loss = _LOSSES[settings.loss]
+    d_loss, g_loss = _LOSSES.get(settings.loss, _OWN)
     weights = settings.regulariser
     penalty = ""
     if weights.gradient_penalty:
@@ -85,6 +88,8 @@ def train(generator, discriminator, batches, latents):
 
 def _left_out(settings: AdversarialSettings) -> list[str]:
     found = []
+    if settings.loss not in _LOSSES:
+        found.append(f"loss {settings.loss} (write its functions d_loss_of and g_loss_of)")
     if settings.update_rule != "alternating":
         found.append(f"update_rule {settings.update_rule} (the players alternate)")
     if settings.ema:

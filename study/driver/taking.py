@@ -17,6 +17,7 @@ from study.trial import TrialRecord, ranked
 from trainables.folder import Folder
 from trainables.kept import generator_name, kept_steps
 from trainables.kinds import as_stored, parse_settings, with_parameters
+from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import TrialSettings
 from trainables.trial_files import read_measurements
 
@@ -62,6 +63,9 @@ class Subject:
         """
         from trainables.taken import take
 
+        if not isinstance(self.settings, AdversarialSettings):
+            kind = self.fields["trial"]["kind"]
+            raise UserError(f"{self.name} is a trial of kind {kind}, which trains no generator")
         folder = Folder(self.trial.folder)
         step = self._step(kept_steps(folder.names()), which)
         try:

@@ -231,3 +231,26 @@ def test_it_begins_with_the_weights_that_were_kept(ttur: Any, home: Path) -> Non
 
 def test_bad_words_are_one_sentence(ttur: Any) -> None:
     assert "give one of them" in refused(ttur("export", "little", "one/0", "--best"))
+
+
+def test_a_game_has_no_generator(tmp_path: Path) -> None:
+    fields = {
+        "name": "game",
+        "trial": {"kind": "saddle", "steps": 4, "evaluate_every": 2},
+        "arms": {"one": {"space": "one_timescale", "trials": 1, "b": [1e-3, 1e-2]}},
+    }
+    spec = Spec.model_validate(fields)
+    site = site_of(spec, Options(home=str(tmp_path)))
+    ledger = Ledger(site.places.record)
+    ledger.store_spec("game", spec.model_dump(mode="json"))
+    conductor = Conductor(spec, ledger, site.places)
+    assignment = conductor.next()
+    assert assignment is not None
+    assert conductor.turn(assignment.identity, TrialRun(assignment).turn())
+    ledger.close()
+    with pytest.raises(
+        UserError, match="one/0 is a trial of kind saddle, which trains no generator"
+    ):
+        study.export("game", home=str(tmp_path))
+    again = study.train("game", folder=tmp_path / "again", home=str(tmp_path))
+    assert [m.step for m in again.measurements] == [2, 4]
