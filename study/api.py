@@ -228,7 +228,8 @@ def logs(
     """Reads what the trial ``ARM/NUMBER`` of a study printed, and the traceback if it failed."""
     from study.driver import logs
 
-    return logs.logs(name, trial, _options(home, places))
+    options = _options(home, places)
+    return logs.logs(name, trial, lambda storage: resolve(options, name, storage).places)
 
 
 def sync(name: str, *, home: str | None = None, places: Locations | None = None) -> int:

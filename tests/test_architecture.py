@@ -258,6 +258,12 @@ def test_results_do_not_know_the_record() -> None:
     assert ("results", "record") not in room_arrows()
 
 
+def test_only_the_two_faces_look_for_a_home() -> None:
+    """Places are resolved in api and cli, and passed on."""
+    users = {module for module, targets in graph().items() if "study.places.home" in targets}
+    assert {room(module) for module in users} <= {"api", "cli"}
+
+
 def test_every_room_says_in_one_sentence_what_it_is() -> None:
     for name in FLOORS:
         if name != "api":

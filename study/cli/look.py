@@ -121,9 +121,9 @@ def report(name: str, output: str | None, options: Options) -> None:
 @located
 def logs(name: str, trial: str, as_json: bool, options: Options) -> None:
     """Print what a trial of the study NAME printed, and the traceback if it failed."""
-    from study.driver import logs
+    from study import api
 
-    found = logs.logs(name, trial, options)
+    found = api.logs(name, trial, home=options.home, places=options.given)
     if as_json:
         _echo_json(asdict(found))
         return

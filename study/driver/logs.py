@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from study.errors import UserError
-from study.places.home import resolve
-from study.places.options import Options
+from study.places.locations import Places
 from study.record.opening import not_found, require
 from study.spec.model import Storage
 from trainables.folder import Folder
@@ -30,18 +30,18 @@ class TrialLog:
     error: str | None
 
 
-def logs(name: str, trial: str, options: Options) -> TrialLog:
+def logs(name: str, trial: str, resolved: Callable[[Storage | None], Places]) -> TrialLog:
     """Reads the log of a trial.
 
     Args:
         name: The study.
         trial: ``ARM/NUMBER``.
-        options: Where the study is.
+        resolved: Gives the places of the study, once its record was found also by what its spec says.
 
     Raises:
         UserError: There is no such study or trial, or its folder cannot be read from here.
     """
-    ledger = require(resolve(options, name).places.record, name)
+    ledger = require(resolved(None).record, name)
     try:
         # Not parsed as a spec: that would import a search space of the user's own, and looking runs nothing.
         spec = ledger.stored_spec(name)
@@ -56,7 +56,7 @@ def logs(name: str, trial: str, options: Options) -> TrialLog:
     finally:
         ledger.close()
     storage = Storage.model_validate(spec.get("storage") or {})
-    folder = resolve(options, name, storage).places.folder(name, arm, int(number))
+    folder = resolved(storage).folder(name, arm, int(number))
     try:
         log, error = read_text(folder, LOG), read_text(folder, ERROR)
         nothing = log is None and error is None and not Folder(folder).names()

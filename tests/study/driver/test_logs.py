@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,11 @@ from support.study import empty_record, saddle_spec
 from study.driver.logs import logs
 from study.errors import UserError
 from study.places.home import resolve
+from study.places.locations import Places
 from study.places.options import Options
 from study.record.database import Ledger
 from study.search.conductor import Conductor
+from study.spec.model import Storage
 from study.spec.reader import parse_spec
 
 TRACEBACK = "Traceback (most recent call last):\n  File x, line 1\nOSError: gone\n"
@@ -23,6 +25,10 @@ TRACEBACK = "Traceback (most recent call last):\n  File x, line 1\nOSError: gone
 def home(tmp_path: Path) -> Options:
     empty_record(tmp_path)
     return Options(home=str(tmp_path))
+
+
+def resolved(home: Options) -> Callable[[Storage | None], Places]:
+    return lambda storage: resolve(home, "little", storage).places
 
 
 @pytest.fixture
@@ -45,10 +51,10 @@ def test_a_failed_trial_has_its_log_and_the_whole_traceback(
     folder.mkdir(parents=True)
     (folder / "log.txt").write_text("words\n")
     arm = assignment.identity.split("/")[1]
-    found = logs("little", f"{arm}/0", home)
+    found = logs("little", f"{arm}/0", resolved(home))
     assert (found.trial, found.log, found.error) == (assignment.identity, "words\n", None)
     conductor.failed(assignment.identity, "OSError: gone", TRACEBACK)
-    assert logs("little", f"{arm}/00", home).error == TRACEBACK
+    assert logs("little", f"{arm}/00", resolved(home)).error == TRACEBACK
 
 
 def test_a_trial_that_is_run_again_has_no_error_any_more(
@@ -82,4 +88,4 @@ def test_what_is_not_a_trial_is_bad_input(
 ) -> None:
     assert conductor.left
     with pytest.raises(UserError, match=sentence):
-        logs(name, trial, home)
+        logs(name, trial, resolved(home))
