@@ -41,16 +41,16 @@ def best_table(rows: Sequence[TrialRecord]) -> str:
 
 
 def comparison_table(comparison: Comparison) -> str:
-    """The arms side by side, the answer in one sentence, and what its error bars mean."""
+    """The arms side by side, where each is lowest, what it cost, what the intervals mean, and the answer."""
     if not comparison.arms:
         return "no trial has been published yet"
     score = comparison.score_name or "score"
     header = ["arm", "trials", "diverged", "failed", f"best {score}", "at step"]
     header += ["b", "a", "a/b", "d_steps"]
     lines = [_arm_line(arm, summary) for arm, summary in comparison.arms.items()]
-    parts = [aligned([header, *lines], left=1), *_optima(comparison), answer(comparison)]
+    parts = [aligned([header, *lines], left=1), *_optima(comparison)]
     parts += ["\n".join(map(str, comparison.efforts))] if comparison.efforts else []
-    parts += _methods(comparison)
+    parts += [*_methods(comparison), answer(comparison)]
     return "\n\n".join(parts)
 
 
