@@ -15,11 +15,12 @@ from study.errors import UserError
 from study.places.locations import Site
 from study.record.database import Ledger
 from study.results.confirmation import SUFFIX
+from study.results.finalists import promising
 from study.search.samplers import derived_seed
 from study.spec.arm import Arm
 from study.spec.model import Search, Spec
 from study.spec.reader import parse_spec, parse_stored
-from study.trial import TrialRecord, ranked
+from study.trial import TrialRecord
 from trainables.protocol import Parameters
 
 
@@ -43,13 +44,18 @@ def confirm(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchRes
 
 
 def finalists(spec: Spec, record: str) -> dict[str, list[TrialRecord]]:
-    """Returns the best trials of each arm, best first, from the record."""
+    """Returns the trials of each arm that the surface names, the most promising first, from the record."""
     ledger = Ledger(record)
     try:
         trials = {arm: ledger.arm(spec.name, arm).trials() for arm in spec.arms}
     finally:
         ledger.close()
-    return {arm: ranked(found)[: spec.confirm.finalists] for arm, found in trials.items()}
+    rows = [trial for found in trials.values() for trial in found]
+    named = promising(rows, list(trials), spec.confirm.finalists)
+    return {
+        arm: [trial for number in numbers for trial in trials[arm] if trial.number == number]
+        for arm, numbers in named.items()
+    }
 
 
 def confirmation_spec(

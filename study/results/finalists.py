@@ -20,22 +20,27 @@ LOOKED_AT = 100
 """Trials of an arm, those with the lowest means, among which finalists are chosen."""
 
 
-def finalists(rows: Sequence[TrialRecord], arm: str, count: int) -> list[int]:
-    """The trials of an arm that are to be trained again, the most promising one first.
+def promising(rows: Sequence[TrialRecord], arms: Sequence[str], count: int) -> dict[str, list[int]]:
+    """The trials of each arm that are to be trained again, the most promising one first.
 
     Args:
         rows: Trials of all arms: they tell of one surface.
-        arm: The arm.
-        count: How many, >= 1; fewer are returned if the arm has fewer trials with a score.
+        arms: The arms.
+        count: How many of each, >= 1; fewer if an arm has fewer trials with a score.
 
     Returns:
-        Numbers of its trials; by the surface, or, of too few trials for one, by their scores.
+        Numbers of trials by arm; by the surface, or, of too few trials for one, by their scores.
     """
-    arms = [a for a in dict.fromkeys(row.arm for row in rows) if lacking(rows, a) is None]
-    mine = ranked(row for row in rows if row.arm == arm)
-    if arm not in arms:
-        return [row.number for row in mine[:count]]
-    return _named(Surface(rows, arms), arm, mine, count)
+    enough = [arm for arm in arms if lacking(rows, arm) is None]
+    surface = Surface(rows, enough) if enough else None
+    named = {}
+    for arm in arms:
+        mine = ranked(row for row in rows if row.arm == arm)
+        if surface is not None and arm in surface.arms:
+            named[arm] = _named(surface, arm, mine, count)
+        else:
+            named[arm] = [row.number for row in mine[:count]]
+    return named
 
 
 def _named(surface: Surface, arm: str, mine: Sequence[TrialRecord], count: int) -> list[int]:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from study.results.finalists import finalists
+from study.results.finalists import promising
 from study.trial import TrialRecord
 
 ONE, TWO = "one_timescale", "two_timescale"
@@ -48,7 +48,7 @@ def test_one_lucky_score_far_from_all_other_good_ones_is_not_named_first() -> No
     }
     others = [row for row in rows if row is not far]
     assert min(mine.values(), key=lambda row: row.objective).number == far.number
-    first, second = finalists([*others, lucky], TWO, 2)
+    first, second = promising([*others, lucky], [ONE, TWO], 2)[TWO]
     assert far.number != first
     assert height(mine[first]) < 0.2
     assert second != first
@@ -56,14 +56,17 @@ def test_one_lucky_score_far_from_all_other_good_ones_is_not_named_first() -> No
 
 def test_as_many_different_trials_as_are_asked_for() -> None:
     rows = trials(8, 0, 0.1)
-    found = finalists(rows, ONE, 3)
+    found = promising(rows, [ONE, TWO], 3)[ONE]
     assert len(set(found)) == 3
-    assert len(finalists(rows, ONE, 50)) == 8
-    assert finalists(rows, ONE, 1) == found[:1]
+    every = promising(rows, [ONE, TWO], 50)
+    assert sorted(every[ONE]) == sorted(every[TWO]) == list(range(8))
+    assert every[ONE][:3] == found
 
 
 def test_of_too_few_trials_the_lowest_scores_are_taken() -> None:
     rows = trials(4, 0, 0.1)
     mine = sorted((row for row in rows if row.arm == ONE), key=lambda row: row.objective)
-    assert finalists(rows, ONE, 2) == [row.number for row in mine[:2]]
-    assert finalists(rows, "nobody", 2) == []
+    assert promising(rows, [ONE, "nobody"], 2) == {
+        ONE: [row.number for row in mine[:2]],
+        "nobody": [],
+    }
