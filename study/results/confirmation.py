@@ -219,7 +219,7 @@ def _difference(finalists: Sequence[Finalist], arms: tuple[str, str]) -> SeedDif
     mine = [[f for f in finalists if f.arm == arm] for arm in arms]
     runs = [[[math.inf if r is None else r for r in f.runs] for f in each] for each in mine]
     (place, first), (other, second) = (chosen(each) for each in runs)
-    found = compared(first, second, (variance(runs[0]), variance(runs[1])))
+    found = compared(first, second, (variance(runs[0], place), variance(runs[1], other)))
     lost = tuple(sum(map(math.isinf, each)) for each in (first, second))
     middle = statistics.median if any(lost) else statistics.fmean
     means = [middle(each) if each else math.inf for each in (first, second)]

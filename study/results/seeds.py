@@ -81,14 +81,26 @@ def compared(
     )
 
 
-def variance(runs: Sequence[Runs]) -> tuple[float, int]:
-    """The variance of a run over seeds, pooled over finalists, and its degrees of freedom."""
+def variance(runs: Sequence[Runs], place: int = 0) -> tuple[float, int]:
+    """The variance over seeds of one finalist's runs, pooled over its arm, and its degrees of freedom.
+
+    Scores spread in proportion to their size, so what is pooled is the spread as a part of the mean.
+
+    Args:
+        runs: Runs of each finalist of the arm.
+        place: The finalist.
+    """
     finite = [[score for score in each if math.isfinite(score)] for each in runs]
     freedom = sum(max(0, len(each) - 1) for each in finite)
+    if not freedom or not finite[place]:
+        return math.nan, 0
+    sizes = [abs(statistics.fmean(each)) or 1.0 if each else 1.0 for each in finite]
     squares = sum(
-        sum((score - statistics.fmean(each)) ** 2 for score in each) for each in finite if each
+        sum((score - statistics.fmean(each)) ** 2 for score in each) / size**2
+        for each, size in zip(finite, sizes, strict=True)
+        if each
     )
-    return (squares / freedom if freedom else math.nan), freedom
+    return squares / freedom * sizes[place] ** 2, freedom
 
 
 def rank_test(first: Runs, second: Runs) -> float:

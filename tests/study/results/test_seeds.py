@@ -125,9 +125,12 @@ def test_one_finalist_an_arm_is_welchs_interval() -> None:
 
 
 def test_variances_are_pooled_over_the_finalists_of_an_arm() -> None:
+    """As parts of the means, 2 and 12, so that a finalist far above the others does not drown them."""
     value, freedom = variance([[1.0, 3.0], [10.0, 14.0, 12.0], [5.0], [INF, INF]])
     assert freedom == 1 + 2
-    assert value == pytest.approx((2.0 + 8.0) / 3)
+    assert value == pytest.approx((2.0 / 2**2 + 8.0 / 12**2) / 3 * 2**2)
+    assert variance([[1.0, 3.0], [10.0, 14.0, 12.0]], 1)[0] == pytest.approx(value * 36)
+    assert variance([[1.0, 3.0]]) == (pytest.approx(2.0), 1)
     assert math.isnan(variance([[1.0]])[0])
     assert compared([1.0], [2.0], (variance([[1.0]]), variance([[2.0]]))).interval is None
 
