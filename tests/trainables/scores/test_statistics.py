@@ -145,7 +145,7 @@ BAD_STATISTICS = {
         "a value in sigma that",
     ),
     "zero": ({"mu": MU, "sigma": 0 * SIGMA}, "a sigma of zeros"),
-    "negative": ({"mu": MU, "sigma": -SIGMA}, "no covariance .*smallest eigenvalue is -1"),
+    "negative": ({"mu": MU, "sigma": -SIGMA}, "not a covariance .*smallest eigenvalue is -1"),
     "empty": ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, r"sigma of shape \(0, 0\)"),
     "asymmetric": ({"mu": MU, "sigma": with_value(SIGMA, (1, 2), 0.5)}, "not symmetric"),
     "words": ({"mu": MU, "sigma": np.full((64, 64), "x")}, "sigma of type <U1"),
