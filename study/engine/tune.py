@@ -17,9 +17,12 @@ SESSION_TRIALS trials, because Tune keeps all trials of a session in memory.
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,6 +40,12 @@ from trainables.run import Turn
 from trainables.tune import TuneTrainable
 
 SESSION_TRIALS = 500
+
+PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+"""Ray's variable: how many trials wait for a slot. By itself Tune lets one wait, so that slots are filled one
+after the other, each when the worker of the one before runs, and an autoscaler is asked for one node."""
+PENDING_TRIALS = 8
+"""So many nodes of a cluster are asked for at a time. A trial that waits was chosen earlier than it runs."""
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +72,7 @@ def run(conductor: Conductor, resources: Resources, accelerated: bool) -> None:
 
 def _session(conductor: Conductor, resources: Resources, gpu: float) -> None:
     request = {"CPU": resources.cpu, **({"GPU": gpu} if gpu else {})}
+    most = resources.max_concurrent or cluster.slots(resources.cpu, gpu)
     session = _Session.begin(conductor)
     names = session.names
     with tempfile.TemporaryDirectory(prefix="ttur-tune-") as scratch:
@@ -72,7 +82,7 @@ def _session(conductor: Conductor, resources: Resources, gpu: float) -> None:
                 search_alg=_Asker(session.key),
                 num_samples=-1,
                 reuse_actors=True,
-                max_concurrent_trials=resources.max_concurrent or cluster.slots(resources.cpu, gpu),
+                max_concurrent_trials=most,
                 trial_name_creator=lambda trial: names[trial.trial_id],
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
@@ -89,9 +99,22 @@ def _session(conductor: Conductor, resources: Resources, gpu: float) -> None:
             ),
         )
         try:
-            tuner.fit()
+            with _pending(cluster.slots(resources.cpu, gpu) or PENDING_TRIALS, most):
+                tuner.fit()
         finally:
             session.end()
+
+
+@contextmanager
+def _pending(trials: int, most: int | None) -> Iterator[None]:
+    """Lets so many trials wait for a slot, unless the user's environment says otherwise."""
+    said = PENDING in os.environ
+    os.environ.setdefault(PENDING, str(min(trials, most or trials)))
+    try:
+        yield
+    finally:
+        if not said:
+            del os.environ[PENDING]
 
 
 class _Session:
