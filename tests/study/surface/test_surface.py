@@ -120,6 +120,20 @@ def test_divergence_keeps_the_optimum_away() -> None:
         assert where.score == pytest.approx(5, rel=0.25)
 
 
+def test_nothing_is_promised_that_lies_nearest_to_a_trial_that_diverged() -> None:
+    generator = np.random.default_rng(4)
+    rows = []
+    for number in range(20):
+        x, y = generator.uniform(-4, -2, 2)
+        score = None if x > -3 else 5 * math.exp(-(x + 3))
+        rows.append(trial(TWO, number, (10**x, 10**y), score))
+    surface = Surface(rows, [TWO])
+    places = surface.plane.points(rows)
+    lost = np.asarray([row.score is None for row in rows])
+    apart = ((surface.points[:, None] - places[None]) ** 2).sum(2)
+    assert not lost[apart.argmin(1)].any()
+
+
 def test_arms_with_other_parameters_are_told_apart() -> None:
     """A parameter that one arm alone has lowers all its scores by a third: the rates are not to blame."""
     rows = [
