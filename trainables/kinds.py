@@ -51,7 +51,8 @@ def load(reference: str) -> Any:
     """Imports ``package.module:name`` and returns what it names.
 
     Raises:
-        ValueError: The reference is malformed or names nothing; the message says which.
+        ValueError: The reference is malformed, names nothing, or its module cannot be run; the message says
+            which.
     """
     module, separator, name = reference.partition(":")
     if not (module and separator and name):
@@ -60,6 +61,12 @@ def load(reference: str) -> Any:
         return EntryPoint(name=name, value=reference, group="ttur").load()
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{reference!r} cannot be imported: {error}") from error
+    except (MemoryError, OSError):  # not the module's fault: another try may do better
+        raise
+    except (Exception, SystemExit) as error:  # a user's module runs as it is imported
+        raise ValueError(
+            f"{reference!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
 def parse_settings(data: Mapping[str, Any]) -> TrialSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trainables.protocol import Parameters
 from trainables.settings.adversarial import AdversarialSettings
+from trainables.settings.tables import is_reference
 
 _LOSSES = {
     "non_saturating": (
@@ -89,7 +90,10 @@ def train(generator, discriminator, batches, latents):
 def _left_out(settings: AdversarialSettings) -> list[str]:
     found = []
     if settings.loss not in _LOSSES:
-        found.append(f"loss {settings.loss} (write its functions d_loss_of and g_loss_of)")
+        how = "write its functions d_loss_of and g_loss_of"
+        if is_reference(settings.loss):
+            how = f"d_loss_of, g_loss_of = {settings.loss.replace(':', '.')}()"
+        found.append(f"loss {settings.loss} ({how})")
     if settings.update_rule != "alternating":
         found.append(f"update_rule {settings.update_rule} (the players alternate)")
     if settings.ema:

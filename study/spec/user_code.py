@@ -7,13 +7,12 @@ beside somebody's data must not take the place of Python's.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+from trainables.settings.tables import is_reference
 
 _noted: list[str] = []
 """Folders of spec files and of earlier launches, which are not on the path until a spec names code."""
@@ -36,9 +35,7 @@ def allow(spec: Mapping[str, Any]) -> None:
     Args:
         spec: Its fields, not yet validated: to validate a search space is to call it.
     """
-    if not any(
-        _REFERENCE.fullmatch(text) for text in _texts([spec.get("trial"), spec.get("arms")])
-    ):
+    if not any(is_reference(text) for text in _texts([spec.get("trial"), spec.get("arms")])):
         return
     folders = dict.fromkeys([str(Path.cwd()), *_noted])
     _allowed[:] = [*folders, *(folder for folder in _allowed if folder not in folders)]

@@ -6,12 +6,12 @@ generated images; both are minimised.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainables.gan.own_loss import DiscriminatorLoss, GeneratorLoss, build_own_loss
 from trainables.kinds import load
 from trainables.settings.losses import LOSSES
 
@@ -20,8 +20,8 @@ from trainables.settings.losses import LOSSES
 class Loss:
     """The two losses of a GAN; scores have shape (B,), results are scalars."""
 
-    discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
+    discriminator: DiscriminatorLoss
+    generator: GeneratorLoss
 
 
 def cross_entropy_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -65,6 +65,15 @@ def mean_score_g(fake: Tensor) -> Tensor:
 
 
 def build_loss(name: str) -> Loss:
-    """Returns the two losses of a row of :data:`trainables.settings.losses.LOSSES`."""
-    row = LOSSES[name]
+    """Returns the two losses of a row of :data:`trainables.settings.losses.LOSSES`, or of a user's own.
+
+    Args:
+        name: Of the row, or ``package.module:function``; see :mod:`trainables.gan.own_loss` for its contract.
+
+    Raises:
+        ValueError: A user's own pair breaks the contract; the message says how.
+    """
+    row = LOSSES.get(name)
+    if row is None:
+        return Loss(*build_own_loss(name))
     return Loss(load(row.discriminator), load(row.generator))

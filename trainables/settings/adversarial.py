@@ -16,7 +16,7 @@ from trainables.settings.optimisation import (
 )
 from trainables.settings.tables import NameOf
 
-LossName = Annotated[str, NameOf(LOSSES)]
+LossName = Annotated[str, NameOf(LOSSES, or_own=True)]
 
 LEAST_SHARE_OF_A_RATE = 0.05
 """What a decaying rate must have left at the last step for nothing to be said."""
@@ -30,7 +30,8 @@ class AdversarialSettings(TrialSettings):
 
     loss: LossName = Field(
         default="non_saturating",
-        description="What D and what G minimise; the names are those of the table of losses.",
+        description="What D and what G minimise: a name of the table of losses, or "
+        "package.module:function (a pair of a user's own).",
     )
     regulariser: RegulariserSettings = Field(
         default_factory=RegulariserSettings, description="Terms added to the losses."
@@ -119,7 +120,9 @@ class AdversarialSettings(TrialSettings):
             bounded: Whether something other than a penalty on D's gradient bounds it.
             remedy: What to set, for the message.
         """
-        if not (LOSSES[self.loss].bounded or bounded or self.regulariser.at_samples):
+        known = LOSSES.get(self.loss)  # of a user's own only the user knows
+        unbounded = known is not None and not known.bounded
+        if unbounded and not (bounded or self.regulariser.at_samples):
             raise ValueError(
                 f"loss is {self.loss}, but nothing bounds D's slope, so its loss has no minimum; set "
                 f"{remedy}"

@@ -66,9 +66,12 @@ class GanSettings(AdversarialSettings):
         ]
 
     def check(self, cache: str, searched: Sequence[GanSettings] = ()) -> None:
-        """Looks at the images, and builds the networks for them."""
+        """Looks at the images, builds the networks for them, and tries losses of a user's own."""
         from trainables.gan.check import Wanted, check
+        from trainables.gan.losses import build_loss
 
+        for name in {each.loss: None for each in (self, *searched)}:
+            build_loss(name)
         wanted = [
             Wanted(each.networks, each.batch_size, bool(each.regulariser.at_samples))
             for each in (self, *searched)

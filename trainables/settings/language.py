@@ -76,7 +76,7 @@ class LanguageSettings(AdversarialSettings):
     )
     loss: LossName = Field(
         default="wasserstein",
-        description="What D and what G minimise (default: wasserstein).",
+        description="What D and what G minimise, as of a GAN on images (default: wasserstein).",
     )
     regulariser: RegulariserSettings = Field(
         default_factory=lambda: RegulariserSettings(gradient_penalty=10.0),
@@ -113,11 +113,14 @@ class LanguageSettings(AdversarialSettings):
         return [Step(text, automatic=there) for text in preparation(self.data, Path(cache))]
 
     def check(self, cache: str, searched: Sequence[LanguageSettings] = ()) -> None:
-        """Looks whether the text fills a batch."""
+        """Looks whether the text fills a batch, and at losses of a user's own."""
+        from trainables.gan.losses import build_loss
         from trainables.language.text import check_text
 
         batch = max(each.batch_size for each in (self, *searched))
         check_text(self.data, Path(cache), batch)
+        for name in {each.loss: None for each in (self, *searched)}:
+            build_loss(name)
 
     def contents(self, cache: str, report: Callable[[str], None]) -> Contents:
         """The lines of the text."""
