@@ -17,16 +17,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-TOGETHER = ("trainables", "search_spaces")
-"""Folders of tests that start no cluster and no server, so that several of them may run at a time."""
+ALONE = ("cluster", "endtoend", "faults", "study")
+"""Folders of tests that start clusters and servers."""
+PURE = ("results", "search", "spec", "surface")
+"""Folders below tests/study that do not."""
 
 
+# First, since xdist reads the groups in a hook of the same name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keeps heavy tests that start clusters and servers to one process: two at a time disturb each other."""
     root = Path(__file__).parent
     for item in items:
-        heavy = any(
-            item.get_closest_marker(name) for name in ("slow", "faults", "cluster", "browser")
-        )
-        if heavy and item.path.relative_to(root).parts[0] not in TOGETHER:
+        top, *below = item.path.relative_to(root).parts
+        if top in ALONE and below[0] not in PURE:
             item.add_marker(pytest.mark.xdist_group("alone"))
