@@ -121,7 +121,7 @@ def prepare(
 
 
 def contents(
-    data: DataSettings, score: ScoreSettings, cache: Path, report: Report = silent
+    data: DataSettings, score: ScoreSettings | None, cache: Path, report: Report = silent
 ) -> Contents:
     """Converts the images, which must be here, and says what they are; weights are left alone.
 
@@ -130,7 +130,7 @@ def contents(
     """
     images = load_images(data, cache, report)
     fingerprints = {"data": images.fingerprint}
-    if score.statistics is not None:
+    if score is not None and score.statistics is not None:
         fingerprints["score.statistics"] = hashlib.sha256(
             Path(score.statistics).read_bytes()
         ).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -55,8 +55,8 @@ class Taken:
     @property
     def batch_size(self) -> int:
         """Samples drawn at a time: with batch norm in training mode they depend on it."""
-        group = self.settings.sampling if self.of_images else self.settings.score  # type: ignore[union-attr]
-        return int(group.batch_size)
+        settings: Any = self.settings
+        return int((settings.sampling if self.of_images else settings.score).batch_size)
 
     @property
     def of_images(self) -> bool:

@@ -12,10 +12,11 @@ from trainables.networks.build import build
 from trainables.networks.contract import scores_alone
 from trainables.networks.pair import Networks
 from trainables.scores.extractors import build_extractor
+from trainables.scores.own import OwnScorer
 from trainables.scores.statistics import check_statistics
 from trainables.settings.data import DataSettings
 from trainables.settings.networks import NetworkSettings
-from trainables.settings.score import ScoreSettings
+from trainables.settings.score import OwnScoreSettings, ScoreSettings
 
 VARIANTS = 16
 """Searched settings that are tried; building networks takes time."""
@@ -58,7 +59,12 @@ def fitting_networks(wanted: Wanted, images: tuple[int, int, int, int], seed: in
     return networks
 
 
-def check(data: DataSettings, score: ScoreSettings, cache: Path, wanted: Sequence[Wanted]) -> None:
+def check(
+    data: DataSettings,
+    score: ScoreSettings | OwnScoreSettings,
+    cache: Path,
+    wanted: Sequence[Wanted],
+) -> None:
     """Refuses what a trial would refuse when it is built; nothing is written or extracted.
 
     Args:
@@ -74,7 +80,11 @@ def check(data: DataSettings, score: ScoreSettings, cache: Path, wanted: Sequenc
     if images is not None:
         for variant in list({repr(each): each for each in wanted}.values())[:VARIANTS]:
             fitting_networks(variant, images, seed=0)
-    _check_score(score, cache)
+    if isinstance(score, ScoreSettings):
+        _check_score(score, cache)
+    elif images is not None:
+        _, *shape, channels = images
+        OwnScorer(score, score.name_for()).check((channels, *shape))
 
 
 def _known(data: DataSettings) -> tuple[int, int, int, int] | None:

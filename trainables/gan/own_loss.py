@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from trainables.devices import own_random_numbers
-from trainables.kinds import load
 from trainables.networks.contract import OF_THE_MOMENT
+from trainables.own_code import called, described, loaded
 
 DiscriminatorLoss = Callable[[Tensor, Tensor], Tensor]
 """Of the scores of real and of generated samples, (B,) each."""
@@ -48,19 +48,11 @@ def build_own_loss(name: str) -> tuple[DiscriminatorLoss, GeneratorLoss]:
     Raises:
         ValueError: It breaks the contract (see the module); the message says what it gave and must give.
     """
-    try:
-        function = load(name)
-    except ValueError as error:
-        raise ValueError(f"loss {error}") from error
-    if not callable(function):
-        raise ValueError(
-            f"loss {name} is not a function but {_article(function)}; name a function that returns "
-            "(D's loss, G's loss)"
-        )
-    pair = _called(f"loss {name}, called without arguments,", function)
+    function = loaded("loss", name, "(D's loss, G's loss)")
+    pair = called(f"loss {name}, called without arguments,", function)
     if not (isinstance(pair, tuple) and len(pair) == 2 and all(map(callable, pair))):
         raise ValueError(
-            f"loss {name} returned {_article(pair)}; it must return a tuple of two functions, "
+            f"loss {name} returned {described(pair)}; it must return a tuple of two functions, "
             "(D's loss, G's loss)"
         )
     d_loss, g_loss = pair
@@ -72,10 +64,10 @@ def build_own_loss(name: str) -> tuple[DiscriminatorLoss, GeneratorLoss]:
 def _check(what: str, loss: Callable[..., object], names: tuple[str, ...]) -> None:
     values = {"real": _REAL, "fake": _FAKE}
     scores = {name: torch.tensor(values[name], requires_grad=True) for name in names}
-    called = f"{what}, called with scores ({', '.join(names)}) of shape ({len(_REAL)},),"
-    found = _number(what, _tried(called, loss, scores))
+    asked = f"{what}, called with scores ({', '.join(names)}) of shape ({len(_REAL)},),"
+    found = _number(what, _tried(asked, loss, scores))
     _check_gradients(what, found, scores)
-    again = _number(what, _tried(called, loss, scores))
+    again = _number(what, _tried(asked, loss, scores))
     if found.item() != again.item():
         raise ValueError(
             f"{what} gave {found.item():g} and then {again.item():g} of the same scores; it must keep "
@@ -83,15 +75,15 @@ def _check(what: str, loss: Callable[..., object], names: tuple[str, ...]) -> No
         )
 
 
-def _tried(called: str, loss: Callable[..., object], scores: dict[str, Tensor]) -> object:
+def _tried(what: str, loss: Callable[..., object], scores: dict[str, Tensor]) -> object:
     with own_random_numbers(0):
-        return _called(called, loss, *scores.values())
+        return called(what, loss, *scores.values())
 
 
 def _number(what: str, value: object) -> Tensor:
     """A loss as it must be: one finite float32."""
     if not isinstance(value, Tensor):
-        raise ValueError(f"{what} returned {_article(value)}; it must return a tensor of shape ()")
+        raise ValueError(f"{what} returned {described(value)}; it must return a tensor of shape ()")
     if value.shape != ():
         raise ValueError(
             f"{what} returned shape {tuple(value.shape)}; it must be one number, of shape () (take the mean)"
@@ -131,20 +123,3 @@ def _check_gradients(what: str, loss: Tensor, scores: dict[str, Tensor]) -> None
                 f"{what} has a gradient to the scores of the {name} samples that is not finite, of scores "
                 "between -3 and 3"
             )
-
-
-def _called(what: str, function: Callable[..., object], *arguments: object) -> object:
-    try:
-        return function(*arguments)
-    except OF_THE_MOMENT:
-        raise
-    except Exception as error:  # whatever the user's code raises
-        raise ValueError(f"{what} raised {type(error).__name__}: {error}") from error
-
-
-def _article(value: object) -> str:
-    """A value by its type: ``a float``."""
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}"
-    kind = type(value).__name__
-    return "None" if value is None else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

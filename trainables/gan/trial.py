@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from trainables.data.images import load_images
+from trainables.data.images import ImageData, load_images
 from trainables.devices import own_random_numbers
 from trainables.gan.adversarial import AdversarialTrial
 from trainables.gan.batches import ImageBatches
@@ -14,12 +14,14 @@ from trainables.gan.check import Wanted, fitting_networks
 from trainables.gan.sampling import ImageSampler, png_grid
 from trainables.gan.streams import Streams
 from trainables.protocol import Context, Parameters
-from trainables.scores.scorer import Score, build_scorer
+from trainables.scores.own import OwnScorer
+from trainables.scores.scorer import Score, Scorer, build_scorer
 from trainables.settings.gan import GanSettings
+from trainables.settings.score import OwnScoreSettings
 
 
 class GanTrial(AdversarialTrial):
-    """One GAN that learns to make images like those of a data set, scored by a Fréchet distance."""
+    """One GAN that learns to make images like those of a data set, scored as its settings say."""
 
     def __init__(self, settings: GanSettings, parameters: Parameters, context: Context) -> None:
         cache = Path(context.cache)
@@ -40,8 +42,17 @@ class GanTrial(AdversarialTrial):
             self.game.sampled, networks.latent, settings.sampling, context.device
         )
         with own_random_numbers(0):  # an extractor is built from random weights
-            name = settings.score_name
-            self._scorer = build_scorer(settings.score, data, cache, context.device, name=name)
+            self._scorer = self._build_scorer(settings, data, context)
+
+    def _build_scorer(self, settings: GanSettings, data: ImageData, context: Context) -> Scorer:
+        name = settings.score_name
+        if isinstance(settings.score, OwnScoreSettings):
+            _, height, width, channels = data.images.shape
+            own = OwnScorer(settings.score, name)
+            own.check((channels, height, width), context.device)
+            return own
+        cache = Path(context.cache)
+        return build_scorer(settings.score, data, cache, context.device, name=name)
 
     @property
     def score_name(self) -> str:

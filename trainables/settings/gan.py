@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.data import KNOWN, DataSettings, expanded
 from trainables.settings.networks import NetworkSettings
-from trainables.settings.score import ScoreSettings, score_name
+from trainables.settings.score import OwnScoreSettings, ScoreSettings, score_name
 
 OF_DIGITS = ("digits", "mnist")
 """Data sets that the bundled classifier of digits may score without being asked for."""
@@ -41,14 +41,28 @@ class GanSettings(AdversarialSettings):
     sampling: SamplingSettings = Field(
         default_factory=SamplingSettings, description="How images are drawn for the score."
     )
-    score: ScoreSettings = Field(
-        default_factory=ScoreSettings, description="What is minimised, and from how many images."
+    score: ScoreSettings | OwnScoreSettings = Field(
+        default_factory=ScoreSettings,
+        description="What is minimised, and from how many images: a Frechet distance, or with `own` a "
+        "function of a user's own.",
     )
 
     @classmethod
     def written_out(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         """As the base; ``data`` may be a bare path."""
         return {**data, "data": expanded(data["data"])} if "data" in data else dict(data)
+
+    @field_validator("score", mode="wrap")
+    @classmethod
+    def _one_of_two(cls, value: Any, _: Any) -> ScoreSettings | OwnScoreSettings:
+        # Asked of one model alone, what is wrong is said of that one, and not of each in turn.
+        own = isinstance(value, OwnScoreSettings) or (isinstance(value, Mapping) and "own" in value)
+        return (OwnScoreSettings if own else ScoreSettings).model_validate(value)
+
+    @property
+    def frechet(self) -> ScoreSettings | None:
+        """The settings of a Frechet distance; None of a score of a user's own."""
+        return self.score if isinstance(self.score, ScoreSettings) else None
 
     @property
     def score_name(self) -> str:
@@ -61,7 +75,7 @@ class GanSettings(AdversarialSettings):
 
         return [
             Step(need.sentence, automatic=need.action == "convert")
-            for need in prepare_plan(self.data, self.score, Path(cache))
+            for need in prepare_plan(self.data, self.frechet, Path(cache))
             if not need.present
         ]
 
@@ -82,16 +96,18 @@ class GanSettings(AdversarialSettings):
         """The images; of given statistics the sum of their file."""
         from trainables.prepare import contents
 
-        return contents(self.data, self.score, Path(cache), lambda step: report(str(step)))
+        return contents(self.data, self.frechet, Path(cache), lambda step: report(str(step)))
 
     def prepare(self, cache: str, device: str, report: Callable[[str], None]) -> None:
         """Fetches and converts the images, fetches the weights, computes the real statistics."""
         from trainables.prepare import prepare
 
-        prepare(self.data, self.score, Path(cache), device, lambda step: report(str(step)))
+        prepare(self.data, self.frechet, Path(cache), device, lambda step: report(str(step)))
 
     @model_validator(mode="after")
     def _extractor_knows_the_images(self) -> GanSettings:
+        if isinstance(self.score, OwnScoreSettings):
+            return self
         stated = "score" in self.model_fields_set and "extractor" in self.score.model_fields_set
         if not stated and self.data.name not in OF_DIGITS:
             what = f"{self.data.name} has" if self.data.name in KNOWN else "images of your own have"

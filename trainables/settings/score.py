@@ -1,7 +1,8 @@
 """The settings of a score, and its name, which states the protocol.
 
 Only a Frechet distance on the pool3 features of the 2015 Inception-v3 is called ``fid_*``; other
-extractors give ``fd_<extractor>_*``. Nothing here needs torch or the data: a spec can be checked,
+extractors give ``fd_<extractor>_*``, and a score of a user's own is ``own_<function>_*``.
+Nothing here needs torch or the data: a spec can be checked,
 and its score named, anywhere.
 """
 
@@ -15,7 +16,7 @@ from pydantic import Field, model_validator
 from trainables.settings.base import Settings
 from trainables.settings.data import DataSettings
 from trainables.settings.extractors import EXTRACTORS, Extractor
-from trainables.settings.tables import NameOf
+from trainables.settings.tables import REFERENCE, NameOf
 
 ExtractorName = Annotated[str, NameOf(EXTRACTORS)]
 Extra = Literal["kid", "inception_score", "fid_inf"]
@@ -153,6 +154,39 @@ class ScoreSettings(Settings):
         return "_".join(part for part in (stem, count_label(self.samples), real, *labels) if part)
 
 
+class OwnScoreSettings(Settings):
+    """A score of a user's own: a number to minimise, from generated images alone."""
+
+    own: str = Field(
+        pattern=f"^{REFERENCE}$",
+        description="package.module:function; it is called with batches of images, uint8 (B, C, H, W), and "
+        "returns a number, the lower the better.",
+    )
+    samples: int = Field(
+        default=1000,
+        ge=8,
+        description="Generated images per evaluation. Scores of different counts are never compared.",
+    )
+    noise_draws: int = Field(
+        default=4,
+        ge=0,
+        le=100,
+        description="The score's noise is its spread over so many draws of z at each evaluation, the scored "
+        "one among them; 0 counts it as exact.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.noise_draws == 1:
+            raise ValueError("noise_draws is 1; a spread needs 2 or more redraws (0 for none)")
+        return self
+
+    def name_for(self, labels: Sequence[str] = ()) -> str:
+        """Names the score: ``own_sharpness_1k``, and what else is said of the images."""
+        function = self.own.partition(":")[2].replace(".", "_")
+        return "_".join(["own", function, count_label(self.samples), *labels])
+
+
 def count_label(count: int) -> str:
     """Shortens whole thousands: 1000 is ``1k``, 50000 is ``50k``, 1500 stays ``1500``."""
     return f"{count // 1000}k" if count % 1000 == 0 else str(count)
@@ -183,6 +217,8 @@ def image_labels(data: DataSettings) -> list[str]:
     return [label for label, differs in own.items() if differs]
 
 
-def score_name(settings: ScoreSettings, data: DataSettings) -> str:
+def score_name(settings: ScoreSettings | OwnScoreSettings, data: DataSettings) -> str:
     """Names the score of a generator of these data; computed without torch and without the data."""
+    if isinstance(settings, OwnScoreSettings):
+        return settings.name_for(image_labels(data))
     return settings.name_for(data.stated_split, image_labels(data))

@@ -1,0 +1,56 @@
+"""Code of a user's own that a spec names: imported, called, and told of in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trainables.kinds import load
+from trainables.networks.contract import OF_THE_MOMENT
+
+
+def loaded(field: str, name: str, returns: str) -> Callable[..., Any]:
+    """Imports a function.
+
+    Args:
+        field: What names it in a spec, for messages: ``loss``.
+        name: ``package.module:function``.
+        returns: What it should give, for messages: ``(D's loss, G's loss)``.
+
+    Raises:
+        ValueError: It cannot be imported or called; the message says why.
+    """
+    try:
+        function = load(name)
+    except ValueError as error:
+        raise ValueError(f"{field} {error}") from error
+    if not callable(function):
+        raise ValueError(
+            f"{field} {name} is not a function but {described(function)}; name a function that returns "
+            f"{returns}"
+        )
+    made: Callable[..., Any] = function
+    return made
+
+
+def called(what: str, function: Callable[..., object], *arguments: object) -> object:
+    """Calls it.
+
+    Raises:
+        ValueError: It raised; the message begins with ``what`` and says what it raised.
+        OSError, MemoryError, torch.OutOfMemoryError: As it raised them, since another try may do better.
+    """
+    try:
+        return function(*arguments)
+    except OF_THE_MOMENT:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        raise ValueError(f"{what} raised {type(error).__name__}: {error}") from error
+
+
+def described(value: object) -> str:
+    """A value by its type: ``a float``, ``a tuple of 2``."""
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    kind = type(value).__name__
+    return "None" if value is None else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
