@@ -38,7 +38,7 @@ docs: $(VENV)/.installed-dev  ## build the pages, with a reference made from the
 test: lint docs  ## every check and every test that needs no GPU, and the coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "$(FAST)"
-	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -m "$(SLOW)"
+	$(BIN)/coverage run -m pytest -n 2 --dist loadscope -m "$(SLOW)"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 	$(MAKE) faults

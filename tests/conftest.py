@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -23,12 +23,22 @@ PURE = ("results", "search", "spec", "surface")
 """Folders below tests/study that do not."""
 
 
-# First, since xdist reads the groups in a hook of the same name.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keeps heavy tests that start clusters and servers to one process: two at a time disturb each other."""
-    root = Path(__file__).parent
-    for item in items:
-        top, *below = item.path.relative_to(root).parts
-        if top in ALONE and below[0] not in PURE:
-            item.add_marker(pytest.mark.xdist_group("alone"))
+def shares(nodeid: str) -> str:
+    """What a test is done together with, in one process: those that start clusters disturb each other."""
+    _, top, *below = nodeid.partition("::")[0].split("/")
+    return "alone" if top in ALONE and below[0] not in PURE else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares the tests between processes (``-n 2 --dist loadscope``) as :func:`shares` says.
+
+    xdist's own groups (``--dist loadgroup``) are not seen by pytest 9.2, which xdist 3.8 does not know.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return shares(nodeid)
+
+    return Shared(config, log) if config.getvalue("dist") == "loadscope" else None
