@@ -233,7 +233,7 @@ def logs(
 
 
 def sync(name: str, *, home: str | None = None, places: Locations | None = None) -> int:
-    """Publishes to MLflow what it lacks; returns how many runs could not be published."""
+    """Publishes to MLflow what it lacks; returns how many runs still lack something, if only files."""
     from study.driver import launch
 
     return launch.sync(*stored(name, _options(home, places)))

@@ -125,11 +125,8 @@ def _conclude(result: LaunchResult, options: Options) -> None:
             click.echo(comparison_table(found))
     except (TrackingError, StudyNotFound) as error:
         click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
-    if result.unpublished:
-        click.echo(
-            f"{result.unpublished} runs are not in MLflow yet; when it is back: "
-            f"{typed(options, 'sync', name)}"
-        )
+    if result.missing:
+        click.echo(f"{result.missing}; when it is back: {typed(options, 'sync', name)}")
     from study.tracking.store import without_credentials
 
     click.echo(f"MLflow: {without_credentials(result.places.tracking)}")

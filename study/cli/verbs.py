@@ -120,9 +120,8 @@ def confirm(name: str, options: Options) -> None:
     found = confirmed(name, tracking_uri=result.places.tracking)
     if found is not None:
         click.echo(confirmation_table(found))
-    if result.unpublished:
-        later = typed(options, "sync", result.study)
-        click.echo(f"MLflow lacks {result.unpublished} runs; later: {later}")
+    if result.missing:
+        click.echo(f"{result.missing}; later: {typed(options, 'sync', result.study)}")
 
 
 @cli.command()
@@ -135,7 +134,8 @@ def sync(name: str, options: Options) -> None:
     left = api.sync(name, home=options.home, places=options.given)
     if left:
         raise RuntimeError(
-            f"{left} runs of {name} could not be published; try again when MLflow is back"
+            f"{left} runs of {name} could not be published with all their files; try again when MLflow, "
+            "and where it keeps files, is back"
         )
     click.echo(f"MLflow has every trial of {name}.")
 

@@ -49,8 +49,10 @@ class LaunchResult:
         study: The study.
         counts: Per arm, how many trials ended how, in all launches.
         ran: Trials that this launch ended.
-        unpublished: Trials whose MLflow runs are not up to date (``ttur sync`` publishes them).
+        unpublished: Trials and arms whose MLflow runs are not up to date, or lack files (``ttur sync``
+            publishes them).
         places: Where everything is.
+        without_files: Those of ``unpublished`` that lack nothing but files.
     """
 
     study: str
@@ -58,6 +60,16 @@ class LaunchResult:
     ran: int
     unpublished: int
     places: Places
+    without_files: int = 0
+
+    @property
+    def missing(self) -> str:
+        """What MLflow lacks of the study, in words; empty if nothing."""
+        runs, files = self.unpublished - self.without_files, self.without_files
+        lacking = [f"{runs} run{'s' * (runs != 1)}"] if runs else []
+        if files:
+            lacking.append(f"the files of {files} run{'s' * (files != 1)}")
+        return f"MLflow lacks {' and '.join(lacking)}" if lacking else ""
 
 
 def launch(
@@ -116,7 +128,9 @@ def launch(
         # 7. What is left is run, published and tidied up.
         conductor = Conductor(spec, ledger, places)
         before = conductor.ended
-        unpublished = _drive(conductor, publication, site, stop, observe, _data(ledger, spec))
+        unpublished, without_files = _drive(
+            conductor, publication, site, stop, observe, _data(ledger, spec)
+        )
         stop.check_lease(spec.name)
     # 8. What came of it is said, or raised.
     result = LaunchResult(
@@ -125,6 +139,7 @@ def launch(
         ran=conductor.ended - before,
         unpublished=unpublished,
         places=places,
+        without_files=without_files,
     )
     _check_ending(conductor, result, site, stop)
     return result
@@ -152,8 +167,8 @@ def _drive(
     stop: Stop,
     observe: Observe | None,
     data: str,
-) -> int:
-    """Runs what is left and publishes it; returns how many runs are not up to date."""
+) -> tuple[int, int]:
+    """Runs what is left and publishes it; returns how many runs lack anything, and how many only files."""
     spec, places = conductor.spec, site.places
     if conductor.left:
         for doubt in spec.settings.warnings():
@@ -181,7 +196,7 @@ def _drive(
         seconds = 0.0  # its trials are the other driver's, and run
     unpublished = _close(publishing, conductor, publication, seconds)
     keeping.close(min(seconds, KEEPING_SECONDS))
-    return unpublished
+    return unpublished, publishing.without_files
 
 
 def _check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: Stop) -> None:
@@ -205,10 +220,10 @@ def _check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: 
         )
     if stop.signal is not None:
         sync = typed(site.options, "sync", name)
-        later = f" MLflow lacks {result.unpublished} runs; publish them with: {sync}"
+        later = f" {result.missing}; publish what is missing with: {sync}"
         raise Interrupted(
             f"{conductor.stopping}, but every trial of {name} has ended."
-            + (later if result.unpublished else ""),
+            + (later if result.missing else ""),
             stop.signal,
         )
 
@@ -238,7 +253,7 @@ def sync(spec: Spec, site: Site) -> int:
         site: Where it is.
 
     Returns:
-        Runs that could not be published.
+        Runs that could not be published, or not with their files.
 
     Raises:
         StudyBusy: A driver runs it, and publishes by itself.
@@ -292,7 +307,7 @@ def _budgets(spec: Spec) -> dict[str, int]:
 def _close(
     publishing: Publishing, conductor: Conductor, publication: Publication, seconds: float
 ) -> int:
-    """Publishes what is left; returns how many runs are not up to date."""
+    """Publishes what is left; returns how many runs are not up to date, or lack files."""
     unpublished = publishing.close(seconds)
     if not unpublished and all(arm.finished for arm in conductor.arms.values()):
         publication.keep_shown(_budgets(conductor.spec))

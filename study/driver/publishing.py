@@ -91,13 +91,18 @@ class Publishing:
                 study that another driver runs now.
 
         Returns:
-            Trials and arms whose runs are not up to date.
+            Trials and arms whose runs are not up to date, or lack files.
         """
         if seconds > 0:
             self._publish_ends()
         return self._publisher.close(
             seconds, at_most=math.inf if seconds >= CLOSE_SECONDS else HURRIED_SECONDS
         )
+
+    @property
+    def without_files(self) -> int:
+        """Runs that are up to date but for their files."""
+        return self._publisher.without_files
 
     def hurry(self, seconds: float) -> None:
         """Lets an end that waits for MLflow already wait no longer than this."""

@@ -252,14 +252,15 @@ class Conductor:
         """Reads a trial from the record; of its evaluations, that has the scores."""
         return self._completed(self.arms[arm].ledger.trial(number))
 
-    def keep_run(self, record: TrialRecord, run_id: str) -> None:
+    def keep_run(self, record: TrialRecord, run_id: str, whole: bool = True) -> None:
         """Stores in the record what was published of a trial.
 
         Args:
             record: The trial as it was published.
             run_id: Its MLflow run.
+            whole: Its files were, too; else it does not count as published yet.
         """
-        published = record.outcome is not None
+        published = whole and record.outcome is not None
         failure = self._failures.get(record.identity)
         live = failure.live if failure else self._live.get(record.identity)
         known = live.known.mlflow_run_id if live else record.mlflow_run_id

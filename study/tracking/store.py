@@ -138,10 +138,14 @@ def without_credentials(text: str, uri: str = "") -> str:
 
 
 @contextlib.contextmanager
-def writing(uri: str) -> Iterator[None]:
+def writing(uri: str, what: str = "the record") -> Iterator[None]:
     """Turns whatever MLflow, its database or its HTTP library raises into a :class:`TrackingError`.
 
     A :class:`study.errors.UserError` passes: it is about what was asked for, not about the store.
+
+    Args:
+        uri: The tracking URI.
+        what: What is written.
     """
     try:
         yield
@@ -152,7 +156,7 @@ def writing(uri: str) -> Iterator[None]:
         text = without_credentials(f"{type(error).__name__}: {error}", uri)
         where = without_credentials(uri)
         line = text.splitlines()[0]
-        raise TrackingError(f"MLflow at {where} did not take the record: {line}") from None
+        raise TrackingError(f"MLflow at {where} did not take {what}: {line}") from None
 
 
 def runs(

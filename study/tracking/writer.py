@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.faults import point
@@ -17,14 +16,13 @@ from study.tracking import content, words
 from study.tracking.code_version import code_version
 from study.tracking.content import ArmRecord
 from study.tracking.experiment import Experiment, is_gone
-from study.tracking.files import SampleFile, generators_of, samples_of, texts_of
 from study.tracking.ownership import Owner
-from study.tracking.store import collector_paused, writing
+from study.tracking.store import TrackingError, collector_paused, writing
+from study.tracking.uploads import FilesLacking, There, lacks, send, wanted
 from study.trial import TrialRecord
-from trainables.kept import steps_to_keep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from mlflow.entities import Run
 
@@ -44,8 +42,7 @@ class _Sent:
     outcome: str | None = None
     has_parameters: bool = False
     scores: dict[int, float] = field(default_factory=dict)
-    files: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Size of each file that the run has, by folder and name."""
+    files: There = field(default_factory=dict)
     ended: bool = False
 
 
@@ -80,51 +77,63 @@ class Tracking:
         self._lookups = 0
         self._arms: dict[str, str] = {}
         self._specs: dict[str, str] = {}
+        self._spec_files: dict[str, str] = {}
         self._trials: dict[str, _Sent] = {}
 
-    def publish(self, record: TrialRecord, *, fresh: bool) -> str:
+    def publish(self, record: TrialRecord, *, fresh: bool, files: bool = True) -> str:
         """Brings a trial's run to the state of its record; returns the run's id.
 
         Args:
             record: The trial; its evaluations are told apart by step and time.
             fresh: The caller has just asked for this trial and never published it, so that no run of
                 it can exist: the search before creating one is skipped.
+            files: Whether files are sent that are not there; else that is an error at once.
 
         Raises:
+            FilesLacking: All is there but files.
             TrackingError: MLflow could not be reached or refused. What was sent stays; call again.
             UserError: The experiment is somebody else's.
         """
         with writing(self._uri):
             try:
-                return self._publish(record, fresh)
+                sent = self._publish(record, fresh)
             except Exception as error:
                 if not is_gone(error):
                     raise
                 # The store was wiped, or somebody deleted the run: look at it afresh, once.
                 self._forget(record)
-                return self._publish(record, fresh=False)
+                sent = self._publish(record, fresh=False)
+        self._publish_files(record, sent, files)
+        return sent.run_id
 
-    def publish_arm(self, record: ArmRecord) -> str:
+    def publish_arm(self, record: ArmRecord, *, files: bool = True) -> str:
         """Brings an arm's parent run and the spec to the state of the record; returns the run's id.
 
+        Args:
+            record: The arm.
+            files: As for :meth:`publish`.
+
         Raises:
+            FilesLacking: All is there but the spec's file.
             TrackingError: MLflow could not be reached or refused.
             UserError: The experiment is somebody else's.
         """
         with writing(self._uri):
             try:
-                return self._publish_arm(record)
+                run_id = self._publish_arm(record)
             except Exception as error:
                 if not is_gone(error):
                     raise
                 self._forget(record)
-                return self._publish_arm(record)
+                run_id = self._publish_arm(record)
+        self._publish_spec(record, run_id, files)
+        return run_id
 
     def _at(self, place: str) -> None:
         """Takes note of the experiment; what was sent to another one is not in this."""
         if self._place and place != self._place:
             self._lookups = 0
-            for known in (self._arms, self._specs, self._trials):
+            for known in (self._arms, self._specs, self._spec_files, self._trials):
                 known.clear()
         self._place = place
         self._opened(place)
@@ -133,6 +142,7 @@ class Tracking:
         self._experiment.forget()
         self._arms.pop(record.arm, None)
         self._specs.pop(record.arm, None)
+        self._spec_files.pop(record.arm, None)
         self._trials.pop(record.identity, None)
 
     def _publish_arm(self, record: ArmRecord) -> str:
@@ -155,7 +165,6 @@ class Tracking:
         from mlflow.entities import RunTag
 
         client = self._experiment.client
-        client.log_text(run_id, record.spec, "spec.yaml")
         tags = [RunTag(key, value) for key, value in content.arm_tags(record).items()]
         client.log_batch(run_id, tags=tags, synchronous=True)
         note = f"Spec of the study:\n\n```yaml\n{record.spec}\n```"
@@ -174,7 +183,7 @@ class Tracking:
             )
         return self._arms[arm]
 
-    def _publish(self, record: TrialRecord, fresh: bool) -> str:
+    def _publish(self, record: TrialRecord, fresh: bool) -> _Sent:
         sent = self._trials.get(record.identity)
         if sent is None:
             sent = self._adopt(record, fresh) or _Sent(self._create_trial(record))
@@ -184,8 +193,7 @@ class Tracking:
                 sent.scores = self._scores(sent.run_id)
             self._send_values(record, sent)
             self._send_status(record, sent)
-        self._send_files(record, sent)
-        return sent.run_id
+        return sent
 
     def _adopt(self, record: TrialRecord, fresh: bool) -> _Sent | None:
         """What MLflow has of a trial's run, or None if it has no run."""
@@ -300,25 +308,28 @@ class Tracking:
         if tag in self._experiment.client.get_run(run_id).data.tags:
             self._experiment.client.delete_tag(run_id, tag)
 
-    def _send_files(self, record: TrialRecord, sent: _Sent) -> None:
-        """The samples; of a trial that ended its log and error, and the generators if it keeps them."""
-        self._send_to("samples", samples_of(record.folder), sent)
-        if record.outcome is not None:
-            self._send_to("", texts_of(record.folder), sent)
-        if record.outcome is not None and self._keeps(record):
-            steps = steps_to_keep(record.measurements)
-            self._send_to("generator", generators_of(record.folder, steps), sent)
+    def _publish_files(self, record: TrialRecord, sent: _Sent, allowed: bool) -> None:
+        try:
+            with writing(self._uri, "the files"):
+                keeps = record.outcome is not None and self._keeps(record)
+                files = wanted(record, keeps)
+                if allowed:
+                    send(self._experiment.client, sent.run_id, files, sent.files)
+        except TrackingError as error:
+            # What there is of the run is read anew the next time: it may be what is gone.
+            self._trials.pop(record.identity, None)
+            raise FilesLacking(str(error), sent.run_id) from None
+        if lacks(files, sent.files):
+            raise FilesLacking(f"files of {record.identity} were not sent yet", sent.run_id)
 
-    def _send_to(self, folder: str, files: Sequence[SampleFile], sent: _Sent) -> None:
-        """The files that MLflow does not have in that size."""
-        if not files:
+    def _publish_spec(self, record: ArmRecord, run_id: str, allowed: bool) -> None:
+        if self._spec_files.get(record.arm) == record.spec:
             return
-        if folder not in sent.files:
-            listed = self._experiment.client.list_artifacts(sent.run_id, folder or None)
-            sent.files[folder] = {Path(e.path).name: e.file_size or 0 for e in listed}
-        there = sent.files[folder]
-        for file in files:
-            if there.get(file.name) != file.size:
-                with file.local_copy() as path:
-                    self._experiment.client.log_artifact(sent.run_id, str(path), folder or None)
-                there[file.name] = file.size
+        if not allowed:
+            raise FilesLacking(f"the spec file of {record.identity} was not sent yet", run_id)
+        try:
+            with writing(self._uri, "the files"):
+                self._experiment.client.log_text(run_id, record.spec, "spec.yaml")
+        except TrackingError as error:
+            raise FilesLacking(str(error), run_id) from None
+        self._spec_files[record.arm] = record.spec

@@ -72,7 +72,7 @@ def test_mlflow_is_away_at_the_start_in_the_middle_and_at_the_end(tmp_path: Path
         place.let_go()
         said = ended(process)
         assert process.returncode == 0, said
-        assert "runs are not in MLflow yet; when it is back: ttur sync little" in said
+        assert "; when it is back: ttur sync little" in said
         assert "MLflow cannot be read now" in said
         assert _ended(place) == 6
         assert "could not be published" in place.ttur("sync", "little", expect=1)

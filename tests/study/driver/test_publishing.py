@@ -26,6 +26,7 @@ from study.spec.model import Spec
 from study.tracking.ownership import Owner
 from study.tracking.store import client
 from study.tracking.writer import Tracking
+from trainables.folder import Folder
 from trainables.protocol import Measurement
 from trainables.run import Turn
 
@@ -189,6 +190,29 @@ def test_another_store_gets_everything_that_the_record_has(
     claim(publication, places)
     conductor = Conductor(study.spec, study.ledger, places)
     assert [state.unpublished for state in conductor.arms.values()] == [[], []]
+
+
+def test_a_trial_without_its_files_counts_as_published_only_when_they_are_there(
+    study: Launches, tmp_path: Path
+) -> None:
+    blocker = tmp_path / "artifacts"
+    blocker.write_text("a file where the folder should be")
+    for _ in range(2):  # also when nothing is left to run
+        conductor, publishing = study.launch()
+        while (assignment := conductor.next()) is not None:
+            Folder(assignment.folder).write("log.txt", b"words")
+            conductor.turn(assignment.identity, turn(40))
+        assert publishing.close(WAIT) == publishing.without_files == 4  # two trials, two arms
+        shown = study.trial("one_timescale")
+        assert (shown.info.status, shown.data.metrics["score"]) == ("FINISHED", 10.0)
+        again = Conductor(study.spec, study.ledger, study.places)
+        assert [state.unpublished for state in again.arms.values()] == [[0], [0]]
+    blocker.unlink()
+    study.sync()
+    for run in runs(study.store):
+        assert [file.path for file in study.store.list_artifacts(run.info.run_id)] == ["log.txt"]
+    again = Conductor(study.spec, study.ledger, study.places)
+    assert [state.unpublished for state in again.arms.values()] == [[], []]
 
 
 def test_a_name_that_turns_out_to_be_taken_ends_the_publishing_at_once(

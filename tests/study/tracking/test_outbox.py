@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.mlflow import BEGAN, record
 
-from study.tracking import outbox as module
+from study.tracking import outbox, pauses
 from study.tracking.content import ArmRecord
 from study.tracking.outbox import Publisher
 from study.trial import Outcome, TrialRecord
@@ -34,10 +34,10 @@ class FakeWriter:
         self.published: dict[str, TrialRecord | ArmRecord] = {}
         self.changed = threading.Condition()
 
-    def publish(self, record: TrialRecord, *, fresh: bool) -> str:
+    def publish(self, record: TrialRecord, *, fresh: bool, files: bool = True) -> str:
         return self._take(record, fresh)
 
-    def publish_arm(self, record: ArmRecord) -> str:
+    def publish_arm(self, record: ArmRecord, *, files: bool = True) -> str:
         return self._take(record, False)
 
     def _take(self, record: TrialRecord | ArmRecord, fresh: bool) -> str:
@@ -63,7 +63,7 @@ class Study:
         self.records = {each.identity: each for each in (record(number=n) for n in range(50))}
         self.stored: list[tuple[str, str]] = []
 
-    def store(self, record: TrialRecord, run_id: str) -> None:
+    def store(self, record: TrialRecord, run_id: str, whole: bool) -> None:
         self.stored.append((record.identity, run_id))
 
 
@@ -81,8 +81,8 @@ def study() -> Study:
 def publisher(
     writer: FakeWriter, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Publisher]:
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(pauses, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(pauses, "LONGEST_PAUSE", 0.01)
     publisher = Publisher(writer, study.store)
     yield publisher
     publisher.close(0)
@@ -154,9 +154,9 @@ class Slow(FakeWriter):
 
     seconds = 0.05
 
-    def publish(self, record: TrialRecord, *, fresh: bool) -> str:
+    def publish(self, record: TrialRecord, *, fresh: bool, files: bool = True) -> str:
         time.sleep(self.seconds)
-        return super().publish(record, fresh=fresh)
+        return super().publish(record, fresh=fresh, files=files)
 
 
 def test_the_end_waits_as_long_as_records_are_taken(study: Study) -> None:
@@ -184,9 +184,9 @@ def test_a_request_that_hangs_does_not_hold_up_the_end_and_is_the_last(study: St
     release = threading.Event()
 
     class Hanging(FakeWriter):
-        def publish(self, record: TrialRecord, *, fresh: bool) -> str:
+        def publish(self, record: TrialRecord, *, fresh: bool, files: bool = True) -> str:
             release.wait(WAIT)
-            return super().publish(record, fresh=fresh)
+            return super().publish(record, fresh=fresh, files=files)
 
     publisher = Publisher(Hanging(), study.store)
     for number in range(3):
@@ -204,10 +204,10 @@ class Held(FakeWriter):
         super().__init__()
         self.entered, self.release = threading.Event(), threading.Event()
 
-    def publish(self, record: TrialRecord, *, fresh: bool) -> str:
+    def publish(self, record: TrialRecord, *, fresh: bool, files: bool = True) -> str:
         self.entered.set()
         assert self.release.wait(WAIT)
-        return super().publish(record, fresh=fresh)
+        return super().publish(record, fresh=fresh, files=files)
 
 
 def test_the_newest_state_is_published_and_waiting_changes_coalesce(study: Study) -> None:
@@ -259,7 +259,7 @@ def test_a_trial_of_an_earlier_launch_is_published_with_what_its_folder_has(
 def test_of_many_that_wait_what_was_measured_is_read_from_their_folders(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "KEPT_WHOLE", 1)
+    monkeypatch.setattr(outbox, "KEPT_WHOLE", 1)
     writer = Held()
     publisher = Publisher(writer, study.store)
     trials = [in_folder(tmp_path, number, outcome=Outcome.COMPLETE) for number in range(4)]
@@ -313,10 +313,10 @@ def test_an_outage_is_told_once(
 def test_a_callback_that_fails_is_tried_again(writer: FakeWriter, study: Study) -> None:
     failures = iter([True, False])
 
-    def stored(record: TrialRecord, run_id: str) -> None:
+    def stored(record: TrialRecord, run_id: str, whole: bool) -> None:
         if next(failures):
             raise RuntimeError("the record is locked")
-        study.store(record, run_id)
+        study.store(record, run_id, whole)
 
     publisher = Publisher(writer, stored)
     publisher.submit(record(number=0), fresh=True)

@@ -36,7 +36,7 @@ def test_outages_lose_and_double_nothing(server: TrackingServer, tmp_path: Path)
     records: dict[str, TrialRecord] = {}
     stored: dict[str, str] = {}
 
-    def store(record: TrialRecord, run_id: str) -> None:
+    def store(record: TrialRecord, run_id: str, whole: bool) -> None:
         assert stored.setdefault(record.identity, run_id) == run_id
 
     publisher = Publisher(Tracking(server.uri, None, owner()), store)
