@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 FAST := not slow and not cluster and not faults and not browser and not gpu
 SLOW := (slow or browser) and not gpu and not faults and not cluster
 
-.PHONY: help quickstart setup format lint docs test faults cluster clean
+.PHONY: help quickstart setup format lint docs test faults cluster mutants clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -49,6 +49,10 @@ faults: $(VENV)/.installed-dev  ## only the tests that kill real processes under
 
 cluster: $(VENV)/.installed-dev  ## only the tests on a Ray cluster of network namespaces, whose hosts are killed
 	$(BIN)/pytest -m "cluster and not gpu"
+
+# MODULES="schedules trainables/scores" takes some rows of tests/mutants/run.py; all of them take hours.
+mutants: $(VENV)/.installed-dev  ## put small faults into the formulas and rules; what no test sees is in build/mutants
+	$(BIN)/python tests/mutants/run.py $(MODULES)
 
 clean:  ## remove what the tools left behind; .venv and studies stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*

@@ -56,6 +56,14 @@ def test_a_collapse_stops_at_once_but_not_in_the_warm_up() -> None:
     assert stops_at([5.0, 51.0], Stopping(warmup=0, collapse=None)) is None
 
 
+def test_a_collapse_is_more_than_so_many_times_a_best_score_above_zero() -> None:
+    rule = Stopping(warmup=0, patience=9, collapse=10)
+    assert stops_at([5.0, 50.0], rule) is None
+    assert stops_at([5.0, 50.01], rule) == 2
+    assert stops_at([0.0, 1.0], rule) is None
+    assert stops_at([-1.0, 1.0], rule) is None
+
+
 def test_a_rise_within_the_noise_is_none() -> None:
     rule = Stopping(patience=1, warmup=0, min_delta=2.0)
     assert stops_at([5.0, 5.9, 5.8, 5.95], rule, noise=0.5) is None

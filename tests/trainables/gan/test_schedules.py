@@ -20,6 +20,8 @@ def test_cosine_begins_at_the_rate_and_falls_along_half_a_wave(final: float) -> 
     assert rate.at(51) == pytest.approx(2.0 * (final + (1 - final) / 2))
     assert rate.at(101) == pytest.approx(2.0 * final)
     assert all(rate.at(n) > rate.at(n + 1) for n in range(1, 101))
+    # A trial that is extended without a new schedule stays at the end of the wave.
+    assert rate.at(151) == rate.at(101)
 
 
 def test_cosine_keeps_the_ratio() -> None:
@@ -47,6 +49,13 @@ def test_exponential_memory() -> None:
     for n in (0, 1, 9):
         forgotten = 0.1 * (n + 1) ** -0.75 * 5.0
         assert memory.betas(n) == pytest.approx((1 - forgotten, 1 - 0.5 * forgotten))
+
+
+def test_both_averages_forget_alike_unless_told_otherwise() -> None:
+    memory = HeavyBallMemory(
+        generator_rate(0.1, ScheduleSettings(), 10), memory="exponential", r=5.0
+    )
+    assert memory.betas(3) == pytest.approx((0.5, 0.5))
 
 
 def test_polynomial_memory_whatever_the_order_of_the_questions() -> None:

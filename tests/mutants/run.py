@@ -1,0 +1,211 @@
+"""Mutation testing: small faults are put into the rules and formulas, and tests must see each one.
+
+    python tests/mutants/run.py [--jobs N] [MODULE ...]
+
+mutmut writes the faults (`a + b` becomes `a - b`, an argument is left out, ...) and runs the quick tests of
+the module that reach the changed function. Each row of ROWS has a folder of its own under build/mutants,
+made anew each time, so that nothing is taken over from tests as they were. What no test saw is written to
+build/mutants/survivors.txt, a line each; a line that tests/mutants/explained.txt holds, with the reason why
+that fault changes nothing, is left out. The exit code is 1 if an unexplained one is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "mutants"
+EXPLAINED = Path(__file__).with_name("explained.txt")
+PACKAGES = ("search_spaces", "study", "trainables")
+
+GAN, SCORES, LANGUAGE = (f"tests/trainables/{name}" for name in ("gan", "scores", "language"))
+RESULTS, RECORD = "tests/study/results", "tests/study/record"
+
+ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("trainables/gan/losses.py", (f"{GAN}/test_losses.py",)),
+    ("trainables/gan/regularisers.py", (f"{GAN}/test_regularisers.py",)),
+    ("trainables/gan/updates.py", (f"{GAN}/test_updates.py",)),
+    ("trainables/gan/schedules.py", (f"{GAN}/test_schedules.py",)),
+    ("trainables/scores/frechet.py", (f"{SCORES}/test_frechet.py",)),
+    ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
+    ("study/search/stopping.py", ("tests/study/search/test_stopping.py",)),
+    ("trainables/language/ngrams.py", (f"{LANGUAGE}/test_ngrams.py",)),
+    ("study/trial.py", ("tests/study/test_trial.py",)),
+    ("trainables/protocol.py", ("tests/study/test_trial.py", GAN, "tests/trainables/games")),
+    ("study/search/arm.py", ("tests/study/search", RECORD)),
+    ("study/record/trials.py", (RECORD, "tests/study/search")),
+    ("study/results/comparison.py", (RESULTS,)),
+    ("study/results/difference.py", (RESULTS,)),
+    ("study/results/confirmation.py", (RESULTS, "tests/study/driver/test_confirm.py")),
+    ("study/surface/*.py", ("tests/study/surface", RESULTS)),
+    ("trainables/games/*.py", ("tests/trainables/games",)),
+    ("trainables/language/*.py", (LANGUAGE,)),
+    ("trainables/scores/*.py", (SCORES,)),
+    ("trainables/gan/*.py", (GAN, "tests/trainables/test_plain_training.py")),
+)
+"""Modules, and the tests that must see a fault in them. A module belongs to the first row that names it."""
+
+SEEN = ("killed", "timeout", "segfault")
+"""The states of mutmut in which a fault was noticed: a test failed, hung or fell."""
+
+SETTINGS = """
+[tool.mutmut]
+source_paths = {packages}
+only_mutate = {only}
+do_not_mutate = {earlier}
+pytest_add_cli_args_test_selection = {tests}
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+process_isolation = "forkserver"  # torch's threads do not outlive a fork
+use_git_change_detection = false
+"""
+
+
+@dataclass
+class Found:
+    """What became of the faults in the modules of some rows.
+
+    Attributes:
+        counts: How many faults ended in which of mutmut's states (``killed``, ``survived``, ...).
+        survivors: Those that no test saw, one each, as :func:`one_line` writes them.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    survivors: list[str] = field(default_factory=list)
+
+    def add(self, other: Found) -> None:
+        self.counts += other.counts
+        self.survivors += other.survivors
+
+    def rate(self) -> str:
+        total, seen = self.counts.total(), sum(self.counts[state] for state in SEEN)
+        return f"{seen} of {total} seen ({seen / max(1, total):.1%}), {dict(self.counts)}"
+
+
+def rows_of(names: Sequence[str]) -> list[int]:
+    """The rows whose modules are called like that (``schedules``, ``trainables/gan``), all without names."""
+    known = [index for index, (modules, _) in enumerate(ROWS) if _named(modules, names)]
+    if not known:
+        raise SystemExit(f"no row of {Path(__file__).name} has a module called {', '.join(names)}")
+    return known
+
+
+def _named(modules: str, names: Sequence[str]) -> bool:
+    plain = modules.removesuffix("/*.py").removesuffix(".py")
+    return not names or any(name in (plain, plain.rpartition("/")[2], modules) for name in names)
+
+
+def prepared(row: int) -> Path:
+    """A folder that holds the packages and tests by links, and the row's settings of mutmut."""
+    modules, tests = ROWS[row]
+    folder = BUILD / modules.removesuffix(".py").replace("/", "-").replace("*", "rest")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in (*PACKAGES, "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    earlier = [other for other, _ in ROWS[:row] if fnmatch.fnmatch(other, modules)]
+    settings = SETTINGS.format(
+        packages=list(PACKAGES), only=[modules], earlier=earlier, tests=list(tests)
+    )
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    (folder / "pyproject.toml").write_text(project + settings, "utf-8")
+    return folder
+
+
+def mutmut(folder: Path, *arguments: str) -> str:
+    """Runs mutmut's command in a folder and returns what it prints.
+
+    Raises:
+        RuntimeError: It failed, as it does where the tests fail without any fault.
+    """
+    command = [str(Path(sys.executable).with_name("mutmut")), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed in {folder}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def one_line(shown: str) -> str:
+    """A fault by what it changes, ``module.function | the line | its fault``.
+
+    The number in mutmut's name moves with every change of the function; this holds as long as the line does.
+
+    Args:
+        shown: What ``mutmut show`` prints: the name, its state, and a unified diff.
+    """
+    head, *lines = shown.strip().splitlines()
+    name = head.removeprefix("# ").partition(":")[0].rpartition("__mutmut_")[0]
+    changed = [line for line in lines if not line.startswith(("---", "+++"))]
+    before, after = (
+        " / ".join(line[1:].strip() for line in changed if line.startswith(sign)) for sign in "-+"
+    )
+    return f"{name} | {before} | {after}"
+
+
+def searched(row: int, jobs: int) -> Found:
+    """Runs the faults of a row and says what became of them."""
+    folder = prepared(row)
+    mutmut(folder, "run", "--max-children", str(jobs))
+    found = Found()
+    for line in mutmut(folder, "results", "--all", "true").splitlines():
+        name, _, state = line.strip().rpartition(": ")
+        found.counts[state] += 1
+        if state not in SEEN:
+            found.survivors.append(one_line(mutmut(folder, "show", name)))
+    return found
+
+
+def explained() -> dict[str, str]:
+    """The explained survivors and their reasons, which stand before ``#`` and after it."""
+    lines = EXPLAINED.read_text("utf-8").splitlines()
+    parts = (line.rpartition("  # ") for line in lines if line and not line.startswith("#"))
+    return {fault: reason for fault, _, reason in parts}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="schedules, trainables/gan")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="faults at a time")
+    arguments = parser.parse_args()
+    known, found, failed = explained(), Found(), 0
+    for row in rows_of(arguments.modules):
+        try:
+            one = searched(row, arguments.jobs)
+        except RuntimeError as error:
+            failed += 1
+            print(error, file=sys.stderr)
+            continue
+        found.add(one)
+        print(f"{ROWS[row][0]}: {one.rate()}", flush=True)
+        written(found.survivors, known)
+    left = written(found.survivors, known)
+    print(f"all: {found.rate()}")
+    print(
+        f"{len(found.survivors) - len(left)} are explained; the other {len(left)}:", *left, sep="\n"
+    )
+    if not arguments.modules and not failed:
+        for fault in sorted(known.keys() - set(found.survivors)):
+            print(f"explained, but no longer a survivor: {fault}")
+    return 1 if left or failed else 0
+
+
+def written(survivors: Sequence[str], known: Container[str]) -> list[str]:
+    """Writes the survivors that are not explained to their file, and returns them."""
+    left = [fault for fault in survivors if fault not in known]
+    (BUILD / "survivors.txt").write_text("".join(f"{fault}\n" for fault in left), "utf-8")
+    return left
+
+
+if __name__ == "__main__":
+    sys.exit(main())
