@@ -14,14 +14,15 @@ Bad input raises :class:`study.errors.UserError`, whose text is the sentence tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
 from study.places.home import identity, resolve
 from study.places.locations import Site
-from study.places.options import Options
+from study.places.options import Options, typed
 from study.places.paths import located
 from study.spec.continuation import changed, extended
 from study.spec.model import Spec, Storage
@@ -261,7 +262,8 @@ def delete(name: str, *, home: str | None = None, places: Locations | None = Non
 
 def trials(name: str, *, home: str | None = None, tracking: str | None = None) -> list[TrialRecord]:
     """Reads every trial of a study from MLflow; :func:`to_frame` makes a DataFrame of them."""
-    return query.trials(name, tracking_uri=_uri(name, home, tracking))
+    with _published(name, home, tracking) as uri:
+        return query.trials(name, tracking_uri=uri)
 
 
 def best(
@@ -281,14 +283,16 @@ def best(
         home: Folder of local state.
         tracking: MLflow tracking URI.
     """
-    return query.best(name, arm=arm, top=top, tracking_uri=_uri(name, home, tracking))
+    with _published(name, home, tracking) as uri:
+        return query.best(name, arm=arm, top=top, tracking_uri=uri)
 
 
 def compare(name: str, *, home: str | None = None, tracking: str | None = None) -> Comparison:
     """Compares the arms of a study, from MLflow: each later one with the first."""
     from study.results.answers import compared
 
-    return compared(name, tracking_uri=_uri(name, home, tracking))
+    with _published(name, home, tracking) as uri:
+        return compared(name, tracking_uri=uri)
 
 
 def compare_table(frame: pd.DataFrame) -> Comparison:
@@ -339,7 +343,8 @@ def report(
     from study.results import report
 
     where = Path(folder) if folder is not None else Path(f"{name}-report")
-    return report.report(name, tracking_uri=_uri(name, home, tracking), folder=where)
+    with _published(name, home, tracking) as uri:
+        return report.report(name, tracking_uri=uri, folder=where)
 
 
 def show(
@@ -516,20 +521,44 @@ def stored(name: str, options: Options) -> tuple[Spec, Site]:
     return spec, site_of(spec, options)
 
 
-def tracking_uri(name: str, options: Options) -> str:
-    """Resolves the MLflow tracking URI of a study, and looks that it is this home's study there.
+@contextmanager
+def published(name: str, options: Options) -> Iterator[str]:
+    """Gives the tracking URI of a study to a body that reads MLflow, and looks that it is this home's there.
 
     Raises:
-        StudyNotFound: The store has no study of this name, or another record's.
+        StudyNotFound: The store has no study of this name, or another record's, as seen here or by the body.
+            If the record has it, the sentence says how it is published.
         TrackingError: The store could not be read.
     """
     uri = resolve(options, name).places.tracking
-    query.check_record(name, identity(name, options), tracking_uri=uri)
-    return uri
+    try:
+        query.check_record(name, identity(name, options), tracking_uri=uri)
+        yield uri
+    except query.StudyNotFound as error:
+        if not _in_record(name, options):
+            raise
+        raise query.StudyNotFound(
+            f"{error}; the record has it, and {typed(options, 'sync', name)} publishes it"
+        ) from None
 
 
-def _uri(name: str, home: str | None, tracking: str | None) -> str:
-    return tracking_uri(name, _options(home, {"tracking": tracking}))
+def _in_record(name: str, options: Options) -> bool:
+    from study.record.opening import existing
+
+    try:
+        ledger = existing(record_of(name, options))
+    except UserError:  # what MLflow lacks was asked for, and not the record
+        return False
+    if ledger is None:
+        return False
+    try:
+        return ledger.stored_spec(name) is not None
+    finally:
+        ledger.close()
+
+
+def _published(name: str, home: str | None, tracking: str | None) -> AbstractContextManager[str]:
+    return published(name, _options(home, {"tracking": tracking}))
 
 
 def _options(home: str | None, places: Locations | None, address: str | None = None) -> Options:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from study.cli.group import cli
 from study.cli.options import address, located
 from study.cli.run import read
 from study.errors import UserError
-from study.places.options import typed
 
 if TYPE_CHECKING:
     from study.places.options import Options
@@ -62,12 +60,13 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
 @located
 def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Options) -> None:
     """List the configurations of the study NAME, best first; reads MLflow only."""
+    from study.api import published
     from study.results.tables import best_table
     from study.tracking import query
 
     try:
-        with _published(name, options):
-            rows = query.best(name, arm=arm, top=top, tracking_uri=_uri(name, options))
+        with published(name, options) as uri:
+            rows = query.best(name, arm=arm, top=top, tracking_uri=uri)
     except ValueError as error:  # no such study, or no such arm
         raise UserError(str(error)) from error
     if as_json:
@@ -82,12 +81,12 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
 @located
 def compare(name: str, as_json: bool, options: Options) -> None:
     """Compare the arms of the study NAME; reads MLflow only."""
+    from study.api import published
     from study.results.answers import compared, confirmed
     from study.results.tables import comparison_table, confirmation_table
     from study.results.verdict import concluded
 
-    uri = _uri(name, options)
-    with _published(name, options):
+    with published(name, options) as uri:
         comparison, finalists = compared(name, tracking_uri=uri), confirmed(name, tracking_uri=uri)
     if as_json:
         seeds = finalists.differences if finalists else ()
@@ -106,11 +105,12 @@ def compare(name: str, as_json: bool, options: Options) -> None:
 @located
 def report(name: str, output: str | None, options: Options) -> None:
     """Write a page on the study NAME: the answer, tables, figures, samples; reads MLflow only."""
+    from study.api import published
     from study.results import report
 
     folder = Path(output or f"{name}-report")
-    with _published(name, options):
-        page = report.report(name, tracking_uri=_uri(name, options), folder=folder)
+    with published(name, options) as uri:
+        page = report.report(name, tracking_uri=uri, folder=folder)
     click.echo(page)
 
 
@@ -199,40 +199,5 @@ def doctor(context: click.Context, what: str | None, as_json: bool, options: Opt
     context.exit(0 if all(finding.good for finding in found) else 1)
 
 
-@contextmanager
-def _published(name: str, options: Options) -> Iterator[None]:
-    """Says of a study that MLflow lacks and the record has how it gets there.
-
-    Raises:
-        StudyNotFound: MLflow has no such study, as the body found.
-    """
-    from study.tracking.query import StudyNotFound
-
-    try:
-        yield
-    except StudyNotFound as error:
-        from study.api import record_of
-        from study.record.opening import existing
-
-        ledger = existing(record_of(name, options))
-        if ledger is None:
-            raise
-        try:
-            known = ledger.stored_spec(name) is not None
-        finally:
-            ledger.close()
-        if not known:
-            raise
-        raise StudyNotFound(
-            f"{error}; the record has it, and {typed(options, 'sync', name)} publishes it"
-        ) from None
-
-
 def _echo_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, allow_nan=False))
-
-
-def _uri(name: str, options: Options) -> str:
-    from study.api import tracking_uri
-
-    return tracking_uri(name, options)

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from support.study import Place, empty_record, saddle_spec
 
+import study
 from study.cli.verbs import cli, main
 from study.errors import UserError
 from study.record.database import Ledger
@@ -88,6 +89,14 @@ def test_a_study_that_mlflow_lost_is_published_by_the_line_that_is_said(
         assert exit_.value.code == 2
         said = capsys.readouterr().err
         assert f"the record has it, and ttur sync little --record={record} publishes it" in said
+    monkeypatch.setenv("TTUR_RECORD", record)
+    for verb in (study.trials, study.best, study.compare, study.report):
+        with pytest.raises(
+            ValueError, match="the record has it, and ttur sync little publishes it"
+        ):
+            verb("little")
+    with pytest.raises(ValueError, match=r"there is no study 'other': no MLflow store at [^;]*$"):
+        study.best("other")
 
 
 def test_tables_of_another_version_of_optuna_are_named_by_their_url(tmp_path: Path) -> None:
