@@ -49,6 +49,24 @@ class SearchSpace:
             sampled; a sampled name is used by no parameter (it would be searched without effect);
             a product over something that is not a positive range; ``b`` or ``a`` that can be other
             than a finite number > 0; ``d_steps`` that can be other than a whole number >= 1.
+
+    Examples:
+        The discriminator's rate, and a generator that learns up to 30 times slower:
+
+        >>> from optuna.distributions import FloatDistribution, IntDistribution
+        >>> from search_spaces import SearchSpace
+        >>> space = SearchSpace(
+        ...     distributions={
+        ...         "b": FloatDistribution(1e-4, 1e-2, log=True),
+        ...         "times": FloatDistribution(1, 30, log=True),
+        ...         "d_steps": IntDistribution(1, 2),
+        ...     },
+        ...     derived={"b": {"b": 1}, "a": {"b": 1, "times": -1}, "d_steps": {"d_steps": 1}},
+        ... )
+        >>> space.derive({"b": 0.008, "times": 8.0, "d_steps": 1})
+        {'b': 0.008, 'a': 0.001, 'd_steps': 1}
+        >>> space.violations({"b": 0.1, "times": 8.0, "d_steps": 1})
+        ['b is 0.1; it must be a number in [0.0001, 0.01]']
     """
 
     distributions: Mapping[str, BaseDistribution]

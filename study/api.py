@@ -8,6 +8,8 @@ What everything that works on a study takes, as far as it needs it:
 - ``address``: a running Ray cluster (``auto`` or ``host:port``); None: the embedded engine.
 - ``tracking``: the MLflow tracking URI, for what reads MLflow only.
 
+The examples of the functions begin with ``import study``.
+
 Bad input raises :class:`study.errors.UserError`, whose text is the sentence that the command line prints.
 """
 
@@ -79,6 +81,11 @@ def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ())
     Args:
         what: A recipe's name, a spec file, or the fields themselves.
         changes: ``path.to.field=value``, as after ``--set``.
+
+    Examples:
+        >>> spec = study.read_spec("quickstart", ["trial.steps=200", "name=short"])
+        >>> spec.name, list(spec.arms), spec.score_name
+        ('short', ['one_timescale', 'two_timescale'], 'fd_digits_1k')
     """
     here = Path.cwd()
     if isinstance(what, Mapping):
@@ -109,6 +116,11 @@ def launch(
         home: Folder of local state.
         places: Locations by name.
         address: A running Ray cluster.
+
+    Examples:
+        >>> result = study.launch("quickstart", home="results")  # doctest: +SKIP
+        >>> result.ran  # doctest: +SKIP
+        16
     """
     from study.driver import launch
 
@@ -134,6 +146,9 @@ def resume(
         home: Folder of local state.
         places: Locations by name.
         address: A running Ray cluster.
+
+    Examples:
+        >>> study.resume("quickstart", changes=["resources.cpus=4"])  # doctest: +SKIP
     """
     from study.driver import launch
 
@@ -164,6 +179,10 @@ def extend(
         home: Folder of local state.
         places: Locations by name.
         address: A running Ray cluster.
+
+    Examples:
+        >>> study.extend("quickstart", "+8", arm="two_timescale").ran  # doctest: +SKIP
+        8
     """
     from study.driver import launch
 
@@ -178,7 +197,12 @@ def confirm(
     places: Locations | None = None,
     address: str | None = None,
 ) -> LaunchResult:
-    """Trains the finalists of a study again from new seeds; its ``confirm`` part says how many."""
+    """Trains the finalists of a study again from new seeds; its ``confirm`` part says how many.
+
+    Examples:
+        >>> study.confirm("quickstart").ran  # doctest: +SKIP
+        16
+    """
     from study.driver import confirm
 
     return confirm.confirm(*stored(name, _options(home, places, address)))
@@ -198,6 +222,9 @@ def prepare(
         home: Folder of local state.
         places: Locations by name; ``cache`` is that folder.
         say: Told what is being done, a sentence at a time.
+
+    Examples:
+        >>> study.prepare("dcgan-cifar10-cpu", places={"cache": "/data/ttur"}, say=print)  # doctest: +SKIP
     """
     from study.driver.preparing import check
 
@@ -217,7 +244,12 @@ def prepare(
 def status(
     name: str | None = None, *, home: str | None = None, places: Locations | None = None
 ) -> list[StudyStatus]:
-    """Reads the state of one study, or of all in the record."""
+    """Reads the state of one study, or of all in the record.
+
+    Examples:
+        >>> study.status("quickstart")[0].state  # doctest: +SKIP
+        'finished'
+    """
     from study.record import status
 
     return status.status(name, record_of(name, _options(home, places)))
@@ -226,7 +258,11 @@ def status(
 def logs(
     name: str, trial: str, *, home: str | None = None, places: Locations | None = None
 ) -> TrialLog:
-    """Reads what the trial ``ARM/NUMBER`` of a study printed, and the traceback if it failed."""
+    """Reads what the trial ``ARM/NUMBER`` of a study printed, and the traceback if it failed.
+
+    Examples:
+        >>> print(study.logs("quickstart", "two_timescale/3").log)  # doctest: +SKIP
+    """
     from study.driver import logs
 
     options = _options(home, places)
@@ -234,14 +270,24 @@ def logs(
 
 
 def sync(name: str, *, home: str | None = None, places: Locations | None = None) -> int:
-    """Publishes to MLflow what it lacks; returns how many runs still lack something, if only files."""
+    """Publishes to MLflow what it lacks; returns how many runs still lack something, if only files.
+
+    Examples:
+        >>> study.sync("quickstart")  # doctest: +SKIP
+        0
+    """
     from study.driver import launch
 
     return launch.sync(*stored(name, _options(home, places)))
 
 
 def stop(name: str, *, home: str | None = None, places: Locations | None = None) -> bool:
-    """Asks the driver of a study to checkpoint its trials and end; False if none runs."""
+    """Asks the driver of a study to checkpoint its trials and end; False if none runs.
+
+    Examples:
+        >>> study.stop("quickstart")  # doctest: +SKIP
+        True
+    """
     from study.record.opening import request_stop
 
     return request_stop(name, record_of(name, _options(home, places)))
@@ -254,6 +300,10 @@ def delete(name: str, *, home: str | None = None, places: Locations | None = Non
 
     Returns:
         What a tracking server keeps in its trash until ``mlflow gc`` is run there, by name.
+
+    Examples:
+        >>> study.delete("quickstart")  # doctest: +SKIP
+        []
     """
     from study.driver import delete
 
@@ -261,7 +311,11 @@ def delete(name: str, *, home: str | None = None, places: Locations | None = Non
 
 
 def trials(name: str, *, home: str | None = None, tracking: str | None = None) -> list[TrialRecord]:
-    """Reads every trial of a study from MLflow; :func:`to_frame` makes a DataFrame of them."""
+    """Reads every trial of a study from MLflow; :func:`to_frame` makes a DataFrame of them.
+
+    Examples:
+        >>> study.to_frame(study.trials("quickstart")).groupby("arm").score.min()  # doctest: +SKIP
+    """
     with _published(name, home, tracking) as uri:
         return query.trials(name, tracking_uri=uri)
 
@@ -282,13 +336,21 @@ def best(
         top: Only the best so many.
         home: Folder of local state.
         tracking: MLflow tracking URI.
+
+    Examples:
+        >>> [(row.score, row.b, row.a) for row in study.best("quickstart", top=3)]  # doctest: +SKIP
     """
     with _published(name, home, tracking) as uri:
         return query.best(name, arm=arm, top=top, tracking_uri=uri)
 
 
 def compare(name: str, *, home: str | None = None, tracking: str | None = None) -> Comparison:
-    """Compares the arms of a study, from MLflow: each later one with the first."""
+    """Compares the arms of a study, from MLflow: each later one with the first.
+
+    Examples:
+        >>> for verdict in study.compare("quickstart").verdicts:  # doctest: +SKIP
+        ...     print(verdict)
+    """
     from study.results.answers import compared
 
     with _published(name, home, tracking) as uri:
@@ -306,7 +368,7 @@ def compare_table(frame: pd.DataFrame) -> Comparison:
     Raises:
         UserError: A column is missing or holds what it cannot; the sentence names it.
 
-    Example:
+    Examples:
         >>> import pandas as pd
         >>> from study import compare_table
         >>> rates = {"b": [1e-3, 1e-4, 1e-3], "a": [1e-3, 1e-4, 1e-4], "d_steps": 1}
@@ -339,6 +401,10 @@ def report(
         folder: Where the page and its figures go; None: ``NAME-report``.
         home: Folder of local state.
         tracking: MLflow tracking URI.
+
+    Examples:
+        >>> study.report("quickstart", "page")  # doctest: +SKIP
+        PosixPath('page/report.html')
     """
     from study.results import report
 
@@ -361,6 +427,10 @@ def show(
         trial: ``ARM/NUMBER``; None: the one with the lowest score.
         home: Folder of local state.
         places: Locations by name.
+
+    Examples:
+        >>> study.show("quickstart", "two_timescale/3").best.step  # doctest: +SKIP
+        400
     """
     return _subject(name, trial, home, places)[0].trial
 
@@ -383,6 +453,10 @@ def export(
         last: The generator of its last evaluation, not of its best.
         home: Folder of local state.
         places: Locations by name.
+
+    Examples:
+        >>> study.export("quickstart", folder="generator")  # doctest: +SKIP
+        PosixPath('generator')
     """
     from study.driver import giving
 
@@ -415,6 +489,10 @@ def sample(
 
     Returns:
         Images, uint8, (count, height, width, channels), or lines of text.
+
+    Examples:
+        >>> study.sample("quickstart", count=16, seed=1).shape  # doctest: +SKIP
+        (16, 8, 8, 1)
     """
     import numpy as np
 
@@ -447,6 +525,9 @@ def train(
         from_weights: Begin with the generator that the trial kept; the discriminator begins afresh.
         home: Folder of local state.
         places: Locations by name.
+
+    Examples:
+        >>> study.train("quickstart", "two_timescale/3", seed=7, steps=1000).score  # doctest: +SKIP
     """
     from study.driver import again
 
@@ -459,14 +540,24 @@ def train(
 
 
 def recipes() -> list[Recipe]:
-    """Lists the recipes: studies that come with the product."""
+    """Lists the recipes: studies that come with the product.
+
+    Examples:
+        >>> "quickstart" in [recipe.name for recipe in study.recipes()]
+        True
+    """
     from study.spec import recipes
 
     return recipes.recipes()
 
 
 def schema() -> dict[str, Any]:
-    """Returns the JSON Schema of specs."""
+    """Returns the JSON Schema of specs.
+
+    Examples:
+        >>> study.schema()["properties"]["name"]["type"]
+        'string'
+    """
     from study.spec import schema
 
     return schema.schema()

@@ -260,6 +260,10 @@ def to_frame(rows: Sequence[TrialRecord]) -> pd.DataFrame:
 
     Further parameters are columns of their own, called by their dotted paths; ``further.`` is put before
     one that is called like a column (``noise``, ``score``, …).
+
+    Examples:
+        >>> list(study.to_frame([]).columns[:3])
+        ['study', 'arm', 'number']
     """
     import pandas as pd
 
