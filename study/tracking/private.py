@@ -22,10 +22,16 @@ def run_again(client: MlflowClient, run_id: str) -> None:
     store.update_run_info(run_id, RunStatus.RUNNING, end_time=0, run_name=None)
 
 
-def remove_files(client: MlflowClient, run_id: str) -> None:
-    """Removes all files of a run, which MLflow offers no call for; ``mlflow gc`` does it so, too."""
+def remove_files(client: MlflowClient, run_id: str, name: str | None = None) -> None:
+    """Removes the files of a run, which MLflow offers no call for; ``mlflow gc`` does it so, too.
+
+    Args:
+        client: The store.
+        run_id: The run.
+        name: Only this file; None: all.
+    """
     files = client._tracking_client._get_artifact_repo(run_id)
-    files.delete_artifacts()  # type: ignore[no-untyped-call]
+    files.delete_artifacts(name)  # type: ignore[no-untyped-call]
 
 
 def remove_for_good(client: MlflowClient, experiment_id: str, run_ids: Iterable[str]) -> None:

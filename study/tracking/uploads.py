@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.tracking.files import SampleFile, generators_of, samples_of, texts_of
-from study.tracking.store import TrackingError
+from study.tracking.private import remove_files
+from study.tracking.store import TrackingError, without_credentials
 from trainables.kept import steps_to_keep
+from trainables.trial_files import ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from study.trial import TrialRecord
+
+logger = logging.getLogger(__name__)
 
 Wanted = dict[str, list[SampleFile]]
 """The files that a run is to have, by folder."""
@@ -43,11 +48,13 @@ def wanted(record: TrialRecord, generators: bool) -> Wanted:
         generators: Whether also the generators that it keeps.
     """
     found = {"samples": samples_of(record.folder)}
-    if record.outcome is not None:
-        found[""] = texts_of(record.folder)
     if generators:
         found["generator"] = generators_of(record.folder, steps_to_keep(record.measurements))
-    return {folder: files for folder, files in found.items() if files}
+    found = {folder: files for folder, files in found.items() if files}
+    if record.outcome is not None and record.folder:
+        # Also if there are none: the run may have the error of an earlier try.
+        found[""] = texts_of(record.folder)
+    return found
 
 
 def lacks(files: Wanted, there: There) -> bool:
@@ -56,7 +63,10 @@ def lacks(files: Wanted, there: There) -> bool:
 
 
 def send(client: MlflowClient, run_id: str, files: Wanted, there: There) -> None:
-    """Sends the files that MLflow does not have in that size, and notes them as there."""
+    """Sends the files that MLflow does not have in that size, and notes them as there.
+
+    The error of a trial that failed, was run again and then ended well goes.
+    """
     for folder, some in files.items():
         if folder not in there:
             listed = client.list_artifacts(run_id, folder or None)
@@ -65,6 +75,21 @@ def send(client: MlflowClient, run_id: str, files: Wanted, there: There) -> None
             with file.local_copy() as path:
                 client.log_artifact(run_id, str(path), folder or None)
             there[folder][file.name] = file.size
+        if not folder and ERROR in there[folder] and ERROR not in {file.name for file in some}:
+            _remove_error(client, run_id)
+            del there[folder][ERROR]
+
+
+def _remove_error(client: MlflowClient, run_id: str) -> None:
+    try:
+        remove_files(client, run_id, ERROR)
+    except Exception as error:  # a server may let nobody delete: a launch must not wait for that
+        logger.warning(
+            "%s of an earlier try could not be removed from MLflow's run %s: %s",
+            ERROR,
+            run_id,
+            without_credentials(str(error)),
+        )
 
 
 def _missing(files: Sequence[SampleFile], there: Mapping[str, int]) -> list[SampleFile]:

@@ -108,6 +108,51 @@ def test_files_that_may_not_be_sent_are_missed_without_the_store_being_asked(
     assert len(runs(store)) == 2
 
 
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_trial_that_failed_and_then_ended_well_keeps_no_error(
+    uri: str, store: MlflowClient, tmp_path: Path, ended: TrialRecord, silent: bool
+) -> None:
+    if silent:
+        (tmp_path / "trial" / "log.txt").unlink()
+    error = tmp_path / "trial" / "error.txt"
+    error.write_text("Traceback")
+    failed = replace(ended, outcome=Outcome.FAILED, reason="no space")
+    run_id = tracking(uri, tmp_path).publish(failed, fresh=True)
+    assert "error.txt" in files(store, run_id)
+    error.unlink()
+    again = tracking(uri, tmp_path)  # another launch runs it
+    again.publish(replace(ended, outcome=None, ended=None, mlflow_run_id=run_id), fresh=False)
+    assert again.publish(replace(ended, mlflow_run_id=run_id), fresh=False) == run_id
+    log = [] if silent else ["log.txt"]
+    assert files(store, run_id) == [*log, "samples", "samples/000010.png"]
+
+
+def test_a_store_that_lets_nobody_delete_is_told_of_and_holds_up_nothing(
+    uri: str,
+    tmp_path: Path,
+    ended: TrialRecord,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    error = tmp_path / "trial" / "error.txt"
+    error.write_text("Traceback")
+    failed = replace(ended, outcome=Outcome.FAILED, reason="no space")
+    writer = tracking(uri, tmp_path)
+    run_id = writer.publish(failed, fresh=True)
+    error.unlink()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("not allowed at http://user:pw@host")
+
+    monkeypatch.setattr(
+        "mlflow.store.artifact.local_artifact_repo.LocalArtifactRepository.delete_artifacts", refuse
+    )
+    assert writer.publish(ended, fresh=False) == run_id
+    (told,) = [entry.message for entry in caplog.records if entry.levelname == "WARNING"]
+    assert told.startswith("error.txt of an earlier try could not be removed from MLflow's run")
+    assert "pw" not in told
+
+
 def test_what_was_sent_needs_no_store(
     uri: str, store: MlflowClient, tmp_path: Path, ended: TrialRecord
 ) -> None:
