@@ -100,6 +100,12 @@ def _settings_of(data: Mapping[str, Any]) -> type[TrialSettings] | None:
     return None if known is None else load(known.settings)
 
 
+def uses_accelerator(data: Mapping[str, Any]) -> bool:
+    """Whether the kind of trial that a spec's ``trial`` mapping names has a use for a GPU."""
+    settings: type[TrialSettings] = load(KINDS[data["kind"]].settings)
+    return settings.accelerated
+
+
 def with_parameters(
     settings: TrialSettings, further: Mapping[str, ParameterValue]
 ) -> TrialSettings:

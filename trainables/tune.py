@@ -16,6 +16,7 @@ import ray
 from ray.tune import Trainable
 
 from trainables import checkpoint
+from trainables.kinds import uses_accelerator
 from trainables.printed import Printed
 from trainables.run import Assignment, TrialRun, Turn
 
@@ -51,7 +52,7 @@ class TuneTrainable(Trainable):
         return {"turn": turn.to_json(), "done": turn.finished}
 
     def _turn(self) -> Turn:
-        device = place()
+        device = place(uses_accelerator(self._assignment.trial))
         if self.run is None:
             self.run = TrialRun(self._assignment, device)
         turn = self.run.turn()
@@ -92,8 +93,11 @@ class TuneTrainable(Trainable):
         self._printed.write()
 
 
-def place() -> str:
+def place(accelerated: bool) -> str:
     """Takes the device and the threads that Ray gave this worker.
+
+    Args:
+        accelerated: Whether the trial's kind has a use for a GPU.
 
     Returns:
         The machine's accelerator if Ray gave it one or a part of one, else ``cpu``. On CPUs the numeric
@@ -106,7 +110,7 @@ def place() -> str:
     torch: Any = sys.modules.get("torch")
     if hasattr(torch, "set_num_threads"):  # one that is being imported follows the variable
         torch.set_num_threads(threads)
-    if resources.get("GPU", 0) == 0:
+    if resources.get("GPU", 0) == 0 or not accelerated:
         return "cpu"
     from trainables.devices import accelerator
 

@@ -15,8 +15,7 @@ from typing import Any
 
 from study.results.difference import LEVEL, Finding, finding
 from study.results.seeds import chosen, compared, variance
-from study.spec.model import CONFIRMING
-from study.trial import TrialRecord, by_convention, compared_order
+from study.trial import CONFIRMING, TrialRecord, by_convention, compared_order
 
 SUFFIX = CONFIRMING
 """What the name of a confirming study ends with."""

@@ -17,14 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from study.credentials import holds_secret
 from study.spec.arm import Arm, Number, Whole, check_arm
+from study.trial import CONFIRMING
 from trainables.kinds import parse_settings
 from trainables.settings.base import TrialSettings
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
-
-CONFIRMING = ".confirm"
-"""What the names of studies end with that confirm another one; their arms are called ARM-NUMBER."""
 
 LEAST_SHARE = 0.0001
 """The smallest part of a CPU or GPU that Ray can give."""

@@ -38,12 +38,19 @@ def test_a_place_that_cannot_be_written_uses_no_trial_up(tmp_path: Path) -> None
 TALKS = """
 import os
 from torch import nn
+
+class Late(nn.Module):
+    def forward(self, z):  # only an evaluation draws so many: a launch looks at fewer before it begins
+        if len(z) > 50 and z.shape[1] == 3:
+            raise ValueError("latent 3 never works")
+        return z
+
 def pair(*, channels, side, latent, width):
     print("a word of the network")
     os.write(2, b"from C\\n")
-    if latent == 3:
-        raise ValueError("latent 3 never works")
-    g = nn.Sequential(nn.Linear(latent, side * side), nn.Tanh(), nn.Unflatten(1, (channels, side, side)))
+    g = nn.Sequential(
+        Late(), nn.Linear(latent, side * side), nn.Tanh(), nn.Unflatten(1, (channels, side, side))
+    )
     return g, nn.Sequential(nn.Flatten(), nn.Linear(channels * side * side, 1))
 """
 

@@ -9,13 +9,14 @@ import pytest
 from support.trials import small_config
 
 from trainables import tune
+from trainables.kinds import uses_accelerator
 from trainables.run import Turn
 from trainables.tune import TuneTrainable
 
 
 @pytest.fixture(autouse=True)
 def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tune, "place", lambda: "cpu")
+    monkeypatch.setattr(tune, "place", lambda accelerated: "cpu")
 
 
 def config(folder: Path, number: int = 0, b: float = 2e-3) -> dict[str, Any]:
@@ -102,3 +103,29 @@ def test_a_users_modules_are_found_where_the_driver_found_them(
     monkeypatch.setattr("sys.path", ["kept"])
     made({**config(tmp_path), "import_path": ["/users/first", "/users/second", "kept"]})
     assert tune.sys.path == ["/users/first", "/users/second", "kept"]
+
+
+class _Given:
+    """What Ray says of a worker that was given a quarter of a GPU."""
+
+    def get_assigned_resources(self) -> dict[str, float]:
+        return {"CPU": 1.0, "GPU": 0.25}
+
+
+@pytest.mark.parametrize(("kind", "device"), [("saddle", "cpu"), ("gan", "xpu")])
+def test_only_a_kind_that_has_a_use_for_a_gpu_is_put_on_one(
+    monkeypatch: pytest.MonkeyPatch, kind: str, device: str
+) -> None:
+    monkeypatch.undo()  # the place itself is asked here
+    monkeypatch.setattr("ray.get_runtime_context", _Given)
+    monkeypatch.setattr("trainables.devices.accelerator", lambda: "xpu")
+    assert tune.place(uses_accelerator({"kind": kind})) == device
+
+
+def test_a_gpu_that_torch_does_not_see_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("ray.get_runtime_context", _Given)
+    monkeypatch.setattr("trainables.devices.accelerator", lambda: None)
+    with pytest.raises(RuntimeError, match="torch sees none"):
+        tune.place(True)
+    assert tune.place(False) == "cpu"

@@ -78,4 +78,4 @@ def test_the_engine_is_started_and_the_exit_code_tells(tmp_path: Path) -> None:
     said = place.ttur("doctor", str(place.write(too_large)), expect=1)
     assert "WRONG  engine: resources: a trial asks for 4096 CPU" in said
     looks = place.json("doctor", str(place.write(saddle_spec())))
-    assert [look["good"] for look in looks] == [True] * 7
+    assert [look["good"] for look in looks] == [True] * 8

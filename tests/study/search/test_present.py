@@ -21,6 +21,7 @@ from optuna.trial import create_trial
 from support.study import empty_record, saddle_spec, sample_of
 
 from study.record.database import ArmLedger, Ledger
+from study.record.trials import PARAMETERS
 from study.search.samplers import derived_seed, make_pruner, make_sampler
 from study.spec.model import Spec
 from study.trial import Outcome
@@ -162,6 +163,7 @@ def test_cmaes_goes_on_where_a_stock_one_left_a_study(record: Ledger) -> None:
     )
     for _ in range(30):
         trial = old.ask(space)
+        trial.set_user_attr(PARAMETERS, spec.arms[ARM].build().derive(trial.params))
         old.tell(trial, score(trial.params))
     later = run(record, spec, 32)[-16:]
     assert Counter(sample["d_steps"] for sample in later)[4] >= 10, "at random about 4 of 16"

@@ -254,7 +254,8 @@ def test_rows_of_equal_scores_keep_the_earlier_first() -> None:
 @pytest.mark.slow
 def test_queries_import_neither_torch_nor_ray_nor_optuna() -> None:
     code = (
-        "import sys, study.query, study.comparison, study.tables, study.mlflow_store as m\n"
+        "import sys, study.tracking.query, study.results.comparison, study.results.tables\n"
+        "import study.tracking.store\n"
         "early = {'mlflow'} & set(sys.modules)\n"
         "from mlflow import MlflowClient\n"
         "print(sorted(early | {'torch', 'ray', 'optuna'} & set(sys.modules)))"
