@@ -101,9 +101,9 @@ def _settings_of(data: Mapping[str, Any]) -> type[TrialSettings] | None:
 
 
 def uses_accelerator(data: Mapping[str, Any]) -> bool:
-    """Whether the kind of trial that a spec's ``trial`` mapping names has a use for a GPU."""
-    settings: type[TrialSettings] = load(KINDS[data["kind"]].settings)
-    return settings.accelerated
+    """Whether the kind of trial that a ``trial`` mapping names has a use for a GPU."""
+    found = _settings_of(data)
+    return found is not None and found.accelerated
 
 
 def with_parameters(
