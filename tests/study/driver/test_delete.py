@@ -100,6 +100,7 @@ def gone() -> dict[str, list[str]]:
     return {"record": left, "mlflow": left, "checkpoints": left, "memory": left}
 
 
+@pytest.mark.slow
 def test_all_of_a_study_goes_and_nothing_else_and_its_name_is_free(homes: Homes) -> None:
     files = set((homes.home / "artifacts").rglob("*.png"))
     runs = [r.info.run_id for r in search(homes, "study") + search(homes, "study.confirm")]
@@ -157,6 +158,7 @@ def test_a_deletion_that_was_cut_off_is_finished_by_the_next(
     }
 
 
+@pytest.mark.slow
 def test_what_cannot_be_deleted_whole_is_left_whole(
     homes: Homes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

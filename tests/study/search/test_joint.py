@@ -24,6 +24,7 @@ from study.search.joint import MOST, JointSampler, _drawn, _share, _still_to_gai
 LOW, HIGH = 1e-4, 1e-2
 
 
+@pytest.mark.slow
 class TestJointSampler(BasicSamplerTestCase, SingleOnlySamplerTestCase):
     """Optuna's suite for samplers; before the surface is asked, and with it from the first trial on."""
 
