@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +80,22 @@ def test_weight_decay_is_the_gradient_of_half_the_squared_norm() -> None:
     loss, gradients = gradient_of(sum((w * 0).sum() for w in weights), weights, 0.5)  # type: ignore[arg-type]
     assert loss.item() == 0
     assert [g.tolist() for g in gradients] == [[0.5, -1.0], [1.5]]
+
+
+def test_a_penalty_is_added_to_the_loss_and_to_the_gradient() -> None:
+    """2 c + w w and the penalty w^3, which does not reach c; each term's derivative by hand."""
+    c = torch.tensor([3.0], requires_grad=True)
+    w = torch.tensor([1.0, -2.0], requires_grad=True)
+
+    def taken(**terms: Any) -> tuple[float, list[list[float]]]:
+        loss, gradients = gradient_of(2 * c.sum() + w.square().sum(), [c, w], **terms)
+        assert not loss.requires_grad
+        return loss.item(), [g.tolist() for g in gradients]
+
+    assert taken() == (11.0, [[2.0], [2.0, -4.0]])
+    assert taken(penalty=w.pow(3).sum()) == (4.0, [[2.0], [5.0, 8.0]])
+    assert taken(penalty=w.pow(3).sum(), weight_decay=0.5) == (4.0, [[3.5], [5.5, 7.0]])
+    assert taken(penalty=torch.tensor(-7.0)) == (4.0, [[2.0], [2.0, -4.0]])
 
 
 def test_every_rule_is_tested_here() -> None:
