@@ -1,0 +1,73 @@
+"""The examples do what they say: each spec is checked, and a trial of each arm is trained to its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import study
+from study.cli.verbs import cli
+from trainables.kinds import build_trial
+from trainables.protocol import Context, Measurement, Parameters
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PAGE = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+SPECS = re.findall(r"^\|[^|]*\| `ttur launch (\S+)`", PAGE, flags=re.MULTILINE)
+SCORES = {
+    "own_networks.yaml": "fd_digits_500",
+    "own_space.yaml": "distance",
+    "own_loss_and_score.yaml": "own_unlike_digits_500",
+    "own_data.yaml": "own_unlike_discs_200",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the folder, with its images; nobody has imported its modules."""
+    folder = tmp_path / "examples"
+    shutil.copytree(
+        EXAMPLES, folder, ignore=shutil.ignore_patterns("ttur-home", "__pycache__", "discs")
+    )
+    monkeypatch.chdir(folder)
+    for module in EXAMPLES.glob("*.py"):
+        monkeypatch.delitem(sys.modules, module.stem, raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    subprocess.run([sys.executable, "draw_discs.py"], check=True, env=os.environ, cwd=folder)
+    return folder
+
+
+def test_every_file_is_on_the_page() -> None:
+    there = {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".yaml")}
+    assert there == set(re.findall(r"(\w+\.(?:py|yaml))\b", PAGE))
+    assert set(SPECS) == set(SCORES) == {name for name in there if name.endswith(".yaml")}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_spec_is_checked_with_its_code_and_a_trial_of_each_arm_is_trained(
+    here: Path, name: str
+) -> None:
+    said = CliRunner().invoke(cli, ["launch", name, "--dry-run", "--home", str(here / "home")])
+    assert said.exit_code == 0, said.output
+    assert not (here / "home").exists()
+    spec = study.read_spec(here / name)
+    for arm in spec.arms.values():
+        space = arm.build()
+        found: dict[str, Any] = space.derive(next(iter(space.corners())))
+        parameters = Parameters(b=found["b"], a=found["a"], d_steps=found["d_steps"])
+        trial = build_trial(spec.trial, parameters, Context(seed=0, cache=str(here / "cache")))
+        assert trial.score_name == spec.score_name
+        scores = []
+        while not trial.finished:
+            made = trial.advance()
+            assert isinstance(made, Measurement)
+            scores.append(made.score)
+        assert len(scores) == spec.trial["steps"] // spec.trial["evaluate_every"]
+        assert len(set(scores)) > 1
