@@ -136,17 +136,26 @@ FRAGILE = '''
 import os
 import resource
 import signal
+import sys
 from pathlib import Path
 
 from torch import nn
 
 
+def in_a_trial():
+    """Not in the launch, which calls the function too before anything is run."""
+    return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+
+
 def pair(channels, side, latent, width):
-    if latent == 3:
+    if latent == 3 and in_a_trial():
         raise ValueError("latent 3 never works")
     mark = Path(os.environ["TTUR_TEST_MARK"])
     attempt = int(mark.read_text()) if mark.exists() else 0
-    mark.write_text(str(attempt + 1))
+    if in_a_trial():
+        mark.write_text(str(attempt + 1))
+    else:
+        attempt = -1
     if attempt == 0:
         # Only for a moment: the threads of Ray in this process need memory as well.
         before = resource.getrlimit(resource.RLIMIT_AS)
