@@ -117,9 +117,11 @@ def render(study: str, contents: Contents) -> str:
         f"<h1>{escape(study)}</h1>",
         f'<p class="answer">{escape(answer(contents.comparison))}</p>',
     ]
-    parts.append(_text("The arms", comparison_table(contents.comparison)))
+    parts.append(_tables_and_text("The arms", comparison_table(contents.comparison)))
     if contents.confirmed is not None:
-        parts.append(_text("The finalists, trained again from new seeds", contents.confirmed))
+        parts.append(
+            _tables_and_text("The finalists, trained again from new seeds", contents.confirmed)
+        )
     for name, caption in CAPTIONS.items():
         if name in contents.images:
             parts.append(_figure(contents.images[name], caption))
@@ -180,6 +182,15 @@ def _game(spec: str | None) -> dict[str, bytes]:
 
 def _text(title: str, text: str) -> str:
     return f"<section><h2>{escape(title)}</h2><pre>{escape(text)}</pre></section>"
+
+
+def _tables_and_text(title: str, text: str) -> str:
+    """Parts of several lines as they are aligned, sentences as paragraphs: a long line is never cut off."""
+    parts = [
+        f"<pre>{escape(part)}</pre>" if "  " in part else f"<p>{escape(part)}</p>"
+        for part in text.split("\n\n")
+    ]
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
 
 
 def _figure(image: bytes, caption: str) -> str:
