@@ -23,15 +23,19 @@ POINTS = (
     "run-stored",
     "run-ending",
     "run-ended",
+)
+"""Passed with each trial."""
+
+DELETE_POINTS = (
     "delete-intended",
     "delete-experiment",
     "delete-mlflow",
     "delete-checkpoints",
     "delete-record",
 )
-"""Passed with each trial."""
+"""Passed when a study is deleted."""
 
 
 def point(name: str) -> None:
     """Passes a point of the driver; dies here if the environment says so."""
-    faults.point(name, (*LAUNCH_POINTS, *POINTS))
+    faults.point(name, (*LAUNCH_POINTS, *POINTS, *DELETE_POINTS))
