@@ -60,7 +60,7 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
 @located
 def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Options) -> None:
     """List the configurations of the study NAME, best first; reads MLflow only."""
-    from study.api import published
+    from study.api.sites import published
     from study.results.tables import best_table
     from study.tracking import query
 
@@ -81,7 +81,7 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
 @located
 def compare(name: str, as_json: bool, options: Options) -> None:
     """Compare the arms of the study NAME; reads MLflow only."""
-    from study.api import published
+    from study.api.sites import published
     from study.results.answers import compared, confirmed
     from study.results.tables import comparison_table, confirmation_table
     from study.results.verdict import concluded
@@ -105,7 +105,7 @@ def compare(name: str, as_json: bool, options: Options) -> None:
 @located
 def report(name: str, output: str | None, options: Options) -> None:
     """Write a page on the study NAME: the answer, tables, figures, samples; reads MLflow only."""
-    from study.api import published
+    from study.api.sites import published
     from study.results import report
 
     folder = Path(output or f"{name}-report")
@@ -164,7 +164,7 @@ def schema() -> None:
 @located
 def ui(dashboard: bool, port: int | None, options: Options) -> None:
     """Serve MLflow's page (or optuna-dashboard) on this machine's stores, on the loopback address."""
-    from study.api import anywhere
+    from study.api.sites import anywhere
     from study.cli.web import show
 
     show(
@@ -183,7 +183,7 @@ def ui(dashboard: bool, port: int | None, options: Options) -> None:
 @click.pass_context
 def doctor(context: click.Context, what: str | None, as_json: bool, options: Options) -> None:
     """Look whether studies can run here; with WHAT (a recipe or spec file), whether that one can."""
-    from study.api import anywhere, site_of
+    from study.api.sites import anywhere, site_of
     from study.driver.doctor import examine
 
     spec = read(what, (), None) if what else None

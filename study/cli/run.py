@@ -18,7 +18,7 @@ from study.signals import handled
 
 if TYPE_CHECKING:
     from study.cli.progress import Progress
-    from study.driver.launch import LaunchResult
+    from study.driver.ending import LaunchResult
     from study.places.options import Options
     from study.search.conductor import Conductor
     from study.spec.model import Spec
@@ -52,7 +52,7 @@ def run_study(spec: Spec, options: Options) -> None:
     if options.submits:
         _submit(spec, options)
         return
-    from study.api import site_of
+    from study.api.sites import site_of
     from study.driver.launch import launch
 
     site = site_of(spec, options)

@@ -124,7 +124,7 @@ def train(
 
     The study is not changed. The same command goes on with a training that was cut off.
     """
-    from study.api import looked_up
+    from study.api.sites import looked_up
     from study.driver.again import train
 
     found = _subject(name, trial, options)
@@ -157,7 +157,7 @@ def _evaluation(last: bool) -> str:
 
 
 def _subject(name: str, trial: str | None, options: Options) -> Subject:
-    from study.api import looked_up
+    from study.api.sites import looked_up
     from study.driver.taking import subject
 
     fields, site = looked_up(name, options)

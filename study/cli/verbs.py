@@ -40,7 +40,7 @@ def launch(
     """
     spec = read(what, assignments, name)
     if dry_run:
-        from study.api import site_of
+        from study.api.sites import site_of
         from study.driver.dry_run import describe
 
         click.echo(describe(spec, site_of(spec, options).places))
@@ -70,13 +70,13 @@ def prepare(what: str, assignments: tuple[str, ...], options: Options) -> None:
 @launching
 def resume(name: str, failed: bool, assignments: tuple[str, ...], options: Options) -> None:
     """Continue the study NAME with its stored spec."""
-    from study.api import stored
+    from study.api.sites import stored
     from study.spec.continuation import changed
 
     spec, site = stored(name, options)
     changing = changed(spec, assignments)
     if failed:
-        from study.driver.launch import reopen_failed
+        from study.driver.mending import reopen_failed
 
         click.echo(f"{name}: {reopen_failed(spec, site)} failed trials are run again.")
     run_study(changing, options)
@@ -94,7 +94,7 @@ def extend(
     name: str, trials: str, arm: str | None, assignments: tuple[str, ...], options: Options
 ) -> None:
     """Give the study NAME a larger budget and run it."""
-    from study.api import stored
+    from study.api.sites import stored
     from study.spec.continuation import changed, extended
 
     spec = changed(stored(name, options)[0], assignments)
@@ -108,7 +108,7 @@ def extend(
 @launching
 def confirm(name: str, options: Options) -> None:
     """Train the finalists of the study NAME again from new seeds; its confirm part says how many."""
-    from study.api import stored
+    from study.api.sites import stored
     from study.driver import confirm
     from study.results.answers import confirmed
     from study.results.tables import confirmation_table
@@ -161,10 +161,11 @@ def stop(name: str, options: Options) -> None:
 def delete(name: str, yes: bool, options: Options) -> None:
     """Delete the study NAME for good: its record, checkpoints, generators, and its runs in MLflow."""
     from study import api
+    from study.api.sites import stored
     from study.driver.delete import extent
     from study.tracking.store import without_credentials
 
-    found = extent(name, api.stored(name, options)[1])
+    found = extent(name, stored(name, options)[1])
     where = without_credentials(found.tracking)
     what = (
         f"{' and '.join(found.studies)}: {found.trials} trials in the record, all below "

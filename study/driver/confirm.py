@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.driver.launch import LaunchResult, Observe, launch
+from study.driver.driving import Observe
+from study.driver.ending import LaunchResult
+from study.driver.launch import launch
 from study.errors import UserError
 from study.places.locations import Site
 from study.record.database import Ledger

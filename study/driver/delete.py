@@ -6,8 +6,8 @@ import contextlib
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from study.driver.beginning import held
 from study.driver.claiming import owner_of, publication_of
-from study.driver.launch import held
 from study.driver.stop import Stop
 from study.faults import point
 from study.places.locations import Places, Site

@@ -16,7 +16,8 @@ from support.study import empty_record, saddle_spec
 
 from study.api import read_spec
 from study.cli import main
-from study.driver import launch as launching
+from study.driver import launch
+from study.driver.ending import LaunchResult
 from study.errors import Interrupted, StudyBusy, Unreachable, UserError
 from study.places.home import Home
 from study.places.options import Options, typed
@@ -280,7 +281,7 @@ def test_how_a_launch_ends_is_the_exit_code(
     def end(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(launching, "launch", end)
+    monkeypatch.setattr(launch, "launch", end)
     found, _, err = ttur("launch", "little.yaml")
     assert (found, err.strip().startswith("ttur: ")) == (code, True)
     assert sentence in err
@@ -294,13 +295,13 @@ def test_how_a_launch_ends_is_the_exit_code(
 def test_a_launch_of_which_every_trial_failed_is_no_success(
     ttur: Line, monkeypatch: pytest.MonkeyPatch, counts: dict[Outcome, int], code: int
 ) -> None:
-    def ended(*_: Any) -> launching.LaunchResult:
+    def ended(*_: Any) -> LaunchResult:
         arms = {"one_timescale": {Outcome.FAILED: 3}, "two_timescale": counts}
-        return launching.LaunchResult(
+        return LaunchResult(
             study="little", counts=arms, ran=6, unpublished=0, places=Home().places("little", {})
         )
 
-    monkeypatch.setattr(launching, "launch", ended)
+    monkeypatch.setattr(launch, "launch", ended)
     found, _, err = ttur("launch", "little.yaml")
     assert found == code
     assert ("every trial of little failed" in err) == bool(code)
@@ -362,7 +363,7 @@ def test_debug_shows_where(ttur: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     def end(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(launching, "launch", end)
+    monkeypatch.setattr(launch, "launch", end)
     monkeypatch.setattr(sys, "argv", ["ttur", "--debug", "launch", "little.yaml"])
     with pytest.raises(ZeroDivisionError):
         main()

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import study
-from study.api import site_of
+from study.api.sites import site_of
 from study.cli.verbs import cli
 from study.driver.keeping import Keeping
 from study.errors import UserError

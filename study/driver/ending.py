@@ -1,0 +1,73 @@
+"""How a launch ended: its result, or what it raises instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from study.driver.stop import Stop
+from study.errors import Interrupted, TrialsFail, UserError
+from study.places.locations import Places, Site
+from study.places.options import typed
+from study.search.conductor import Conductor
+from study.trial import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchResult:
+    """How a launch ended.
+
+    Attributes:
+        study: The study.
+        counts: Per arm, how many trials ended how, in all launches.
+        ran: Trials that this launch ended.
+        unpublished: Trials and arms whose MLflow runs are not up to date, or lack files (``ttur sync``
+            publishes them).
+        places: Where everything is.
+        without_files: Those of ``unpublished`` that lack nothing but files.
+    """
+
+    study: str
+    counts: Mapping[str, Mapping[Outcome, int]]
+    ran: int
+    unpublished: int
+    places: Places
+    without_files: int = 0
+
+    @property
+    def missing(self) -> str:
+        """What MLflow lacks of the study, in words; empty if nothing."""
+        runs, files = self.unpublished - self.without_files, self.without_files
+        lacking = [f"{runs} run{'s' * (runs != 1)}"] if runs else []
+        if files:
+            lacking.append(f"the files of {files} run{'s' * (files != 1)}")
+        return f"MLflow lacks {' and '.join(lacking)}" if lacking else ""
+
+
+def check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: Stop) -> None:
+    """Raises what a launch that did not reach its spec, or was signalled, ends with."""
+    name = result.study
+    if conductor.refusal:
+        raise UserError(
+            f"no trial of {name} can be built: {conductor.refusal}; correct it and launch again "
+            "(no trial was used up)"
+        )
+    if conductor.fault:
+        raise TrialsFail(
+            f"{conductor.stopping}, the last one with: {conductor.fault}. None of them is used up: put that "
+            f"right and go on with: {typed(site.options, 'resume', name)}"
+        )
+    if conductor.stopping and conductor.unfinished:
+        raise Interrupted(
+            f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
+            f"Go on with: {typed(site.options, 'resume', name)}",
+            stop.signal,
+        )
+    if stop.signal is not None:
+        sync = typed(site.options, "sync", name)
+        later = f" {result.missing}; publish what is missing with: {sync}"
+        raise Interrupted(
+            f"{conductor.stopping}, but every trial of {name} has ended."
+            + (later if result.missing else ""),
+            stop.signal,
+        )

@@ -1,0 +1,63 @@
+"""What is put right between launches: failed trials are opened again, and MLflow gets what it lacks."""
+
+from __future__ import annotations
+
+from study.driver.beginning import held
+from study.driver.claiming import check_not_deleting, claim, publication_of
+from study.driver.driving import close, data_of
+from study.driver.keeping import Keeping
+from study.driver.publishing import CLOSE_SECONDS, Publishing
+from study.driver.stop import Stop
+from study.places.locations import Site
+from study.search.conductor import Conductor
+from study.spec.model import Spec
+
+
+def reopen_failed(spec: Spec, site: Site) -> int:
+    """Makes the failed trials of a study ones that were cut off, so that the next launch runs them again.
+
+    Args:
+        spec: The study, as the record has it.
+        site: Where it is.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        StudyBusy: A driver runs it.
+    """
+    with held(spec.name, site.places, Stop()) as ledger:
+        return sum(ledger.reopen_failed(spec.name, arm) for arm in spec.arms)
+
+
+def sync(spec: Spec, site: Site) -> int:
+    """Publishes to MLflow what a study's record has and MLflow lacks; twice is the same as once.
+
+    Args:
+        spec: The study, as the record has it.
+        site: Where it is.
+
+    Returns:
+        Runs that could not be published, or not with their files.
+
+    Raises:
+        StudyBusy: A driver runs it, and publishes by itself.
+        UserError: The experiment of its name is not this record's.
+    """
+    with held(spec.name, site.places, Stop()) as ledger:
+        check_not_deleting(ledger, spec.name)
+        publication = publication_of(ledger, spec.name)
+        claim(publication, site.places)
+        conductor = Conductor(spec, ledger, site.places)
+        keeping = Keeping(spec, site.places, conductor)
+        publishing = Publishing(
+            publication,
+            site.places,
+            conductor,
+            everything=True,
+            keeps=keeping.keeps,
+            data=data_of(ledger, spec),
+        )
+        unpublished = close(publishing, conductor, publication, CLOSE_SECONDS)
+        keeping.close(0)
+        return unpublished
