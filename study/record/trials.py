@@ -93,7 +93,17 @@ class ArmLedger:
 
     def half_asked(self) -> list[int]:
         """The numbers of the trials that were cut off while they were asked for, without all parameters."""
-        return [t.number for t in self._patience(self._running) if PARAMETERS not in t.user_attrs]
+        return [trial.number for trial in self._half_asked()]
+
+    def asked(self) -> tuple[int, ...]:
+        """States how far the asking is, for a seed: no two states in which a value is drawn are equal.
+
+        Returns:
+            How many trials were asked for, and of each of :meth:`half_asked` its number and how many of its
+            values are drawn.
+        """
+        half = [part for t in self._half_asked() for part in (t.number, len(t.params))]
+        return (sum(PARAMETERS in t.user_attrs for t in self._all()) + len(half) // 2, *half)
 
     def trial(self, number: int) -> TrialRecord:
         """Reads one trial."""
@@ -284,6 +294,9 @@ class ArmLedger:
         scores = trial.intermediate_values.items()
         when = ended or started
         return known.with_evaluations(Measurement(step=n, score=s, time=when) for n, s in scores)
+
+    def _half_asked(self) -> list[FrozenTrial]:
+        return [t for t in self._patience(self._running) if PARAMETERS not in t.user_attrs]
 
     def _running(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))

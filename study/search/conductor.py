@@ -87,9 +87,8 @@ class Conductor:
         self.arms: dict[str, ArmState] = {}
         for name, arm in spec.arms.items():
             opened = ledger.arm(spec.name, name)
-            asked = len(opened.trials()) + len(opened.half_asked())
             others = self._trials_beside(name)
-            opened.use(make_sampler(spec.search, name, arm, asked, others), pruner)
+            opened.use(make_sampler(spec.search, name, arm, opened.asked(), others), pruner)
             self.arms[name] = arm_state(name, arm, opened)
             self._any_ran = self._any_ran or self.arms[name].any_ran
 

@@ -31,24 +31,25 @@ def derived_seed(*parts: object) -> int:
 
 
 def make_sampler(
-    search: Search, arm_name: str, arm: Arm, asked: int, others: Trials = tuple
+    search: Search, arm_name: str, arm: Arm, asked: Sequence[int], others: Trials = tuple
 ) -> BaseSampler:
     """Builds the sampler of an arm for one launch.
 
-    The seed depends on how many trials were asked before: the same seed again would repeat the
-    random start-up points. Grid and quasi-random sequences are positions in one fixed order, which
-    Optuna keeps with the study, so their seed stays.
+    The seed depends on how far the asking is: the same seed again would repeat random values. A trial
+    that was cut off while it was asked for gets its values from a seed of its own, as the next launch may
+    be cut off before it asks for another one. Grid and quasi-random sequences are positions in one fixed
+    order, which Optuna keeps with the study, so their seed stays.
 
     Args:
         search: The spec's search part.
         arm_name: Name of the arm.
         arm: The arm.
-        asked: Trials asked for in this arm by earlier launches.
+        asked: How far earlier launches came with asking (``ArmLedger.asked``).
         others: The trials of the other arms, for the sampler that learns from all.
     """
     steady = derived_seed(search.seed, arm_name)
     space = arm.build()
-    seed = derived_seed(search.seed, arm_name, asked)
+    seed = derived_seed(search.seed, arm_name, *asked)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match search.sampler:

@@ -54,9 +54,8 @@ def record(url: str) -> Iterator[Ledger]:
 def opened(record: Ledger) -> ArmLedger:
     """An arm as a new driver opens it."""
     arm = record.arm("little", ARM)
-    asked = len(arm.trials())
     arm.use(
-        make_sampler(SPEC.search, ARM, SPEC.arms[ARM], asked),
+        make_sampler(SPEC.search, ARM, SPEC.arms[ARM], arm.asked()),
         make_pruner(SPEC.stopping, SPEC.settings),
     )
     return arm

@@ -190,6 +190,37 @@ def test_cut_off_trials_come_before_new_ones(record: Ledger, places: Places) -> 
     ]
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe", "gp", "cmaes", "joint"])
+def test_a_trial_that_is_half_asked_again_and_again_shares_no_random_value(
+    record: Ledger, places: Places, sampler: str
+) -> None:
+    spec = spec_of(search={"sampler": sampler})
+    alone = {"two_timescale": spec.arms["two_timescale"]}
+    spec = spec.model_copy(update={"arms": alone})
+    deaths = [
+        (arm_module, "point", lambda name: name == "asked"),  # it has no value at all
+        (arm_module, "_suggested", lambda _trial, name, _: name == "a"),  # it has b
+        (conductor_module, "point", lambda name: name == "assigned"),  # it has everything
+    ]
+    for module, name, here in deaths:
+        with pytest.MonkeyPatch.context() as patched:
+            before = getattr(module, name)
+
+            def maybe_die(*arguments: Any, here: Any = here, before: Any = before) -> Any:
+                if here(*arguments):
+                    raise Killed
+                return before(*arguments)
+
+            patched.setattr(module, name, maybe_die)
+            with pytest.raises(Killed):
+                Conductor(spec, record, places).next()
+    last = Conductor(spec, record, places)
+    tried = [assignment.parameters for assignment in iter(last.next, None)]
+    rates = [rate for parameters in tried for rate in (parameters.b, parameters.a)]
+    assert len(rates) == 6
+    assert len(set(rates)) == 6, f"values of one range are drawn with one seed: {rates}"
+
+
 def test_the_same_number_has_the_same_seed_in_every_arm(record: Ledger, places: Places) -> None:
     conductor = Conductor(spec_of(), record, places)
     seeds: dict[str, set[int]] = {}

@@ -55,7 +55,7 @@ def score(sample: dict[str, Any]) -> float:
 def launched(record: Ledger, spec: Spec) -> ArmLedger:
     """An arm as a new launch opens it."""
     arm = record.arm("study", ARM)
-    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], len(arm.trials()))
+    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], arm.asked())
     arm.use(sampler, make_pruner(spec.stopping, spec.settings))
     return arm
 
@@ -109,7 +109,7 @@ def test_it_proposes_what_optuna_proposes_where_the_range_was_always_wide(
 def test_it_proposes_all_names_together_after_a_widening(record: Ledger, sampler: str) -> None:
     run(record, spec_of(sampler, NARROW), 12)
     wide = spec_of(sampler, WIDE)
-    made = make_sampler(wide.search, ARM, wide.arms[ARM], 12)
+    made = make_sampler(wide.search, ARM, wide.arms[ARM], [12])
     study = optuna.load_study(study_name=f"study/{ARM}", storage=record.storage, sampler=made)
     trial = study.ask()
     names = made.infer_relative_search_space(study, study.get_trials()[-1])
@@ -172,7 +172,7 @@ def test_cmaes_goes_on_where_a_stock_one_left_a_study(record: Ledger) -> None:
 def test_choices_that_have_no_order_are_still_chosen_by_what_was_learnt(record: Ledger) -> None:
     further = {"further": {"update_rule": {"choices": ["alternating", "simultaneous"]}}}
     spec = spec_of("cmaes", NARROW, **further)
-    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], 0)
+    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], [0])
     study = optuna.create_study(sampler=sampler)
     space = dict(spec.arms[ARM].build().distributions)
     found = []

@@ -45,7 +45,7 @@ def spec_with(sampler: str, seed: int = 7) -> Spec:
 def launched(record: Ledger, spec: Spec) -> ArmLedger:
     """An arm as a new launch opens it."""
     arm = record.arm("study", ARM)
-    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], len(arm.trials()))
+    sampler = make_sampler(spec.search, ARM, spec.arms[ARM], arm.asked())
     arm.use(sampler, make_pruner(spec.stopping, spec.settings))
     return arm
 
