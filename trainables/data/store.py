@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,23 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+
+SAYING_SECONDS = 5.0
+
+
+def in_words(say: Callable[[str], None]) -> Report:
+    """Has preparation said in words; what is counted, once in some seconds: not at all if it takes none."""
+    said = time.monotonic()
+
+    def report(progress: Progress) -> None:
+        nonlocal said
+        if progress.done and time.monotonic() - said < SAYING_SECONDS:
+            return
+        said = time.monotonic()
+        say(str(progress))
+
+    return report
 
 
 def worth_telling(before: int, done: int, total: int) -> bool:

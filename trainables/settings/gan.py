@@ -94,15 +94,17 @@ class GanSettings(AdversarialSettings):
 
     def contents(self, cache: str, report: Callable[[str], None]) -> Contents:
         """The images; of given statistics the sum of their file."""
+        from trainables.data.store import in_words
         from trainables.prepare import contents
 
-        return contents(self.data, self.frechet, Path(cache), lambda step: report(str(step)))
+        return contents(self.data, self.frechet, Path(cache), in_words(report))
 
     def prepare(self, cache: str, device: str, report: Callable[[str], None]) -> None:
         """Fetches and converts the images, fetches the weights, computes the real statistics."""
+        from trainables.data.store import in_words
         from trainables.prepare import prepare
 
-        prepare(self.data, self.frechet, Path(cache), device, lambda step: report(str(step)))
+        prepare(self.data, self.frechet, Path(cache), device, in_words(report))
 
     @model_validator(mode="after")
     def _extractor_knows_the_images(self) -> GanSettings:

@@ -124,16 +124,18 @@ class LanguageSettings(AdversarialSettings):
 
     def contents(self, cache: str, report: Callable[[str], None]) -> Contents:
         """The lines of the text."""
+        from trainables.data.store import in_words
         from trainables.language.text import load_text
 
-        text = load_text(self.data, Path(cache), lambda progress: report(str(progress)))
+        text = load_text(self.data, Path(cache), in_words(report))
         return Contents(len(text.tokens), "lines", text.left_out, {"data": text.fingerprint})
 
     def prepare(self, cache: str, device: str, report: Callable[[str], None]) -> None:  # noqa: ARG002
         """Converts the text and counts its n-grams."""
+        from trainables.data.store import in_words
         from trainables.language.text import load_text
 
-        load_text(self.data, Path(cache), lambda progress: report(str(progress)))
+        load_text(self.data, Path(cache), in_words(report))
 
     @model_validator(mode="after")
     def _critic_is_bounded(self) -> Self:

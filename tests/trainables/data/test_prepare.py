@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainables.data import store
 from trainables.data.errors import DataError
 from trainables.data.store import Progress
 from trainables.prepare import prepare, prepare_plan
@@ -70,3 +71,19 @@ def test_what_the_score_needs_is_said_in_the_plan(
     given = ScoreSettings(extractor="inception", weights=str(tmp_path / "nowhere.pth"))
     with pytest.raises(DataError, match=r"score\.weights is .* not a file"):
         prepare_plan(digits, given, tmp_path)
+
+
+def test_what_takes_no_time_is_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
+    said: list[str] = []
+    report = store.in_words(said.append)
+    for done in range(1, 21):
+        report(Progress("converting images", done, 20))
+    assert said == []
+    report(Progress("downloading cifar10", 0, 0))
+    assert said == ["downloading cifar10"]  # is said at once: nobody knows how long it will take
+    for done in range(1, 41):
+        now[0] += 1
+        report(Progress("converting images", done, 40))
+    assert said[1:] == [f"converting images: {done} of 40" for done in range(5, 41, 5)]
