@@ -28,4 +28,4 @@ class Interrupted(RuntimeError):
 
 
 class TrialsFail(RuntimeError):
-    """Trial after trial failed, so that something outside of them is wrong. Exit code 1."""
+    """Trial after trial failed, or all: something outside of them is to be put right. Exit code 3."""

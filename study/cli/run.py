@@ -12,6 +12,7 @@ import click
 
 from study.cli.ending import ending_in_time, leave_at
 from study.credentials import hidden
+from study.errors import TrialsFail
 from study.faults import point
 from study.places.options import typed
 from study.signals import handled
@@ -105,8 +106,10 @@ def _submit(spec: Spec, options: Options) -> None:
     )
 
 
-def _trials(result: LaunchResult) -> int:
-    return sum(sum(counts.values()) for counts in result.counts.values())
+def _trials(result: LaunchResult, outcome: str | None = None) -> int:
+    """Counts the trials that ended, or those of one outcome."""
+    found = [counts.items() for counts in result.counts.values()]
+    return sum(count for each in found for how, count in each if outcome in (None, how))
 
 
 def _conclude(result: LaunchResult, options: Options) -> None:
@@ -133,5 +136,21 @@ def _conclude(result: LaunchResult, options: Options) -> None:
     asked = [typed(options, verb, name) for verb in ("best", "compare")]
     more = [typed(options, "extend", name, "--trials", "+8"), typed(options, "ui")]
     click.echo(f"Next: {'    '.join(asked)}\n      {'    '.join(more)}")
-    if result.ran and all(set(counts) <= {"failed"} for counts in result.counts.values()):
-        raise RuntimeError(f"every trial of {name} failed; the lines above say why")
+    _check_any_ran(result, options)
+
+
+def _check_any_ran(result: LaunchResult, options: Options) -> None:
+    """Says how failed trials are run again; raises if there are no others."""
+    failed = _trials(result, "failed")
+    if not failed:
+        return
+    again = typed(options, "resume", result.study, "--failed")
+    if failed < _trials(result):
+        click.echo(f"      {failed} trials failed; run them again with: {again}")
+        return
+    arm = next(name for name, counts in result.counts.items() if counts)
+    said = typed(options, "logs", result.study, f"{arm}/0")
+    raise TrialsFail(
+        f"every trial of {result.study} failed; what one of them said: {said}. Put that right and run them "
+        f"again with: {again}"
+    )

@@ -14,7 +14,7 @@ from study.cli import look, take
 from study.cli.group import cli
 from study.cli.options import address, changes, located
 from study.cli.run import launching, read, run_study, with_progress
-from study.errors import Interrupted, StudyBusy, Unreachable, UserError
+from study.errors import Interrupted, StudyBusy, TrialsFail, Unreachable, UserError
 from study.places.options import typed
 
 if TYPE_CHECKING:
@@ -186,7 +186,10 @@ VERBS = (look, take)
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits: 0 done, 2 bad input, 128 + n ended by signal n, 1 anything else."""
+    """Runs the command line and exits.
+
+    0 done, 2 bad input, 3 trial after trial failed, 128 + n ended by signal n, 1 anything else.
+    """
     try:
         code = cli(standalone_mode=False) or 0
         sys.stdout.flush()
@@ -223,7 +226,7 @@ def _cause(error: Exception | SystemExit) -> Exception | None:
     return error
 
 
-_EXPECTED = (Interrupted, UserError, StudyBusy)
+_EXPECTED = (Interrupted, UserError, StudyBusy, TrialsFail)
 
 
 def _code(error: Exception) -> int:
@@ -231,6 +234,8 @@ def _code(error: Exception) -> int:
 
     if isinstance(error, Interrupted):
         return error.code
+    if isinstance(error, TrialsFail):
+        return 3
     if isinstance(
         error, Unreachable
     ):  # nothing is wrong with the input: a job's driver tries again

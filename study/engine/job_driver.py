@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager
 
 from study.signals import handled
 
-FINAL = frozenset({0, 2, 129, 130, 143})
-"""Exit codes of ``ttur`` that another try would not change: done, bad input, asked to stop.
+FINAL = frozenset({0, 2, 3, 129, 130, 143})
+"""Exit codes of ``ttur`` that another try would not change: done, bad input, trials fail, asked to stop.
 
 A record or a cluster that does not answer is neither (1): after a power loss a database may need minutes."""
 RETRIES = 10

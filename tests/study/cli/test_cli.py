@@ -18,7 +18,7 @@ from study.api import read_spec
 from study.cli import main
 from study.driver import launch
 from study.driver.ending import LaunchResult
-from study.errors import Interrupted, StudyBusy, Unreachable, UserError
+from study.errors import Interrupted, StudyBusy, TrialsFail, Unreachable, UserError
 from study.places.home import Home
 from study.places.options import Options, typed
 from study.record import opening
@@ -271,6 +271,7 @@ def test_recipes_and_schema_are_json(ttur: Line) -> None:
         (UserError("b is 0"), 2, "b is 0"),
         (Unreachable("the record is away"), 1, "the record is away"),
         (StudyBusy("already being run"), 1, "already being run"),
+        (TrialsFail("5 trials in a row failed"), 3, "5 trials in a row failed"),
         (TrackingError("MLflow is away"), 1, "MLflow is away"),
         (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError: division by zero (--debug"),
     ],
@@ -288,23 +289,25 @@ def test_how_a_launch_ends_is_the_exit_code(
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("ran", [6, 0])  # launched again, it is not a success either
 @pytest.mark.parametrize(
     ("counts", "code"),
-    [({Outcome.FAILED: 3}, 1), ({Outcome.FAILED: 2, Outcome.DIVERGED: 1}, 0), ({}, 1)],
+    [({Outcome.FAILED: 3}, 3), ({Outcome.FAILED: 2, Outcome.DIVERGED: 1}, 0), ({}, 3)],
 )
 def test_a_launch_of_which_every_trial_failed_is_no_success(
-    ttur: Line, monkeypatch: pytest.MonkeyPatch, counts: dict[Outcome, int], code: int
+    ttur: Line, monkeypatch: pytest.MonkeyPatch, counts: dict[Outcome, int], code: int, ran: int
 ) -> None:
     def ended(*_: Any) -> LaunchResult:
         arms = {"one_timescale": {Outcome.FAILED: 3}, "two_timescale": counts}
         return LaunchResult(
-            study="little", counts=arms, ran=6, unpublished=0, places=Home().places("little", {})
+            study="little", counts=arms, ran=ran, unpublished=0, places=Home().places("little", {})
         )
 
     monkeypatch.setattr(launch, "launch", ended)
-    found, _, err = ttur("launch", "little.yaml")
+    found, out, err = ttur("launch", "little.yaml")
     assert found == code
     assert ("every trial of little failed" in err) == bool(code)
+    assert "ttur resume little --failed" in (err if code else out)
 
 
 @pytest.mark.parametrize("verb", ["status", "stop"])

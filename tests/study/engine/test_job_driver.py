@@ -35,7 +35,7 @@ def test_a_driver_that_was_killed_is_started_again(tmp_path: Path) -> None:
     assert tries(tmp_path, dies_twice) == (0, 3)
 
 
-@pytest.mark.parametrize("code", [0, 2, 130])
+@pytest.mark.parametrize("code", [0, 2, 3, 130])
 def test_an_end_that_is_final_is_not_tried_again(tmp_path: Path, code: int) -> None:
     assert tries(tmp_path, f"sys.exit({code})") == (code, 1)
 
