@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
+from trainables.levels import CEILING, FLOOR, Levels
 from trainables.protocol import Measurement, Parameters, ParameterValue, one_a_step
 
 if TYPE_CHECKING:
@@ -123,6 +124,16 @@ class TrialRecord:
         return self.best.noise if self.best else 0.0
 
     @property
+    def levels(self) -> Levels:
+        """What its score can be seen against, as far as that was measured with it."""
+        return Levels.of(self.best.metrics) if self.best else Levels()
+
+    @property
+    def learnt(self) -> bool:
+        """Whether its lowest score is clearly below what pictures of nothing score, or that is not known."""
+        return self.best is None or self.levels.learnt(self.best.score, self.best.noise)
+
+    @property
     def seconds(self) -> float:
         """Training and evaluation time, interruptions excluded; 0 before the first evaluation."""
         return self.measurements[-1].seconds if self.measurements else 0.0
@@ -171,6 +182,8 @@ class TrialRecord:
             "reason": self.reason,
             "started": self.started,
             "seconds": self.seconds,
+            **self.levels.to_json(),
+            "share": self.levels.share(self.score),
             "further": dict(self.further),
         }
 
@@ -187,10 +200,12 @@ class TrialRecord:
         score, outcome = data.get("score"), data.get("outcome")
         best = None
         if score is not None:
+            known = {FLOOR: data.get("floor"), CEILING: data.get("ceiling")}
             best = Measurement(
                 step=int(data.get("step") or 0),
                 score=float(score),
                 noise=float(data.get("noise") or 0.0),
+                metrics={name: float(level) for name, level in known.items() if level is not None},
                 seconds=float(data.get("seconds") or 0.0),
                 time=0.0,
             )
@@ -255,6 +270,9 @@ COLUMNS = (
     "reason",
     "started",
     "seconds",
+    "floor",
+    "ceiling",
+    "share",
 )
 """The columns of a table of trials, in order; further parameters follow."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from study.results.comparison import Comparison, compare
 from study.results.confirmation import SUFFIX, Confirmation, confirmation
 from study.tracking import query
@@ -20,7 +22,12 @@ def compared(study: str, *, tracking_uri: str) -> Comparison:
         TrackingError: The store could not be read.
     """
     rows = query.trials(study, tracking_uri=tracking_uri)
-    return compare(study, rows, query.arms(study, tracking_uri=tracking_uri))
+    return compare(
+        study,
+        rows,
+        query.arms(study, tracking_uri=tracking_uri),
+        partial(query.curve, tracking_uri=tracking_uri),
+    )
 
 
 def confirmed(study: str, *, tracking_uri: str) -> Confirmation | None:

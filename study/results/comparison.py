@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from study.results.difference import ArmDifference
 from study.results.effort import Effort, effort
+from study.results.levels import Curves, NothingLearnt, nothing_learnt, of_trial
 from study.trial import Outcome, TrialRecord, by_convention, compared_order, ranked
+from trainables.levels import UNKNOWN, Levels, lowest
 
 if TYPE_CHECKING:
     from study.results.optimum import Optimum
@@ -62,6 +64,7 @@ class Comparison:
             and a two-timescale arm, these come first.
         differences: Each later arm against the first; empty for a study of one arm.
         efforts: What each later arm and the first cost.
+        levels: What its scores can be seen against: what real data and what samples of nothing score.
     """
 
     study: str
@@ -69,6 +72,7 @@ class Comparison:
     arms: Mapping[str, ArmSummary]
     differences: tuple[ArmDifference, ...]
     efforts: tuple[Effort, ...] = ()
+    levels: Levels = UNKNOWN
 
     @property
     def difference(self) -> ArmDifference | None:
@@ -87,6 +91,7 @@ class Comparison:
         return {
             "study": self.study,
             "score_name": self.score_name,
+            "levels": self.levels.to_json(),
             "arms": {name: summary.to_json() for name, summary in self.arms.items()},
             "difference": None if self.difference is None else self.difference.to_json(),
             "differences": [difference.to_json() for difference in self.differences],
@@ -95,7 +100,12 @@ class Comparison:
         }
 
 
-def compare(study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()) -> Comparison:
+def compare(
+    study: str,
+    rows: Sequence[TrialRecord],
+    arms: Sequence[str] = (),
+    curves: Curves | None = None,
+) -> Comparison:
     """Compares each arm of a study with the first one.
 
     Args:
@@ -103,6 +113,7 @@ def compare(study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()) -
         rows: Its trials, in any order, ended or not.
         arms: Names of its arms in the order of the spec, those without a trial included; arms that
             only the trials name follow by convention (one_timescale, two_timescale, the others).
+        curves: Looks up the scores of a trial, where its row has the lowest alone.
 
     Raises:
         ValueError: The scores were taken by different protocols.
@@ -117,6 +128,8 @@ def compare(study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()) -
     grouped: dict[str, list[TrialRecord]] = {arm: [] for arm in order}
     for row in rows:
         grouped[row.arm].append(row)
+    levels = lowest([row.levels for row in rows])
+    nothing = {arm: _nothing((order[0], arm), grouped, levels, curves) for arm in order[1:]}
     surface = _surface(rows, order)
     summaries = {arm: summarise(found) for arm, found in grouped.items()}
     return Comparison(
@@ -124,12 +137,12 @@ def compare(study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()) -
         score_name=names[0] if names else None,
         arms={arm: _with_optimum(found, surface, arm) for arm, found in summaries.items()},
         differences=tuple(
-            _difference(surface, (order[0], arm), grouped[order[0]], grouped[arm])
-            for arm in order[1:]
+            _difference(surface, (order[0], arm), grouped, nothing[arm]) for arm in order[1:]
         ),
         efforts=tuple(
             effort((order[0], arm), grouped[order[0]], grouped[arm]) for arm in order[1:]
         ),
+        levels=levels,
     )
 
 
@@ -169,17 +182,40 @@ def _with_optimum(summary: ArmSummary, surface: Surface | None, arm: str) -> Arm
     return replace(summary, optimum=optimum(surface, arm))
 
 
+def _nothing(
+    arms: tuple[str, str],
+    grouped: Mapping[str, Sequence[TrialRecord]],
+    levels: Levels,
+    curves: Curves | None,
+) -> NothingLearnt | None:
+    """Why two arms are not compared, if the best of one has learnt nothing yet."""
+    best = [ranked(grouped[arm])[:1] for arm in dict.fromkeys(arms)]
+    return nothing_learnt([of_trial(trial, curves) for found in best for trial in found], levels)
+
+
 def _difference(
     surface: Surface | None,
     arms: tuple[str, str],
-    first: Sequence[TrialRecord],
-    second: Sequence[TrialRecord],
+    grouped: Mapping[str, Sequence[TrialRecord]],
+    nothing: NothingLearnt | None,
 ) -> ArmDifference:
     """The best of the second arm against the best of the first."""
+    first, second = grouped[arms[0]], grouped[arms[1]]
     one, two = ranked(first), ranked(second)
     trials = sum(row.counts for row in (*first, *second))
     seen = two[0].objective - one[0].objective if one and two else None
     noise = math.hypot(one[0].noise, two[0].noise) if one and two else 0.0
+    few = _few(arms, grouped)
+    if nothing is not None:
+        return ArmDifference(
+            arms=arms,
+            method=nothing.sentence,
+            seen=seen,
+            noise=noise,
+            trials=trials,
+            nothing=nothing,
+            few=few,
+        )
     if surface is not None and set(arms) <= set(surface.arms):
         from study.results.advice import advised
 
@@ -195,7 +231,15 @@ def _difference(
         seen=seen,
         noise=noise,
         trials=trials,
+        few=few,
     )
+
+
+def _few(arms: tuple[str, str], grouped: Mapping[str, Sequence[TrialRecord]]) -> str:
+    """Why two arms have too few trials for an answer; empty if they have enough."""
+    from study.surface.surface import too_few
+
+    return "; ".join(few for arm in dict.fromkeys(arms) if (few := too_few(grouped[arm], arm)))
 
 
 def _curve(ended: Sequence[TrialRecord]) -> tuple[float | None, ...]:

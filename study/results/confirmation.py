@@ -14,8 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from study.results.difference import LEVEL, Finding, finding
-from study.results.seeds import chosen, compared, variance
+from study.results.levels import Judged, NothingLearnt, nothing_learnt
+from study.results.seeds import Runs, chosen, compared, variance
 from study.trial import CONFIRMING, TrialRecord, by_convention, compared_order
+from trainables.levels import UNKNOWN, Levels, lowest
 
 SUFFIX = CONFIRMING
 """What the name of a confirming study ends with."""
@@ -34,6 +36,8 @@ class Finalist:
         scores: Lowest score of each seed's run, sorted; runs without a score are left out.
         without: Runs that ended without a score (they diverged, or failed).
         runs: The lowest score of each seed's run in the order of the seeds; None for one without.
+        noise: Largest standard deviation of a run's score over redrawn samples.
+        levels: What its scores can be seen against.
     """
 
     arm: str
@@ -44,6 +48,8 @@ class Finalist:
     scores: tuple[float, ...]
     without: int
     runs: tuple[float | None, ...] = ()
+    noise: float = 0.0
+    levels: Levels = UNKNOWN
 
     @property
     def mean(self) -> float:
@@ -69,6 +75,8 @@ class Finalist:
             "runs": list(self.runs),
             "mean": self.mean if self.scores else None,
             "interval": None if interval is None else list(interval),
+            "levels": self.levels.to_json(),
+            "share": self.levels.share(self.mean) if self.scores else None,
         }
 
 
@@ -94,6 +102,7 @@ class SeedDifference:
         p_value: Of the rank test over all runs, two-sided; None without runs.
         lower: Share of pairs of runs in which the second's is lower.
         method: What the certainty rests on.
+        nothing: Why the two are not compared, if a finalist has learnt nothing yet.
     """
 
     arms: tuple[str, str] | None
@@ -107,6 +116,7 @@ class SeedDifference:
     p_value: float | None = None
     lower: float | None = None
     method: str = WELCH
+    nothing: NothingLearnt | None = None
 
     @property
     def relative(self) -> float | None:
@@ -124,7 +134,9 @@ class SeedDifference:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self) | {
+        known = asdict(self)
+        del known["nothing"]
+        return known | {
             "arms": None if self.arms is None else list(self.arms),
             "finding": str(self.finding),
             "numbers": None if self.numbers is None else list(self.numbers),
@@ -133,6 +145,7 @@ class SeedDifference:
             "means": list(self.means),
             "interval": None if self.interval is None else list(self.interval),
             "level": LEVEL,
+            "unlearnt": [] if self.nothing is None else list(self.nothing.arms),
         }
 
 
@@ -211,6 +224,8 @@ def _finalist(name: str, rows: Sequence[TrialRecord]) -> Finalist:
         scores=tuple(scores),
         without=len(rows) - len(scores),
         runs=runs,
+        noise=max((row.noise for row in rows), default=0.0),
+        levels=lowest([row.levels for row in rows]),
     )
 
 
@@ -234,7 +249,29 @@ def _difference(finalists: Sequence[Finalist], arms: tuple[str, str]) -> SeedDif
         lower=found.lower,
         method=(RANKS if any(lost) else WELCH) + (CHOSEN if max(map(len, mine)) > 1 else ""),
     )
-    return replace(made, finding=_finding(made))
+    finalists = (mine[0][place], mine[1][other])
+    nothing = _nothing(arms, finalists, (first, second))
+    return replace(made, finding=Finding.NONE if nothing else _finding(made), nothing=nothing)
+
+
+def _nothing(
+    arms: tuple[str, str], finalists: tuple[Finalist, Finalist], runs: tuple[Runs, Runs]
+) -> NothingLearnt | None:
+    """Why two finalists are not compared, if one has learnt nothing yet."""
+    judged = []
+    for arm, finalist, each in zip(arms, finalists, runs, strict=True):
+        scores = [score for score in each if math.isfinite(score)]
+        if scores:
+            judged.append(
+                Judged(
+                    name=f"{arm}'s #{finalist.number}",
+                    arm=arm,
+                    score=statistics.fmean(scores),
+                    noise=finalist.noise,
+                    spread=statistics.stdev(scores) if len(scores) > 1 else 0.0,
+                )
+            )
+    return nothing_learnt(judged, lowest([finalist.levels for finalist in finalists]))
 
 
 def _finding(found: SeedDifference) -> Finding:

@@ -13,6 +13,7 @@ import numpy as np
 from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
+    from study.results.levels import NothingLearnt
     from study.surface.gaussian import Array
     from study.surface.surface import Surface
 
@@ -79,6 +80,8 @@ class ArmDifference:
         next_arm: The arm whose next trial would tell most.
         next_setting: The parameters of that trial.
         more: About how many more trials would halve the interval; None if more than are counted.
+        nothing: Why the two are not compared, if an arm has learnt nothing yet.
+        few: Why the study is too small for an answer, whatever its numbers are; empty if it is not.
     """
 
     arms: tuple[str, str]
@@ -98,6 +101,8 @@ class ArmDifference:
     next_arm: str | None = None
     next_setting: Mapping[str, ParameterValue] | None = None
     more: int | None = None
+    nothing: NothingLearnt | None = None
+    few: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -121,6 +126,8 @@ class ArmDifference:
             if self.next_setting is None
             else {"arm": self.next_arm, "setting": dict(self.next_setting)},
             "more": self.more,
+            "unlearnt": [] if self.nothing is None else list(self.nothing.arms),
+            "few": self.few,
         }
 
 

@@ -19,6 +19,9 @@ NEEDED = ("arm", "b", "a", "d_steps", "score")
 TEXTS = ("study", "score_name", "reason", "mlflow_run_id")
 """Columns of texts, all of them optional."""
 
+LEVELS = ("floor", "ceiling")
+"""Columns of the score's levels; ``share`` follows from them and is not read."""
+
 FURTHER = "further."
 """What the name of a further parameter begins with that is called like a column with a meaning."""
 
@@ -86,6 +89,7 @@ class _Record:
             "noise": self._number("noise", empty=0.0, least=0.0),
             "started": self._number("started", empty=0.0),
             "seconds": self._number("seconds", empty=0.0, least=0.0),
+            **{level: self._level(level) for level in LEVELS},
             "further": self._further(),
         }
         return TrialRecord.from_json(known)
@@ -123,6 +127,10 @@ class _Record:
         if endless or number < least or (positive and number <= 0):
             raise self._wrong(name, wanted)
         return number
+
+    def _level(self, name: str) -> float | None:
+        """What real data, or pictures of nothing, score; None if it is not known."""
+        return None if self._get(name) is None else self._number(name)
 
     def _whole(self, name: str, *, least: int, empty: int | None = None) -> int:
         value = self._get(name)

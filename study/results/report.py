@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -94,7 +95,8 @@ def gather(study: str, *, tracking_uri: str) -> Contents:
     rows = query.trials(study, tracking_uri=tracking_uri)
     if not rows:
         raise StudyNotFound(f"study {study!r} has no trial yet; there is nothing to report")
-    comparison = compare(study, rows, query.arms(study, tracking_uri=tracking_uri))
+    curve = partial(query.curve, tracking_uri=tracking_uri)
+    comparison = compare(study, rows, query.arms(study, tracking_uri=tracking_uri), curve)
     # An arm has the same colour in every figure: they take arms as they come.
     rows = [row for arm in comparison.arms for row in rows if row.arm == arm]
     finalists = confirmed(study, tracking_uri=tracking_uri)

@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING
 
 from study.results.comparison import ArmSummary, Comparison
 from study.results.confirmation import Confirmation, Finalist
-from study.results.verdict import of_seeds
+from study.results.levels import OF_NOTHING
+from study.results.verdict import of_seeds, percent
 from study.trial import Outcome, TrialRecord
+from trainables.levels import Levels, lowest
 from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
     from study.results.optimum import Optimum
 
 _NONE = "-"
+
+LEARNT = "learnt"
+"""Header of the part of the way from noise to real data."""
+
+SHARE_AT = 5
+"""Its place in the table of arms."""
 
 
 def best_table(rows: Sequence[TrialRecord]) -> str:
@@ -24,7 +32,9 @@ def best_table(rows: Sequence[TrialRecord]) -> str:
     further = sorted({name for row in rows for name in row.further})
     names = sorted({row.score_name for row in rows})
     score = names[0] if len(names) == 1 else "score"
-    header = ["arm", "trial", "b", "a", "a/b", "d_steps", *further, score, "at step", "outcome"]
+    shared = any(row.levels.share(row.score) is not None for row in rows)
+    header = ["arm", "trial", "b", "a", "a/b", "d_steps", *further, score]
+    header += [*([LEARNT] if shared else []), "at step", "outcome"]
     lines = [
         [
             row.arm,
@@ -32,12 +42,13 @@ def best_table(rows: Sequence[TrialRecord]) -> str:
             *_setting(row),
             *(_value(row.further[name]) if name in row.further else _NONE for name in further),
             _score(row.score),
+            *([_share(row)] if shared else []),
             _NONE if row.step is None else str(row.step),
             "unfinished" if row.outcome is None else str(row.outcome),
         ]
         for row in rows
     ]
-    return aligned([header, *lines], left=1)
+    return "\n\n".join([aligned([header, *lines], left=1), *_learnt_nothing(rows)])
 
 
 def comparison_table(comparison: Comparison) -> str:
@@ -45,10 +56,12 @@ def comparison_table(comparison: Comparison) -> str:
     if not comparison.arms:
         return "no trial has been published yet"
     score = comparison.score_name or "score"
-    header = ["arm", "trials", "diverged", "failed", f"best {score}", "at step"]
+    header = ["arm", "trials", "diverged", "failed", f"best {score}", LEARNT, "at step"]
     header += ["b", "a", "a/b", "d_steps"]
-    lines = [_arm_line(arm, summary) for arm, summary in comparison.arms.items()]
-    parts = [aligned([header, *lines], left=1), *_optima(comparison)]
+    lines = [header, *(_arm_line(arm, summary) for arm, summary in comparison.arms.items())]
+    if comparison.levels.floor is None or not comparison.levels.tell:
+        lines = [[cell for at, cell in enumerate(line) if at != SHARE_AT] for line in lines]
+    parts = [aligned(lines, left=1), *_levels(comparison.levels), *_optima(comparison)]
     parts += ["\n".join(map(str, comparison.efforts))] if comparison.efforts else []
     parts += [*_methods(comparison), answer(comparison)]
     return "\n\n".join(parts)
@@ -66,8 +79,19 @@ def confirmation_table(found: Confirmation) -> str:
     header = ["finalist", "seeds", f"mean {found.score_name}", "95 %", "lowest", "highest"]
     header += ["b", "a", "d_steps"]
     parts = [aligned([header, *map(_finalist_line, found.finalists)], left=1)]
+    parts += _shares(found)
     parts += ["\n".join(str(of_seeds(each)) for each in found.differences)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _shares(found: Confirmation) -> list[str]:
+    """How much of the way from noise to real data each finalist has come, on average over its seeds."""
+    shares = [
+        f"{f.arm} #{f.number} {signed_percent(share)}"
+        for f in found.finalists
+        if f.scores and (share := f.levels.share(f.mean)) is not None
+    ]
+    return [f"Of the way from noise to real data: {', '.join(shares)}."] if shares else []
 
 
 def _finalist_line(f: Finalist) -> list[str]:
@@ -137,9 +161,49 @@ def _arm_line(arm: str, summary: ArmSummary) -> list[str]:
     counts = [summary.trials, summary.outcomes[Outcome.DIVERGED], summary.outcomes[Outcome.FAILED]]
     cells = [arm, *(str(count) for count in counts)]
     if best is None:
-        return cells + [_NONE] * 6
+        return cells + [_NONE] * 7
     noise = f" ± {best.noise:.2g}" if best.noise > 0 else ""
-    return [*cells, _score(best.score) + noise, str(best.step), *_setting(best)]
+    return [*cells, _score(best.score) + noise, _share(best), str(best.step), *_setting(best)]
+
+
+def _share(row: TrialRecord) -> str:
+    """How much of the way from noise to real data a trial has come."""
+    share = row.levels.share(row.score)
+    return _NONE if share is None else signed_percent(share)
+
+
+def signed_percent(share: float) -> str:
+    """A part of the way, which may be negative: 8.6 %, -1.4 %."""
+    return f"-{percent(-share)}" if share < 0 else percent(share)
+
+
+def _levels(levels: Levels) -> list[str]:
+    """What the scores can be seen against, in a sentence."""
+    if levels.ceiling is None:
+        return []
+    if not levels.tell:
+        return [
+            f"By this score real data ({levels.floor:.4g}) are no better than {OF_NOTHING} "
+            f"({levels.ceiling:.4g}): it does not say what was learnt."
+        ]
+    if levels.floor is None:
+        return [f"The lowest that {OF_NOTHING} scores is {levels.ceiling:.4g}."]
+    return [
+        f"{LEARNT}: the part of the way from {levels.ceiling:.4g} (noise) to {levels.floor:.4g} (real data)."
+    ]
+
+
+def _learnt_nothing(rows: Sequence[TrialRecord]) -> list[str]:
+    """A sentence on the trials whose best score says nothing."""
+    count = sum(not row.learnt for row in rows)
+    if not count:
+        return []
+    which = "1 of these trials has" if count == 1 else f"{count} of these trials have"
+    ceiling = lowest([row.levels for row in rows]).ceiling
+    return [
+        f"{which} learnt nothing yet: a score that is not clearly below {ceiling:.4g} is one that "
+        f"{OF_NOTHING} has as well."
+    ]
 
 
 def _setting(row: TrialRecord) -> list[str]:

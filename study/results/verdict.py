@@ -8,13 +8,16 @@ from typing import Any, Literal
 
 from study.results.confirmation import SeedDifference
 from study.results.difference import MARGIN, ArmDifference, Finding
-from study.surface.surface import FEWEST
+from study.results.levels import NothingLearnt
 
 Source = Literal["search", "fresh seeds", "nothing"]
 """What a verdict rests on."""
 
 
 UNIT = " %"
+
+MORE_TRIALS = "Next: let the arms have more trials (ttur extend)."
+"""What to do about a study that is too small for an answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class Verdict:
 
 def of_search(found: ArmDifference) -> Verdict:
     """What the trials of a search say of the arms' best settings."""
+    if found.nothing is not None:
+        return _unlearnt(found.arms, found.nothing)
     if found.interval is None:
         return _nothing(found)
     sentences = {
@@ -77,14 +82,22 @@ def concluded(
         search: The differences of a comparison.
         seeds: Those of a confirmation, if there was one.
     """
-    fresh = {each.arms: each for each in seeds if each.finding is not Finding.NONE}
-    return tuple(
-        of_seeds(fresh[each.arms]) if each.arms in fresh else of_search(each) for each in search
-    )
+    told = {each.arms: each for each in seeds if each.nothing or each.finding is not Finding.NONE}
+    return tuple(_of_both(each, told.get(each.arms)) for each in search)
+
+
+def _of_both(search: ArmDifference, seeds: SeedDifference | None) -> Verdict:
+    if seeds is None:
+        return of_search(search)
+    if seeds.nothing is None and search.few:
+        return _too_small(search, seeds)
+    return of_seeds(seeds)
 
 
 def of_seeds(found: SeedDifference) -> Verdict:
     """What the finalists' runs from fresh seeds say of the arms."""
+    if found.nothing is not None and found.arms is not None:
+        return _unlearnt(found.arms, found.nothing)
     first, second = found.arms or ("", "")
     names = ("", "")
     if found.numbers is not None:
@@ -147,21 +160,40 @@ def _after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     return f"Next: {more} more seeds for each finalist would about halve the interval."
 
 
+def _unlearnt(arms: tuple[str, str], nothing: NothingLearnt) -> Verdict:
+    return Verdict(
+        arms=arms,
+        finding=Finding.NONE,
+        source="nothing",
+        sentence=nothing.sentence,
+        next=nothing.next,
+    )
+
+
+def _too_small(search: ArmDifference, seeds: SeedDifference) -> Verdict:
+    """What fresh seeds say of two settings that came from too few trials to stand for their arms."""
+    said = of_seeds(seeds).sentence
+    return Verdict(
+        arms=search.arms,
+        finding=Finding.NONE,
+        source="nothing",
+        sentence=f"The study is too small for an answer: {search.few}. Of these two settings alone: {said}",
+        next=MORE_TRIALS,
+    )
+
+
 def _nothing(found: ArmDifference) -> Verdict:
     first, second = found.arms
     sentence = f"No answer yet: {found.method}"
     if found.seen is not None:
         sentence += f" (lowest score of {second} minus that of {first}: {found.seen:+.4g})"
-    few = found.seen is None or f"needs {FEWEST}" in found.method
-    todo = (
-        "let the arms have more trials" if few else "confirm the finalists from fresh seeds to know"
-    )
+    more = found.seen is None or found.few
     return Verdict(
         arms=found.arms,
         finding=Finding.NONE,
         source="nothing",
         sentence=f"{sentence}.",
-        next=f"Next: {todo}.",
+        next=MORE_TRIALS if more else "Next: confirm the finalists from fresh seeds to know.",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from study.spec.model import Stopping
+from trainables.levels import Levels
 from trainables.protocol import Measurement
 
 
@@ -18,6 +19,9 @@ def reason_to_stop(history: Sequence[Measurement], rule: Stopping) -> str | None
     times the score's noise. A trial stops when, after the warm-up, its last ``patience`` evaluations
     have all risen: a curve that dips back (48.7, 84, 56 has been seen) is given that time. It stops
     at once when its score is more than ``collapse`` times the best one (scores are distances, >= 0).
+
+    While the best score is not clearly below what noise scores (the ceiling, where it is known), nothing was
+    learnt yet that could be lost: such scores rise and fall for no reason, and a rise ends no trial.
 
     Args:
         history: All evaluations so far, in order; the warm-up ones count for the best score.
@@ -35,9 +39,14 @@ def reason_to_stop(history: Sequence[Measurement], rule: Stopping) -> str | None
             f"the score collapsed: {newest.score:.6g} at step {newest.step} is more than "
             f"{rule.collapse:g} times the best, {best.score:.6g} at step {best.step}"
         )
-    if len(history) > rule.patience and all(
-        _risen(history, index, rule.min_delta)
-        for index in range(len(history) - rule.patience, len(history))
+    learnt = Levels.of(newest.metrics).learnt(best.score, best.noise)
+    if (
+        learnt
+        and len(history) > rule.patience
+        and all(
+            _risen(history, index, rule.min_delta)
+            for index in range(len(history) - rule.patience, len(history))
+        )
     ):
         return (
             f"the score rose: {rule.patience} evaluations in a row lie above "

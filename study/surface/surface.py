@@ -190,16 +190,23 @@ def _beyond(points: Array, scored: Array, lost: Array) -> NDArray[np.bool_]:
     return np.asarray(to_lost < to_scored, dtype=bool)
 
 
+def too_few(rows: Sequence[TrialRecord], arm: str) -> str | None:
+    """Says that an arm has too few trials for an answer, whatever they scored, as a clause; None if not."""
+    ended = sum(row.counts and row.arm == arm for row in rows)
+    if ended >= FEWEST:
+        return None
+    trials = f"{ended} ended trial{'s' * (ended != 1)}"
+    return f"{arm} has {trials}, which is too few: an answer needs {FEWEST} an arm"
+
+
 def lacking(rows: Sequence[TrialRecord], arm: str) -> str | None:
     """Why the trials of an arm make no surface, as a clause; None if they do."""
     mine = [row for row in rows if row.counts and row.arm == arm]
     scored = sum(row.score is not None for row in mine)
     if not scored:
         return f"no trial of {arm} has ended with a score"
-    if len(mine) < FEWEST:
-        return (
-            f"{arm} has {len(mine)} ended trials, which is too few: an answer needs {FEWEST} an arm"
-        )
+    if (few := too_few(rows, arm)) is not None:
+        return few
     if scored < FEWEST_SCORED:
         return f"{arm} has {scored} trials with a score, and an answer needs {FEWEST_SCORED} an arm"
     if any(row.objective <= 0 for row in mine):

@@ -21,6 +21,7 @@ from study.tracking.store import (
 )
 from study.tracking.tables import RunFacts
 from study.trial import Outcome, TrialRecord, by_convention, ranked
+from trainables.levels import CEILING, FLOOR
 from trainables.protocol import Measurement, Parameters
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ _TAGS = (
     words.SCORE_NAME,
     POSITION,
 )
-_METRICS = tuple(words.RESERVED_METRICS - {words.SCORE})
+_LEVELS = (FLOOR, CEILING)
+_METRICS = (*(words.RESERVED_METRICS - {words.SCORE}), *_LEVELS)
 """What rows are made of."""
 
 _SAMPLE = 200
@@ -184,6 +186,11 @@ def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[t
     return curves
 
 
+def curve(row: TrialRecord, *, tracking_uri: str) -> list[tuple[int, float]]:
+    """The score curve of one row: (step, score) by step; raises what :func:`histories` does."""
+    return histories([row], tracking_uri=tracking_uri).get(row.identity, [])
+
+
 def open_store(tracking_uri: str, study: str) -> MlflowClient:
     """Opens the store for reading; a missing SQLite file is not made.
 
@@ -323,6 +330,7 @@ def _row(run: RunFacts) -> TrialRecord:
             step=int(metrics[words.BEST_STEP]),
             score=metrics[words.BEST_SCORE],
             noise=metrics[words.NOISE],
+            metrics={name: metrics[name] for name in _LEVELS if name in metrics},
             seconds=metrics[words.SECONDS],
             time=0.0,  # MLflow's queries do not tell
         )

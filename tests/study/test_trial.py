@@ -45,6 +45,9 @@ JSON = {
     "reason": "the score rose",
     "started": 100.0,
     "seconds": 3.0,
+    "floor": None,
+    "ceiling": None,
+    "share": None,
     "further": FURTHER,
 }
 
@@ -188,7 +191,7 @@ def test_arms_are_ordered_with_the_papers_first() -> None:
 def test_a_table_has_its_columns_and_one_for_each_further_parameter() -> None:
     frame = to_frame([full(), record(8, further={"networks.width": 4})])
     assert frame.columns.tolist() == [*COLUMNS, "loss", "further.noise", "networks.width"]
-    first = {name: value for name, value in JSON.items() if name != "further"}
+    first = {n: value for n, value in JSON.items() if n != "further" and value is not None}
     assert frame.iloc[0].dropna().to_dict() == first | {"loss": "hinge", "further.noise": 0.5}
     assert frame["number"].tolist() == [7, 8]
     assert frame["networks.width"].dropna().to_dict() == {1: 4.0}

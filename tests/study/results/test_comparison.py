@@ -109,6 +109,7 @@ def test_one_arm_three_arms_and_none() -> None:
     assert empty.to_json() == {
         "study": "study",
         "score_name": None,
+        "levels": {"floor": None, "ceiling": None},
         "arms": {},
         "difference": None,
         "differences": [],

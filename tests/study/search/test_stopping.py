@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -107,3 +108,36 @@ def test_a_score_that_only_falls_never_stops(values: list[float]) -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_one_evaluation_is_no_rise(count: int) -> None:
     assert reason_to_stop(history(*[1.0] * count), Stopping(warmup=0, patience=1)) is None
+
+
+def with_ceiling(ceiling: float | None, *values: float, noise: float = 0.0) -> list[Measurement]:
+    levels = {} if ceiling is None else {"score_floor": 100.0, "score_ceiling": ceiling}
+    return [replace(m, metrics=levels) for m in history(*values, noise=noise)]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "stops"),
+    [(None, True), (3000.0, False), (3100.0, False), (3149.0, False), (3155.0, True)],
+)
+def test_a_rise_from_a_score_that_noise_has_as_well_ends_no_trial(
+    ceiling: float | None, stops: bool
+) -> None:
+    """A ceiling of 3152.6 needs scores below 3000: a twentieth of the way to the floor of 100."""
+    past = with_ceiling(ceiling, 3600.0, 3000.0, 3200.0, 3400.0, 3300.0)
+    assert (reason_to_stop(past, Stopping()) is not None) == stops
+
+
+def test_the_noise_of_the_best_score_is_asked_for_as_well() -> None:
+    values = (3600.0, 3000.0, 3300.0, 3400.0, 3300.0)
+    assert reason_to_stop(with_ceiling(3200.0, *values, noise=60.0), Stopping()) is not None
+    assert reason_to_stop(with_ceiling(3200.0, *values, noise=70.0), Stopping()) is None
+
+
+def test_a_trial_that_had_learnt_and_is_noise_again_is_stopped() -> None:
+    past = with_ceiling(3000.0, 2900.0, 900.0, 3100.0, 3200.0, 3300.0)
+    assert "lie above 900 of step 20" in str(reason_to_stop(past, Stopping()))
+
+
+def test_a_collapse_above_the_ceiling_stops_at_once() -> None:
+    past = with_ceiling(300.0, 400.0, 300.0, 3001.0)
+    assert "collapsed" in str(reason_to_stop(past, Stopping()))

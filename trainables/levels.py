@@ -1,0 +1,96 @@
+"""The levels of a score: the floor, what real data score, and the ceiling, what pictures of nothing score.
+
+Between them a score says how much of the way from nothing to real a generator has come. One that is not
+clearly below the ceiling says that nothing was learnt: noise, or one grey picture, would score as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+FLOOR, FLOOR_NOISE, CEILING = "score_floor", "score_floor_noise", "score_ceiling"
+"""The metrics of an evaluation that hold the levels of its score."""
+
+CLEARLY = 3.0
+"""How many times its noise a score must lie below the ceiling to be clearly below it."""
+
+LEAST_SHARE = 0.05
+"""Part of the way from the ceiling to the floor that it must have come as well: pictures of nothing of
+another kind than those that were scored differ by about so much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """What a score can be seen against.
+
+    Attributes:
+        floor: Mean score of real data; None if it is not known (given statistics, an old record).
+        ceiling: Lowest score of pictures of nothing; None if it is not known, or there is none (games).
+
+    Examples:
+        >>> faces = Levels(floor=540.0, ceiling=3493.0)
+        >>> f"{faces.share(3239.0):.3f}", faces.learnt(3239.0, noise=20.0), faces.learnt(3533.0)
+        ('0.086', True, False)
+    """
+
+    floor: float | None = None
+    ceiling: float | None = None
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, float]) -> Self:
+        """Takes the levels from the metrics of an evaluation; what is not there is not known."""
+        return cls(floor=metrics.get(FLOOR), ceiling=metrics.get(CEILING))
+
+    @property
+    def tell(self) -> bool:
+        """Whether the score tells real data from pictures of nothing, as far as that is known.
+
+        A score of a user's own may not (one that says how dark an image is, say): then nothing is concluded.
+        """
+        if self.ceiling is None:
+            return False
+        return self.floor is None or self.floor < self.ceiling
+
+    def share(self, score: float | None) -> float | None:
+        """The part of the way from the ceiling (0) to the floor (1) that a score has come.
+
+        Below 0 it is worse than the ceiling, above 1 better than real data; None where a level is not known.
+        """
+        if score is None or self.floor is None or self.ceiling is None or not self.tell:
+            return None
+        return (self.ceiling - score) / (self.ceiling - self.floor)
+
+    def learnt(self, score: float, noise: float = 0.0, spread: float = 0.0) -> bool:
+        """Whether a score is clearly below the ceiling; True where that cannot be told.
+
+        Args:
+            score: The score.
+            noise: Its standard deviation over redrawn samples.
+            spread: Standard deviation over seeds, where it is the mean of several.
+        """
+        return not self.tell or score < self.needed(noise, spread)
+
+    def needed(self, noise: float = 0.0, spread: float = 0.0) -> float:
+        """The score below which something was learnt; +inf where that cannot be told."""
+        if self.ceiling is None or not self.tell:
+            return math.inf
+        way = 0.0 if self.floor is None else LEAST_SHARE * (self.ceiling - self.floor)
+        return self.ceiling - max(math.hypot(CLEARLY * noise, spread), way)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"floor": self.floor, "ceiling": self.ceiling}
+
+
+UNKNOWN = Levels()
+"""Where neither is known."""
+
+
+def lowest(levels: list[Levels]) -> Levels:
+    """The levels of a study from those of its trials: networks of another kind begin at another score."""
+    floors = [each.floor for each in levels if each.floor is not None]
+    ceilings = [each.ceiling for each in levels if each.ceiling is not None]
+    return Levels(floor=min(floors, default=None), ceiling=min(ceilings, default=None))
