@@ -30,8 +30,8 @@ from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.spec.reader import parse_spec, set_fields
 from study.trial import Outcome, TrialRecord, ranked
+from trainables.assignment import Assignment, Turn
 from trainables.protocol import Measurement
-from trainables.run import Assignment, Turn
 
 NOISE = 0.05
 """A score's own noise, as a share of it: what 1,000 images say of the digits GAN."""

@@ -16,9 +16,10 @@ import ray
 from ray.tune import Trainable
 
 from trainables import checkpoint
+from trainables.assignment import Assignment, Turn
 from trainables.kinds import uses_accelerator
 from trainables.printed import Printed
-from trainables.run import Assignment, TrialRun, Turn
+from trainables.run import TrialRun
 
 STEP_FILE = "step.json"
 

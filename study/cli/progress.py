@@ -16,7 +16,7 @@ from rich.text import Text
 
 from study.search.conductor import Conductor
 from study.trial import Outcome, TrialRecord
-from trainables.run import Turn
+from trainables.assignment import Turn
 
 
 @dataclass

@@ -12,11 +12,12 @@ from study.driver.taking import BEST, Subject
 from study.errors import UserError
 from study.trial import TrialRecord
 from trainables import checkpoint
+from trainables.assignment import Assignment
 from trainables.folder import Folder
 from trainables.kept import generator_name, kept_steps, steps_to_keep, tidy
 from trainables.kinds import build_trial, parse_settings
 from trainables.protocol import Context, Measurement, Parameters, Trial
-from trainables.run import Assignment, TrialRun
+from trainables.run import TrialRun
 
 Report = Callable[[Measurement], None]
 """Told of each evaluation."""

@@ -19,9 +19,9 @@ from study.spec.model import Spec
 from study.tracking.content import with_folder
 from study.trial import Outcome, TrialRecord
 from trainables import checkpoint
+from trainables.assignment import Turn
 from trainables.folder import Folder
 from trainables.kept import kept_steps, steps_to_keep, tidy
-from trainables.run import Turn
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from study.tracking.content import ArmRecord
 from study.tracking.outbox import Publisher
 from study.tracking.writer import Tracking
 from study.trial import TrialRecord
-from trainables.run import Turn
+from trainables.assignment import Turn
 
 CLOSE_SECONDS = 60.0
 """How long the end of a launch waits for MLflow to take a record; what is left is for ``ttur sync``."""

@@ -36,7 +36,7 @@ from ray.tune.search import Searcher
 from study.search.conductor import Conductor
 from study.spec.model import Resources
 from study.spec.user_code import import_path
-from trainables.run import Turn
+from trainables.assignment import Turn
 from trainables.tune import TuneTrainable
 
 SESSION_TRIALS = 500

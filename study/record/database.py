@@ -1,4 +1,4 @@
-"""The durable record: Optuna's storage, and the only file that opens it.
+"""The durable record of all studies, in Optuna's storage.
 
 A study NAME is an Optuna study NAME without trials, which holds the spec, and one Optuna study NAME/ARM for
 each arm, whose trials are the study's trials: parameters, scores, state, outcome, reason, MLflow run.
@@ -7,11 +7,9 @@ each arm, whose trials are the study's trials: parameters, scores, state, outcom
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,19 +18,11 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from study.credentials import hidden
-from study.errors import Unreachable, UserError
+from study.record.attributes import END_STEP, OUTCOME, PARAMETERS, PUBLISHED, REASON, outcome_of
+from study.record.connection import engine_settings, open_storage, parsed_url
 from study.record.private import STUDIES, STUDY_ATTRIBUTES, TRIAL_ATTRIBUTES, TRIALS
-from study.record.retry import Patience, made_once
-from study.record.trials import (
-    END_STEP,
-    OUTCOME,
-    PARAMETERS,
-    PUBLISHED,
-    REASON,
-    ArmLedger,
-    outcome_of,
-)
+from study.record.retry import Patience
+from study.record.trials import ArmLedger
 from study.trial import Outcome
 
 SPEC = "spec"
@@ -73,10 +63,12 @@ class Ledger:
     def __init__(self, url: str, look: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._url = url
-        self._storage = None if look else _open(url)
-        parsed = _parsed(url)
+        self._storage = None if look else open_storage(url)
+        parsed = parsed_url(url)
         self._engine = (
-            self._storage.engine if self._storage else sa.create_engine(parsed, **_settings(parsed))
+            self._storage.engine
+            if self._storage
+            else sa.create_engine(parsed, **engine_settings(parsed))
         )
         self.patience = Patience()
 
@@ -89,7 +81,7 @@ class Ledger:
     def storage(self) -> optuna.storages.RDBStorage:
         """Optuna's storage."""
         if self._storage is None:
-            self._storage = _open(self._url)
+            self._storage = open_storage(self._url)
         return self._storage
 
     def studies(self) -> list[str]:
@@ -276,91 +268,3 @@ class Ledger:
             self._storage.remove_session()
             self._storage.engine.dispose()
         self._engine.dispose()
-
-
-def is_made(url: str) -> bool | None:
-    """Whether a database has a record's tables, which opening it would make; None if it does not answer."""
-    try:
-        engine = sa.create_engine(_parsed(url))
-    except (UserError, sa.exc.SQLAlchemyError, ImportError):
-        return None  # opening it says what is wrong
-    try:
-        return sa.inspect(engine).has_table(STUDIES.name)
-    except sa.exc.SQLAlchemyError:
-        return None
-    finally:
-        engine.dispose()
-
-
-def _parsed(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):  # a ValueError: the port is not a number
-        raise UserError(
-            f"the record {_harmless(url)} cannot be opened (it is not an SQLAlchemy URL); write "
-            "sqlite:///FILE or postgresql://HOST/DATABASE"
-        ) from None
-    return (
-        parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
-    )
-
-
-def _open(url: str) -> optuna.storages.RDBStorage:
-    parsed = _parsed(url)
-    sqlite = parsed.get_backend_name() == "sqlite"
-    try:
-        if sqlite and parsed.database:
-            Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True)
-        storage = made_once(
-            lambda: optuna.storages.RDBStorage(
-                parsed.render_as_string(hide_password=False), engine_kwargs=_settings(parsed)
-            )
-        )
-    except RuntimeError as error:  # Optuna: the tables are of another version
-        raise UserError(_other_version(url, error)) from None
-    except (
-        sa.exc.SQLAlchemyError,
-        optuna.exceptions.StorageInternalError,
-        ImportError,
-        OSError,
-    ) as error:
-        # What a server answers now, or does not, it may answer later; a wrong URL stays wrong.
-        said = isinstance(error, sa.exc.DBAPIError) or isinstance(
-            error.__cause__, sa.exc.DBAPIError
-        )
-        away = said and not sqlite
-        raise (Unreachable if away else UserError)(
-            f"the record {_harmless(url)} cannot be opened ({hidden(_first_line(error), url)}); check the "
-            "URL, that the database is up, and its password in PGPASSFILE or PGPASSWORD"
-        ) from None
-    if sqlite:
-        with storage.engine.connect() as connection:
-            connection.execute(sa.text("PRAGMA journal_mode=WAL"))
-    return storage
-
-
-def _settings(parsed: sa.URL) -> dict[str, Any]:
-    # A driver and a `ttur status` may meet in SQLite: wait instead of failing.
-    sqlite = parsed.get_backend_name() == "sqlite"
-    return {"pool_pre_ping": True, **({"connect_args": {"timeout": 60}} if sqlite else {})}
-
-
-def _other_version(url: str, error: RuntimeError) -> str:
-    """What Optuna says of tables that another version of it made, with the URL in its place."""
-    said = str(error).replace("$STORAGE_URL", shlex.quote(_harmless(url)))
-    return f"the record {_harmless(url)} cannot be opened: {said.strip()} Copy it first."
-
-
-def _harmless(url: str) -> str:
-    """A record's URL without its secrets; what is not a URL may be anything, and is not repeated."""
-    return hidden(url) if "://" in url else "URL"
-
-
-def _first_line(error: BaseException) -> str:
-    cause = error.__cause__ or error
-    if isinstance(cause, ImportError):
-        return f"{cause}; pip install 'ttur-study[postgresql]'"
-    if isinstance(cause, sa.exc.ArgumentError):
-        return "it is not an SQLAlchemy URL"
-    original = getattr(cause, "orig", None) or cause
-    return str(original).strip().splitlines()[0] if str(original).strip() else type(cause).__name__

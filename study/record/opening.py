@@ -11,7 +11,8 @@ from typing import Any
 
 from study.errors import UserError
 from study.places.urls import is_there, sqlite_file
-from study.record.database import Ledger, is_made
+from study.record.connection import is_made
+from study.record.database import Ledger
 from study.record.lease import Lease
 from study.spec.model import Spec
 from study.spec.reader import parse_stored

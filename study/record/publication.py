@@ -10,9 +10,9 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
+from study.record.attributes import PUBLISHED, RUN_ID
 from study.record.database import Ledger
 from study.record.private import STUDIES, TRIAL_ATTRIBUTES, TRIALS
-from study.record.trials import PUBLISHED, RUN_ID
 
 IDENTITY = "identity"
 PLACE = "published_to"

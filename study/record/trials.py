@@ -1,32 +1,32 @@
-"""The trials of one arm in the record: asked for, reported, ended, taken up again.
-
-The attributes that a trial has in Optuna beside its parameters and scores are named here.
-"""
+"""The trials of one arm in the record: asked for, reported, ended, taken up again."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.space import SearchSpace
 from study.faults import point
+from study.record.attributes import (
+    END_STEP,
+    OUTCOME,
+    PARAMETERS,
+    PUBLISHED,
+    REASON,
+    REFUSED,
+    RUN_ID,
+    is_strange,
+    set_attribute_of_finished,
+    trial_of,
+)
 from study.record.private import (
-    TRIAL_ATTRIBUTES,
-    engine_of,
     frozen,
     id_of,
     id_of_trial,
@@ -34,23 +34,9 @@ from study.record.private import (
     storage_of,
 )
 from study.record.retry import Patience
+from study.record.suggesting import suggested
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
-
-PARAMETERS = "parameters"
-OUTCOME = "outcome"
-REASON = "reason"
-END_STEP = "end_step"
-RUN_ID = "mlflow_run_id"
-PUBLISHED = "published"
-REFUSED = "refused"
-"""Why a trial that another program enqueued was not run."""
-
-_BY_STATE = {
-    TrialState.COMPLETE: Outcome.COMPLETE,
-    TrialState.PRUNED: Outcome.STOPPED,
-    TrialState.FAIL: Outcome.FAILED,
-}
 
 logger = logging.getLogger(__name__)
 
@@ -223,7 +209,7 @@ class ArmLedger:
                     try:
                         storage.set_trial_user_attr(identity, key, value)
                     except optuna.exceptions.UpdateFinishedTrialError:
-                        _set_attribute_of_finished(self._study, identity, key, value)
+                        set_attribute_of_finished(self._study, identity, key, value)
 
         self._patience(keep)
 
@@ -265,7 +251,7 @@ class ArmLedger:
     def _suggest(self, trial: optuna.Trial, space: SearchSpace) -> None:
         """Gives a trial its sample and the parameters that are derived from it: here, and never again."""
         sample = {
-            name: self._patience(lambda n=name, d=distribution: _suggested(trial, n, d))  # type: ignore[misc]
+            name: self._patience(lambda n=name, d=distribution: suggested(trial, n, d))  # type: ignore[misc]
             for name, distribution in space.distributions.items()
         }
         if PARAMETERS not in trial.user_attrs:
@@ -273,27 +259,7 @@ class ArmLedger:
             self._patience(lambda: trial.set_user_attr(PARAMETERS, derived))
 
     def _known(self, trial: FrozenTrial) -> TrialRecord:
-        """A trial as far as the record knows it."""
-        study, _, arm = self._study.study_name.partition("/")
-        attributes, finished = trial.user_attrs, trial.state.is_finished()
-        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        ended = trial.datetime_complete.timestamp() if trial.datetime_complete else None
-        known = TrialRecord(
-            study=study,
-            arm=arm,
-            number=trial.number,
-            parameters=Parameters.of(attributes[PARAMETERS]),
-            outcome=outcome_of(trial.state, attributes.get(OUTCOME)) if finished else None,
-            reason=attributes.get(REASON) if finished else None,
-            end_step=attributes.get(END_STEP) if finished else None,
-            started=started,
-            ended=ended,
-            mlflow_run_id=attributes.get(RUN_ID),
-            published=bool(attributes.get(PUBLISHED)),
-        )
-        scores = trial.intermediate_values.items()
-        when = ended or started
-        return known.with_evaluations(Measurement(step=n, score=s, time=when) for n, s in scores)
+        return trial_of(self._study.study_name, trial)
 
     def _half_asked(self) -> list[FrozenTrial]:
         return [t for t in self._patience(self._running) if PARAMETERS not in t.user_attrs]
@@ -307,54 +273,3 @@ class ArmLedger:
 
     def _all(self) -> list[FrozenTrial]:
         return self._patience(lambda: self._study.get_trials(deepcopy=False))
-
-
-def is_strange(trial: FrozenTrial) -> bool:
-    """Whether a trial is none of the study's: it waits, or another program put it there."""
-    ended_elsewhere = trial.state.is_finished() and PARAMETERS not in trial.user_attrs
-    return trial.state == TrialState.WAITING or ended_elsewhere
-
-
-def outcome_of(state: TrialState, outcome: str | None) -> Outcome:
-    """How a trial ended; one that another program ended has only Optuna's state."""
-    return Outcome(outcome) if outcome else _BY_STATE[state]
-
-
-def _suggested(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    match distribution:
-        case FloatDistribution():
-            return trial.suggest_float(
-                name,
-                distribution.low,
-                distribution.high,
-                step=distribution.step,
-                log=distribution.log,
-            )
-        case IntDistribution():
-            return trial.suggest_int(
-                name,
-                distribution.low,
-                distribution.high,
-                step=distribution.step,
-                log=distribution.log,
-            )
-        case CategoricalDistribution():
-            return trial.suggest_categorical(name, distribution.choices)
-    raise TypeError(f"{name} has a {type(distribution).__name__}")
-
-
-def _set_attribute_of_finished(study: optuna.Study, trial_id: int, key: str, value: object) -> None:
-    """Sets an attribute of a trial that has ended, which Optuna's own call refuses.
-
-    The run of a trial may be made after its end (MLflow was away), and its id belongs to the record.
-    """
-    engine, table = engine_of(study), TRIAL_ATTRIBUTES
-    where = (table.c.trial_id == trial_id) & (table.c.key == key)
-    with engine.begin() as connection:
-        changed = connection.execute(
-            table.update().where(where).values(value_json=json.dumps(value))
-        )
-        if not changed.rowcount:
-            connection.execute(
-                table.insert().values(trial_id=trial_id, key=key, value_json=json.dumps(value))
-            )

@@ -21,8 +21,8 @@ from study.search.samplers import derived_seed, make_pruner, make_sampler
 from study.search.stopping import reason_to_stop
 from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
+from trainables.assignment import Assignment, Turn
 from trainables.protocol import Measurement
-from trainables.run import Assignment, Turn
 from trainables.trial_files import ERROR, remove_error, write_error
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
 )
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
@@ -28,8 +26,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import norm
 
+from search_spaces.shares import share_of, value_at
 from search_spaces.space import SearchSpace
-from study.record.trials import OUTCOME, PARAMETERS
+from study.record.attributes import OUTCOME, PARAMETERS
 from study.surface.gaussian import Array, Observations, Process, mixed, posterior
 from study.surface.plane import axis
 from study.surface.surface import pressed
@@ -167,7 +166,7 @@ class JointSampler(BaseSampler):
         """Samples of the whole space, and samples beside the best trials."""
         draw = self._generator
         samples = [
-            {n: _drawn(d, draw.uniform()) for n, d in space.items()} for _ in range(CANDIDATES)
+            {n: value_at(d, draw.uniform()) for n, d in space.items()} for _ in range(CANDIDATES)
         ]
         inside = [t for t in ended if all(n in t.params for n in space)]
         inside.sort(key=lambda t: sign * (t.value or 0.0))
@@ -181,7 +180,7 @@ class JointSampler(BaseSampler):
         """What a trial with this sample is given."""
         if self._space is None:
             return sample
-        fixed = {n: _drawn(d, 0.5) for n, d in self._space.distributions.items() if d.single()}
+        fixed = {n: value_at(d, 0.5) for n, d in self._space.distributions.items() if d.single()}
         return self._space.derive({**fixed, **sample})
 
     def _setting(self, trial: FrozenTrial) -> Setting:
@@ -261,45 +260,9 @@ def _zeros(points: Array) -> NDArray[np.int64]:
     return np.zeros(len(points), dtype=np.int64)
 
 
-def _drawn(distribution: BaseDistribution, share: float) -> Any:
-    """The value of a distribution at a share of its range, from 0 to below 1."""
-    match distribution:
-        case CategoricalDistribution():
-            return distribution.choices[int(share * len(distribution.choices))]
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            if log:
-                wide = _between(low - 0.5, high + 0.5, share, log)
-                return min(max(round(wide), low), high)
-            return low + step * int(share * ((high - low) // step + 1))
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            if step is not None:
-                return low + step * int(share * (round((high - low) / step) + 1))
-            return _between(low, high, share, log)
-    raise TypeError(
-        f"{type(distribution).__name__} is not a kind of distribution that is known here"
-    )
-
-
-def _between(low: float, high: float, share: float, log: bool) -> float:
-    if log:
-        return float(min(max(low * (high / low) ** share, low), high))
-    return min(max(low + (high - low) * share, low), high)
-
-
 def _beside(distribution: BaseDistribution, value: Any, draw: np.random.Generator) -> Any:
     """A value near another one of a distribution; of choices mostly the same."""
     if isinstance(distribution, CategoricalDistribution):
-        return value if draw.uniform() < 0.8 else _drawn(distribution, draw.uniform())
-    share = _share(distribution, value) + BESIDE * draw.normal()
-    return _drawn(distribution, min(max(share, 0.0), math.nextafter(1.0, 0.0)))
-
-
-def _share(distribution: BaseDistribution, value: float) -> float:
-    """Where a value lies in the range of its distribution, from 0 to 1."""
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    low, high = distribution.low, distribution.high
-    if high == low:
-        return 0.5
-    if distribution.log:
-        return math.log(value / low) / math.log(high / low)
-    return (value - low) / (high - low)
+        return value if draw.uniform() < 0.8 else value_at(distribution, draw.uniform())
+    share = share_of(distribution, value) + BESIDE * draw.normal()
+    return value_at(distribution, min(max(share, 0.0), math.nextafter(1.0, 0.0)))

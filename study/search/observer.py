@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from study.trial import TrialRecord
-from trainables.run import Turn
+from trainables.assignment import Turn
 
 
 class Observer(Protocol):

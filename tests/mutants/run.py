@@ -43,6 +43,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/protocol.py", ("tests/study/test_trial.py", GAN, "tests/trainables/games")),
     ("study/search/arm.py", ("tests/study/search", RECORD)),
     ("study/record/trials.py", (RECORD, "tests/study/search")),
+    ("study/record/attributes.py", (RECORD, "tests/study/search")),
     ("study/results/comparison.py", (RESULTS,)),
     ("study/results/difference.py", (RESULTS,)),
     ("study/results/confirmation.py", (RESULTS, "tests/study/driver/test_confirm.py")),

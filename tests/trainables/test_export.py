@@ -13,13 +13,14 @@ import torch
 from support.trials import small_config
 from torch import Tensor, nn
 
+from trainables.assignment import Assignment
 from trainables.export import files, loading
 from trainables.folder import Folder
 from trainables.kept import generator_name, kept_steps
 from trainables.kinds import build_trial, parse_settings, with_parameters
 from trainables.networks.as_code import NotPlainError, as_code, reproduces
 from trainables.protocol import Context, Parameters
-from trainables.run import Assignment, TrialRun
+from trainables.run import TrialRun
 from trainables.taken import Taken, take
 
 COUNT = 70

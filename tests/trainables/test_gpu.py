@@ -19,10 +19,11 @@ from support.trials import small_config, without_clocks
 from torch import Tensor, nn
 
 from trainables import devices
+from trainables.assignment import Assignment
 from trainables.gan.adversarial import AdversarialTrial
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Diverged, Parameters
-from trainables.run import Assignment, TrialRun
+from trainables.run import TrialRun
 
 pytestmark = pytest.mark.gpu
 CACHE = TemporaryDirectory()

@@ -8,10 +8,11 @@ import pytest
 from support.trials import without_clocks
 
 from trainables import checkpoint
+from trainables.assignment import Assignment
 from trainables.faults import held
 from trainables.folder import Folder
 from trainables.protocol import Parameters
-from trainables.run import Assignment, TrialRun
+from trainables.run import TrialRun
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ from support.trials import small_config
 from torch import Tensor
 
 from trainables import checkpoint
+from trainables.assignment import Assignment
 from trainables.folder import Folder
 from trainables.kept import generator_name, kept_steps
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State
-from trainables.run import Assignment, TrialRun
+from trainables.run import TrialRun
 
 
 class Scripted:

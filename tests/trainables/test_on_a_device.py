@@ -14,9 +14,10 @@ from support.pretend import DEVICE, Accelerator
 from support.trials import mostly_slow, small_config, without_clocks
 from torch import Tensor, nn
 
+from trainables.assignment import Assignment
 from trainables.devices import random_state
 from trainables.protocol import Parameters
-from trainables.run import Assignment, TrialRun
+from trainables.run import TrialRun
 
 CACHE = TemporaryDirectory()
 """For statistics of real images, which are the same in all of these tests."""

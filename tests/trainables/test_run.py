@@ -17,10 +17,11 @@ import torch
 from support.trials import small_config, without_clocks
 
 from trainables import checkpoint
+from trainables.assignment import Assignment, Turn
 from trainables.folder import Folder
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State, Trial
-from trainables.run import Assignment, TrialRun, Turn
+from trainables.run import TrialRun
 from trainables.trial_files import MEASUREMENTS, read_measurements
 
 
@@ -413,7 +414,8 @@ def test_a_worker_that_dies_at_its_checkpoint_leaves_a_folder_to_go_on_from(
     expected = scores(finish(whole))
     slow = {**assignment.trial, "seconds_per_step": 1e-3}
     code = (
-        "from trainables.run import Assignment, TrialRun\n"
+        "from trainables.assignment import Assignment\n"
+        "from trainables.run import TrialRun\n"
         f"run = TrialRun(Assignment.from_json({replace(assignment, trial=slow).to_json()!r}))\n"
         "while not run.turn().finished: pass"
     )

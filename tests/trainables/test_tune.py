@@ -9,8 +9,8 @@ import pytest
 from support.trials import small_config
 
 from trainables import tune
+from trainables.assignment import Turn
 from trainables.kinds import uses_accelerator
-from trainables.run import Turn
 from trainables.tune import TuneTrainable
 
 

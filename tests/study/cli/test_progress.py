@@ -16,8 +16,8 @@ from study.places.locations import Places
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec
+from trainables.assignment import Turn
 from trainables.protocol import Diverged, Measurement
-from trainables.run import Turn
 
 
 @pytest.fixture

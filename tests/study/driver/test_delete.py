@@ -24,8 +24,8 @@ from study.record.lease import Lease
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.tracking.store import TrackingError, client
+from trainables.assignment import Turn
 from trainables.protocol import Measurement
-from trainables.run import Turn
 
 NAMES = ("study", "study.confirm", "study2", "Study")
 

@@ -19,8 +19,8 @@ from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.tracking.store import client
 from study.trial import Outcome
+from trainables.assignment import Assignment, Turn
 from trainables.protocol import Measurement
-from trainables.run import Assignment, Turn
 
 WAIT = 60.0
 CHECKPOINT = "checkpoint-0000000040-0123456789abcdef.pt"

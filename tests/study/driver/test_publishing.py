@@ -26,9 +26,9 @@ from study.spec.model import Spec
 from study.tracking.ownership import Owner
 from study.tracking.store import client
 from study.tracking.writer import Tracking
+from trainables.assignment import Turn
 from trainables.folder import Folder
 from trainables.protocol import Measurement
-from trainables.run import Turn
 
 WAIT = 60.0
 

@@ -227,7 +227,7 @@ def test_a_trial_cut_off_while_it_was_asked_for_gets_what_it_lacks(
         return trial.suggest_float("b", 1e-4, 1e-2, log=True)
 
     with monkeypatch.context() as patched:
-        patched.setattr(arm_module, "_suggested", die)
+        patched.setattr(arm_module, "suggested", die)
         with pytest.raises(Killed):
             arm.ask(space)
     half = opened(record)

@@ -14,8 +14,8 @@ from study.record.database import Ledger
 from study.record.publication import Publication
 from study.search.conductor import Conductor
 from study.spec.model import Spec
+from trainables.assignment import Turn
 from trainables.protocol import Measurement
-from trainables.run import Turn
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from study.search import conductor as conductor_module
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
+from trainables.assignment import Assignment, Turn
 from trainables.protocol import Diverged, Measurement, Parameters
-from trainables.run import Assignment, Turn
 
 
 @pytest.fixture

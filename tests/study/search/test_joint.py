@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import FloatDistribution
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
@@ -18,8 +18,8 @@ from optuna.testing.pytest_samplers import (
 from optuna.trial import FrozenTrial, create_trial
 
 from search_spaces.recipes import one_timescale, two_timescale
-from study.record.trials import OUTCOME, PARAMETERS
-from study.search.joint import MOST, JointSampler, _drawn, _share, _still_to_gain
+from study.record.attributes import OUTCOME, PARAMETERS
+from study.search.joint import MOST, JointSampler, _still_to_gain
 
 LOW, HIGH = 1e-4, 1e-2
 
@@ -132,26 +132,6 @@ def test_trials_that_diverged_without_a_score_and_many_trials_are_taken() -> Non
         trial.values = [math.inf]
     found = ask(JointSampler(space, lambda: many, seed=0), dict(space.distributions))
     assert set(found) == set(space.distributions)
-
-
-@pytest.mark.parametrize(
-    "distribution",
-    [
-        FloatDistribution(1e-4, 1e-2, log=True),
-        FloatDistribution(0.0, 1.0, step=0.25),
-        FloatDistribution(-2.0, 3.0),
-        IntDistribution(1, 64, log=True),
-        IntDistribution(3, 9, step=2),
-    ],
-)
-def test_every_share_of_a_range_is_a_value_of_it(
-    distribution: FloatDistribution | IntDistribution,
-) -> None:
-    values = [_drawn(distribution, share) for share in np.linspace(0, 1, 200, endpoint=False)]
-    assert all(distribution._contains(distribution.to_internal_repr(v)) for v in values)
-    assert values == sorted(values)
-    assert values[0] == distribution.low
-    assert all(0 <= _share(distribution, value) <= 1 for value in values)
 
 
 def test_it_draws_at_random_while_every_trial_is_infinite() -> None:

@@ -18,8 +18,8 @@ from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.trial import Outcome
+from trainables.assignment import Turn
 from trainables.protocol import Measurement
-from trainables.run import Turn
 
 ARM = "two_timescale"
 FIRST: dict[str, Any] = {"b": 1e-3, "a": 2e-3, "d_steps": 2}

@@ -20,8 +20,9 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, TPESampler
 from optuna.trial import create_trial
 from support.study import empty_record, saddle_spec, sample_of
 
-from study.record.database import ArmLedger, Ledger
-from study.record.trials import PARAMETERS
+from study.record.attributes import PARAMETERS
+from study.record.database import Ledger
+from study.record.trials import ArmLedger
 from study.search.samplers import derived_seed, make_pruner, make_sampler
 from study.spec.model import Spec
 from study.trial import Outcome

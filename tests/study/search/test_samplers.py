@@ -9,7 +9,8 @@ import pytest
 from optuna.pruners import HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from support.study import empty_record, saddle_spec, sample_of
 
-from study.record.database import ArmLedger, Ledger
+from study.record.database import Ledger
+from study.record.trials import ArmLedger
 from study.search.samplers import derived_seed, make_pruner, make_sampler
 from study.spec.model import Spec, Stopping
 from study.trial import Outcome

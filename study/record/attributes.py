@@ -1,0 +1,80 @@
+"""What a trial has in Optuna's storage beside its parameters and scores, and how it is read."""
+
+from __future__ import annotations
+
+import json
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from study.record.private import TRIAL_ATTRIBUTES, engine_of
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement, Parameters
+
+PARAMETERS = "parameters"
+OUTCOME = "outcome"
+REASON = "reason"
+END_STEP = "end_step"
+RUN_ID = "mlflow_run_id"
+PUBLISHED = "published"
+REFUSED = "refused"
+"""Why a trial that another program enqueued was not run."""
+
+
+_BY_STATE = {
+    TrialState.COMPLETE: Outcome.COMPLETE,
+    TrialState.PRUNED: Outcome.STOPPED,
+    TrialState.FAIL: Outcome.FAILED,
+}
+
+
+def is_strange(trial: FrozenTrial) -> bool:
+    """Whether a trial is none of the study's: it waits, or another program put it there."""
+    ended_elsewhere = trial.state.is_finished() and PARAMETERS not in trial.user_attrs
+    return trial.state == TrialState.WAITING or ended_elsewhere
+
+
+def outcome_of(state: TrialState, outcome: str | None) -> Outcome:
+    """How a trial ended; one that another program ended has only Optuna's state."""
+    return Outcome(outcome) if outcome else _BY_STATE[state]
+
+
+def set_attribute_of_finished(study: optuna.Study, trial_id: int, key: str, value: object) -> None:
+    """Sets an attribute of a trial that has ended, which Optuna's own call refuses.
+
+    The run of a trial may be made after its end (MLflow was away), and its id belongs to the record.
+    """
+    engine, table = engine_of(study), TRIAL_ATTRIBUTES
+    where = (table.c.trial_id == trial_id) & (table.c.key == key)
+    with engine.begin() as connection:
+        changed = connection.execute(
+            table.update().where(where).values(value_json=json.dumps(value))
+        )
+        if not changed.rowcount:
+            connection.execute(
+                table.insert().values(trial_id=trial_id, key=key, value_json=json.dumps(value))
+            )
+
+
+def trial_of(name: str, trial: FrozenTrial) -> TrialRecord:
+    """A trial of the Optuna study ``study/arm`` as far as the record knows it."""
+    study, _, arm = name.partition("/")
+    attributes, finished = trial.user_attrs, trial.state.is_finished()
+    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    ended = trial.datetime_complete.timestamp() if trial.datetime_complete else None
+    found = TrialRecord(
+        study=study,
+        arm=arm,
+        number=trial.number,
+        parameters=Parameters.of(attributes[PARAMETERS]),
+        outcome=outcome_of(trial.state, attributes.get(OUTCOME)) if finished else None,
+        reason=attributes.get(REASON) if finished else None,
+        end_step=attributes.get(END_STEP) if finished else None,
+        started=started,
+        ended=ended,
+        mlflow_run_id=attributes.get(RUN_ID),
+        published=bool(attributes.get(PUBLISHED)),
+    )
+    scores = trial.intermediate_values.items()
+    when = ended or started
+    return found.with_evaluations(Measurement(step=n, score=s, time=when) for n, s in scores)
