@@ -199,7 +199,7 @@ def test_a_trial_that_is_half_asked_again_and_again_shares_no_random_value(
     spec = spec.model_copy(update={"arms": alone})
     deaths = [
         (arm_module, "point", lambda name: name == "asked"),  # it has no value at all
-        (arm_module, "_suggested", lambda _trial, name, _: name == "a"),  # it has b
+        (arm_module, "suggested", lambda _trial, name, _: name == "a"),  # it has b
         (conductor_module, "point", lambda name: name == "assigned"),  # it has everything
     ]
     for module, name, here in deaths:
