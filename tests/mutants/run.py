@@ -6,14 +6,19 @@ mutmut writes the faults (`a + b` becomes `a - b`, an argument is left out, ...)
 the module that reach the changed function. Each row of ROWS has a folder of its own under build/mutants,
 made anew each time, so that nothing is taken over from tests as they were. What no test saw is written to
 build/mutants/survivors.txt, a line each; a line that tests/mutants/explained.txt holds, with the reason why
-that fault changes nothing, is left out. The exit code is 1 if an unexplained one is left.
+that fault changes nothing, is left out, and so is a kind of fault that EQUAL names. Nothing is put into
+statements that raise, warn or log, which are messages. The exit code is 1 if an unexplained one is left.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import contextlib
 import fnmatch
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,9 +27,13 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mutmut.configuration import reset_config
+from mutmut.mutation.diff_apply import find_mutant, get_diff_for_mutant
+
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "mutants"
-EXPLAINED = Path(__file__).with_name("explained.txt")
+HERE = Path(__file__).parent
+EXPLAINED = HERE / "explained.txt"
 PACKAGES = ("search_spaces", "study", "trainables")
 
 GAN, SCORES, LANGUAGE = (f"tests/trainables/{name}" for name in ("gan", "scores", "language"))
@@ -48,6 +57,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("study/results/difference.py", (RESULTS,)),
     ("study/results/confirmation.py", (RESULTS, "tests/study/driver/test_confirm.py")),
     ("study/surface/*.py", ("tests/study/surface", RESULTS)),
+    ("trainables/games/figures.py", ("tests/trainables/games/test_figures.py",)),
     ("trainables/games/*.py", ("tests/trainables/games",)),
     ("trainables/language/*.py", (LANGUAGE,)),
     ("trainables/scores/*.py", (SCORES,)),
@@ -55,16 +65,35 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Modules, and the tests that must see a fault in them. A module belongs to the first row that names it."""
 
+PLUGINS = ("quickly", "no:cacheprovider", "no:xdist", "no:unraisableexception")
+"""Of pytest: quickly.py is ours; unraisableexception collects garbage five times after each fault."""
+
 SEEN = ("killed", "timeout", "segfault")
 """The states of mutmut in which a fault was noticed: a test failed, hung or fell."""
+
+SPINNER = tuple("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+"""With which each of mutmut's hundreds of lines about its progress begins."""
+
+EQUAL = (
+    (r",\s*(strict=\w+)?\s*\)", ")", "that zip's arguments are of one length is an assertion"),
+    (
+        r"\bcast\([^,()]+(\[[^()]*\])?, ",
+        "cast(",
+        "typing's cast does not look at its first argument",
+    ),
+    (r"astype\((None|np\.float64)\)", "astype()", "to NumPy None is float64"),
+    (r"(?i)\butf-8\b", "utf-8", "an encoding's name has no case"),
+)
+"""Kinds of faults that change nothing: a pattern and what it becomes on both sides, and the reason."""
 
 SETTINGS = """
 [tool.mutmut]
 source_paths = {packages}
 only_mutate = {only}
 do_not_mutate = {earlier}
+do_not_mutate_patterns = {messages}
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+pytest_add_cli_args = {plugins}
 process_isolation = "forkserver"  # torch's threads do not outlive a fork
 use_git_change_detection = false
 """
@@ -77,18 +106,22 @@ class Found:
     Attributes:
         counts: How many faults ended in which of mutmut's states (``killed``, ``survived``, ...).
         survivors: Those that no test saw, one each, as :func:`one_line` writes them.
+        equal: How many more no test saw because :data:`EQUAL` says that they change nothing.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     survivors: list[str] = field(default_factory=list)
+    equal: int = 0
 
     def add(self, other: Found) -> None:
         self.counts += other.counts
         self.survivors += other.survivors
+        self.equal += other.equal
 
     def rate(self) -> str:
         total, seen = self.counts.total(), sum(self.counts[state] for state in SEEN)
-        return f"{seen} of {total} seen ({seen / max(1, total):.1%}), {dict(self.counts)}"
+        rate = f"{seen} of {total} seen ({seen / max(1, total):.1%})"
+        return f"{rate}, {self.equal} that change nothing by their kind, {dict(self.counts)}"
 
 
 def rows_of(names: Sequence[str]) -> list[int]:
@@ -114,11 +147,34 @@ def prepared(row: int) -> Path:
         (folder / name).symlink_to(ROOT / name)
     earlier = [other for other, _ in ROWS[:row] if fnmatch.fnmatch(other, modules)]
     settings = SETTINGS.format(
-        packages=list(PACKAGES), only=[modules], earlier=earlier, tests=list(tests)
+        packages=list(PACKAGES),
+        only=[modules],
+        earlier=earlier,
+        messages=json.dumps(messages(modules)),
+        tests=list(tests),
+        plugins=[part for plugin in PLUGINS for part in ("-p", plugin)],
     )
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     (folder / "pyproject.toml").write_text(project + settings, "utf-8")
     return folder
+
+
+def messages(modules: str) -> list[str]:
+    """Patterns for the lines of the modules' statements that raise, warn or log: words are not a formula."""
+    found: set[str] = set()
+    for path in ROOT.glob(modules):
+        text = path.read_text("utf-8")
+        lines = text.splitlines()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and _warns(node.value)):
+                found.update(lines[node.lineno - 1 : node.end_lineno])
+    return [f"^{re.escape(line)}$" for line in sorted(found)]
+
+
+def _warns(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func).startswith(
+        ("logger.", "warnings.")
+    )
 
 
 def mutmut(folder: Path, *arguments: str) -> str:
@@ -128,42 +184,63 @@ def mutmut(folder: Path, *arguments: str) -> str:
         RuntimeError: It failed, as it does where the tests fail without any fault.
     """
     command = [str(Path(sys.executable).with_name("mutmut")), *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(HERE),  # the plugin, quickly.py
+    }
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed in {folder}:\n{done.stdout}\n{done.stderr}")
+        said = [line for line in done.stdout.splitlines() if not line.startswith(SPINNER)]
+        raise RuntimeError(
+            "\n".join((f"{' '.join(command)} failed in {folder}:", *said, done.stderr))
+        )
     return done.stdout
 
 
-def one_line(shown: str) -> str:
+def one_line(name: str, shown: str) -> str:
     """A fault by what it changes, ``module.function | the line | its fault``.
 
     The number in mutmut's name moves with every change of the function; this holds as long as the line does.
 
     Args:
-        shown: What ``mutmut show`` prints: the name, its state, and a unified diff.
+        name: mutmut's name of it.
+        shown: Its unified diff.
     """
-    head, *lines = shown.strip().splitlines()
-    name = head.removeprefix("# ").partition(":")[0].rpartition("__mutmut_")[0]
-    changed = [line for line in lines if not line.startswith(("---", "+++"))]
+    changed = [line for line in shown.splitlines() if not line.startswith(("---", "+++"))]
     before, after = (
         " / ".join(line[1:].strip() for line in changed if line.startswith(sign)) for sign in "-+"
     )
-    return f"{name} | {before} | {after}"
+    return f"{name.rpartition('__mutmut_')[0]} | {before} | {after}"
+
+
+def changes_nothing(fault: str) -> bool:
+    """Whether both sides of a fault's line are the same to one of :data:`EQUAL`."""
+    _, before, after = fault.split(" | ", 2)
+    return any(
+        re.sub(pattern, plain, before) == re.sub(pattern, plain, after)
+        for pattern, plain, _ in EQUAL
+    )
 
 
 def searched(row: int, jobs: int) -> Found:
     """Runs the faults of a row and says what became of them."""
     folder = prepared(row)
     mutmut(folder, "run", "--max-children", str(jobs))
-    found = Found()
+    found, unseen = Found(), []
     for line in mutmut(folder, "results", "--all", "true").splitlines():
         name, _, state = line.strip().rpartition(": ")
         found.counts[state] += 1
         if state not in SEEN:
-            found.survivors.append(one_line(mutmut(folder, "show", name)))
+            unseen.append(name)
+    with contextlib.chdir(folder):
+        reset_config()
+        shown = [get_diff_for_mutant(name, path=find_mutant(name).path) for name in unseen]
+    faults = [one_line(name, diff) for name, diff in zip(unseen, shown, strict=True)]
+    found.survivors = [fault for fault in faults if not changes_nothing(fault)]
+    found.equal = len(faults) - len(found.survivors)
     return found
 
 

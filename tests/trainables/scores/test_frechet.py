@@ -104,6 +104,61 @@ def test_noise_is_the_spread_over_redrawn_samples(count: int, shift: float) -> N
     assert np.mean([one.noise for one in measured]) == pytest.approx(spread, rel=0.25)
 
 
+def spread_by_differences(real: np.ndarray, generated: np.ndarray) -> float:
+    """The standard error by the definition: how the distance moves when a little weight goes to one sample.
+
+    Samples near one point change mean and covariance to first order by e (x - m) and e ((x - m)(x - m)' - S).
+    """
+    step, spread = 1e-3, np.cov(real, rowvar=False)
+    mean, covariance = generated.mean(axis=0), np.cov(generated, rowvar=False)
+
+    def moved(weight: float, sample: np.ndarray) -> float:
+        off = sample - mean
+        gap = mean + weight * off - real.mean(axis=0)
+        other = covariance + weight * (np.outer(off, off) - covariance)
+        roots = np.sqrt(np.linalg.eigvals(spread @ other).real.clip(0))
+        return float(gap @ gap + np.trace(other) - 2 * roots.sum())
+
+    slopes = [(moved(step, one) - moved(-step, one)) / (2 * step) for one in generated]
+    return float(np.std(slopes, ddof=1) / np.sqrt(len(slopes)))
+
+
+@pytest.mark.parametrize(("count", "d"), [(20, 6), (9, 12)])
+def test_noise_is_the_spread_of_the_distance_moved_towards_each_sample(count: int, d: int) -> None:
+    random = np.random.default_rng(11)
+    real, made = correlated(random, 200, d, shift=3.0), correlated(random, count, d, shift=3.5)
+    measured = frechet.distance_with_noise(factored(real), made)
+    assert measured.noise == pytest.approx(spread_by_differences(real, made), rel=1e-3)
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_two_samples_are_enough(d: int) -> None:
+    """Two points have covariance g g' / 2 with their gap g, so the cross term is sqrt(g' S g / 2)."""
+    random = np.random.default_rng(12)
+    real, two = correlated(random, 100, d), np.arange(2.0 * d).reshape(2, d)
+    spread, gap = np.atleast_2d(np.cov(real, rowvar=False)), two[1] - two[0]
+    apart = two.mean(axis=0) - real.mean(axis=0)
+    expected = apart @ apart + np.trace(spread) + gap @ gap / 2 - np.sqrt(2 * gap @ spread @ gap)
+    assert frechet.distance(factored(real), two) == pytest.approx(expected, rel=1e-9)
+    assert frechet.distance_with_noise(factored(real), two).value == pytest.approx(expected, 1e-9)
+
+
+@pytest.mark.parametrize("count", [frechet.CHUNK, 2 * frechet.CHUNK])
+def test_moments_of_whole_chunks(count: int) -> None:
+    features = np.random.default_rng(13).normal(size=(count, 2))
+    np.testing.assert_allclose(
+        frechet.moments(features).covariance, np.cov(features, rowvar=False), rtol=1e-9
+    )
+
+
+def test_few_samples_of_float32_far_from_the_origin_lose_nothing() -> None:
+    random = np.random.default_rng(14)
+    real = (correlated(random, 300, 30) + 1000).astype(np.float32)
+    few = (correlated(random, 20, 30, shift=0.2) + 1000).astype(np.float32)
+    exact = frechet.between(factored(real), frechet.moments(few.astype(np.float64)))
+    assert frechet.distance(factored(real), few) == pytest.approx(exact, rel=1e-9)
+
+
 def test_too_few_or_broken_features_are_refused() -> None:
     real = factored(np.random.default_rng(8).normal(size=(50, 3)))
     with pytest.raises(ValueError, match="at least 2"):
