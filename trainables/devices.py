@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+from trainables.settings.precision import PrecisionName
 
 _T = TypeVar("_T")
 _PRECISION = "fp32_precision"
@@ -79,16 +81,15 @@ def own_random_numbers(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def repeatable_kernels() -> Iterator[None]:
-    """Inside, cuDNN uses only algorithms that give the same result every time, in TF32 where it can."""
+def kernels(*, repeatable: bool) -> Iterator[None]:
+    """Inside, cuDNN uses only algorithms that give the same result every time, or the fastest it finds."""
     cudnn: Any = torch.backends.cudnn
     before = (cudnn.enabled, cudnn.benchmark, cudnn.deterministic)
-    with _convolutions(tf32=True):
-        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = True, False, True
-        try:
-            yield
-        finally:
-            cudnn.enabled, cudnn.benchmark, cudnn.deterministic = before
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = True, not repeatable, repeatable
+    try:
+        yield
+    finally:
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = before
 
 
 @contextmanager
@@ -97,10 +98,34 @@ def full_precision() -> Iterator[None]:
     kinds = {"cpu", accelerator() or "cpu"}
     with ExitStack() as stack:
         stack.enter_context(_convolutions(tf32=False))
-        stack.enter_context(_full_products())
+        stack.enter_context(_products(tf32=False))
         for kind in filter(torch.is_autocast_enabled, kinds):
             stack.enter_context(torch.autocast(kind, enabled=False))
         yield
+
+
+@contextmanager
+def at_precision(precision: PrecisionName, device: str) -> Iterator[None]:
+    """Inside, float32 is computed as ``precision`` says, on the device.
+
+    TF32 is a number of NVIDIA's (10 bits of mantissa in products and convolutions); a CPU computes in full.
+    With ``bf16`` all is at full precision but for what is called inside :func:`lowered`.
+    """
+    if precision != "tf32" or kind_of(device) == "cpu":
+        with full_precision():
+            yield
+    else:
+        with _convolutions(tf32=True), _products(tf32=True):
+            yield
+
+
+def lowered(precision: PrecisionName, device: str) -> AbstractContextManager[object]:
+    """Inside, a network's products and convolutions are computed in bfloat16, if ``precision`` is that.
+
+    A context of its own for each network: autocast keeps the weights that it has converted until it is left,
+    and they must not be kept over an update, nor from where no gradient was asked for.
+    """
+    return torch.autocast(kind_of(device), torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def release() -> None:
@@ -122,15 +147,16 @@ def _convolutions(*, tf32: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _full_products() -> Iterator[None]:
+def _products(*, tf32: bool) -> Iterator[None]:
+    """Allows or forbids TF32 in matrix products, and in the CPU's products and convolutions."""
     backends: Any = torch.backends
     old = (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision)
     groups = [
         backends.cuda.matmul,
         *(getattr(backends.mkldnn, n, None) for n in ("matmul", "conv")),
     ]
-    with _as_found(groups), _old_switch(*old, "highest"):
-        _set_precision(groups, "ieee")
+    with _as_found(groups), _old_switch(*old, "high" if tf32 else "highest"):
+        _set_precision(groups, "tf32" if tf32 else "ieee")
         yield
 
 

@@ -55,9 +55,14 @@ def plain_training(settings: AdversarialSettings, parameters: Parameters) -> tup
     weights = settings.regulariser
     penalty = ""
     if weights.gradient_penalty:
-        penalty = _PENALTY.format(weight=weights.gradient_penalty)
+        penalty = _PENALTY.format(weight=weights.every * weights.gradient_penalty)
     if weights.r1:
-        penalty += _R1.format(weight=weights.r1)
+        penalty += _R1.format(weight=weights.every * weights.r1)
+    update = "_"
+    if weights.every > 1:
+        update, inner = "update", penalty.replace("\n    ", "\n        ")
+        count = f"step * {parameters.d_steps} + update"
+        penalty = f"            if ({count}) % {weights.every} == 0:\n    {inner}"
     same = settings.generator_latents == "same"
     again = "z" if same else f"latents({settings.batch_size})"
     return (
@@ -70,7 +75,7 @@ def train(generator, discriminator, batches, latents):
     d_optimiser = {_optimiser(settings, "discriminator", parameters.b)}
     g_optimiser = {_optimiser(settings, "generator", parameters.a)}
     for step in range({settings.steps}):
-{_rates(settings, parameters)}        for _ in range({parameters.d_steps}):
+{_rates(settings, parameters)}        for {update} in range({parameters.d_steps}):
             real, z = batches(), latents({settings.batch_size})
             fake = generator(z).detach()
             on_real, on_fake = discriminator(real).flatten(), discriminator(fake).flatten()
@@ -98,6 +103,8 @@ def _left_out(settings: AdversarialSettings) -> list[str]:
         found.append(f"update_rule {settings.update_rule} (the players alternate)")
     if settings.ema:
         found.append(f"ema {settings.ema:g} (samples were drawn from an average of G's weights)")
+    if settings.precision != "fp32":
+        found.append(f"precision {settings.precision} (float32 in full)")
     if settings.optimiser.name == "heavy_ball":
         found.append("optimiser heavy_ball (Adam stands in its place)")
     if settings.minutes is not None:

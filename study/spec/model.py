@@ -115,7 +115,7 @@ class Resources(Part):
     )
     gpu: Number | Literal["auto"] = Field(
         default="auto",
-        description="GPUs a trial, fractions allowed; auto: one if the cluster has any.",
+        description="The share of a GPU that a trial gets, from 0 to 1; auto: 1 if the cluster has any.",
     )
     cpus: Whole | None = Field(default=None, ge=1, description="Local engine: CPUs in use (all).")
     max_concurrent: Whole | None = Field(default=None, ge=1, description="Most trials at once.")
@@ -145,10 +145,13 @@ class Resources(Part):
         if value == "auto" or value == 0:
             return value
         share = float(value)
-        if share < LEAST_SHARE or (share > 1 and not share.is_integer()):
+        if share > 1:
             raise ValueError(
-                f"gpu is {share:g}; it must be 0, a share of one GPU (from {LEAST_SHARE} to 1), a whole "
-                "number of GPUs, or auto"
+                f"gpu is {share:g}, but a trial computes on one GPU; set it to 1, and more trials run at once"
+            )
+        if share < LEAST_SHARE:
+            raise ValueError(
+                f"gpu is {share:g}; it must be 0, a share of one GPU (from {LEAST_SHARE} to 1) or auto"
             )
         return value
 
@@ -282,7 +285,7 @@ class Spec(Part):
     @property
     def fingerprint(self) -> str:
         """The first 16 hex digits of the SHA-256 of :meth:`meaning`."""
-        text = json.dumps(self.meaning(), sort_keys=True)
+        text = json.dumps({**self.meaning(), "trial": self.settings.identity()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def with_budgets(self, budgets: Mapping[str, int]) -> Spec:

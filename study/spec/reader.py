@@ -184,10 +184,19 @@ def parse_stored(data: Mapping[str, Any]) -> Spec:
     Raises:
         UserError: As :func:`parse_spec`.
     """
-    trial = data.get("trial")
-    return parse_spec(
-        {**data, "trial": as_stored(trial)} if isinstance(trial, Mapping) else {**data}
-    )
+    meant = {**data}
+    if isinstance(trial := data.get("trial"), Mapping):
+        meant["trial"] = as_stored(trial)
+    if isinstance(resources := data.get("resources"), Mapping):
+        meant["resources"] = _as_stored(resources)
+    return parse_spec(meant)
+
+
+def _as_stored(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Several GPUs a trial could once be asked for; a trial computed on one of them."""
+    gpu = resources.get("gpu")
+    several = isinstance(gpu, int | float) and gpu > 1
+    return {**resources, "gpu": 1.0} if several else {**resources}
 
 
 def sentence(error: ValidationError) -> str:

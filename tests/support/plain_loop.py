@@ -43,6 +43,10 @@ class Plan:
     d_steps: int = 1
     same_z: bool = False
     ema: float = 0.0
+    ema_start: int = 0
+    ema_ramp: float | None = None
+    every: int = 1
+    bf16: bool = False
     b: float
     a: float
 
@@ -79,6 +83,7 @@ class PlainLoop:
                 optimiser.forget(rate, earlier, plan)
         for i in range(plan.d_steps):
             last = i == plan.d_steps - 1
+            self._penalised = (plan.d_steps * (n - 1) + i) % plan.every == 0
             if plan.update_rule == "alternating":
                 self._gradient_of_d()
                 self._d_adam.step()
@@ -91,7 +96,7 @@ class PlainLoop:
             else:
                 self._extragradient(with_g=last)
         if self.average is not None:
-            self._follow(self.average)
+            self._follow(self.average, n)
 
     def _extragradient(self, with_g: bool) -> None:
         moving = [*self.d.parameters(), *(self.g.parameters() if with_g else [])]
@@ -118,16 +123,20 @@ class PlainLoop:
 
     def _gradient_of_d(self) -> None:
         plan, real = self.plan, self.real()
-        self._made = self.g(self.z())
-        fake = self._made.detach()
-        loss = d_loss(plan.loss, self.d(real).reshape(-1), self.d(fake).reshape(-1))
-        if plan.gradient_penalty:
+        with self._cast():
+            self._made = self.g(self.z())
+            scores = self.d(real), self.d(self._made.detach())
+        fake = self._in_full(self._made.detach())
+        loss = d_loss(plan.loss, *(self._in_full(s).reshape(-1) for s in scores))
+        if plan.gradient_penalty and self._penalised:
             alpha = self.alpha()
             between = (real * (1 - alpha) + fake * alpha).requires_grad_(True)
             slopes = self._slopes(between)
-            loss = loss + plan.gradient_penalty * ((slopes.sqrt() - 1) ** 2).mean()
-        if plan.r1:
-            loss = loss + plan.r1 / 2 * self._slopes(real.clone().requires_grad_(True)).mean()
+            weight = plan.gradient_penalty * plan.every
+            loss = loss + weight * ((slopes.sqrt() - 1) ** 2).mean()
+        if plan.r1 and self._penalised:
+            slopes = self._slopes(real.clone().requires_grad_(True))
+            loss = loss + plan.every * plan.r1 / 2 * slopes.mean()
         self._backward(self.d, loss, 0)
 
     def _slopes(self, at: Tensor) -> Tensor:
@@ -137,8 +146,17 @@ class PlainLoop:
         return (gradient**2).reshape(len(at), -1).sum(dim=1)
 
     def _gradient_of_g(self) -> None:
-        fake = self._made if self.plan.same_z else self.g(self.z())
-        self._backward(self.g, g_loss(self.plan.loss, self.d(fake).reshape(-1)), 1)
+        with self._cast():
+            fake = self._made if self.plan.same_z else self.g(self.z())
+            scores = self.d(fake)
+        self._backward(self.g, g_loss(self.plan.loss, self._in_full(scores).reshape(-1)), 1)
+
+    def _cast(self) -> torch.autocast:
+        """Autocast as torch's own guide has it, around the forward passes."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bf16)
+
+    def _in_full(self, values: Tensor) -> Tensor:
+        return values.to(torch.float32) if self.plan.bf16 else values
 
     def _backward(self, network: nn.Module, loss: Tensor, player: int) -> None:
         self.losses[player].append(loss.item())
@@ -164,13 +182,23 @@ class PlainLoop:
         return torch.optim.Adam(weights, 1.0, betas=plan.betas, eps=plan.eps, **plainly)
 
     @torch.no_grad()
-    def _follow(self, average: nn.Module) -> None:
+    def _follow(self, average: nn.Module, n: int) -> None:
         """The average of the weights and of batch norm's statistics; other buffers as they are."""
-        live = self.g.state_dict()
+        live, kept = self.g.state_dict(), self._share_kept(n)
         for name, mine in average.state_dict().items():
             averaged = name in dict(average.named_parameters()) or "running_" in name
-            share = self.plan.ema if averaged else 0
+            share = kept if averaged else 0
             mine.copy_(share * mine + (1 - share) * live[name])
+
+    def _share_kept(self, n: int) -> float:
+        """As StyleGAN2-ADA's training loop says it: ``ema_nimg`` images are the half-life."""
+        batch, seen = 100, 100 * (n - 1 - self.plan.ema_start)
+        if seen < 0:
+            return 0.0  # the average is G
+        ema_nimg = -batch * math.log(2) / math.log(self.plan.ema)
+        if self.plan.ema_ramp is not None:
+            ema_nimg = min(ema_nimg, seen * self.plan.ema_ramp)
+        return 0.5 ** (batch / max(ema_nimg, 1e-8))
 
 
 class HeavyBall:

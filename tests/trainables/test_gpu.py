@@ -48,6 +48,12 @@ KINDS: dict[str, dict[str, Any]] = {
         "networks": {"name": "dcgan", "width": 8, "d_norm": "layer"},
         "regulariser": "r1",
     },
+    "r1 lazily": {
+        "networks": {"name": "dcgan", "width": 8, "d_norm": "layer"},
+        "regulariser": {"r1": 10, "every": 4},
+        "ema": 0.9,
+        "ema_ramp": 0.5,
+    },
     "users": {"networks": USERS},
     "language": {},
 }

@@ -52,6 +52,13 @@ EXACT: dict[str, dict[str, Any]] = {
     "wgan_gp": {"networks": WGAN, "loss": "wasserstein", "regulariser": "gradient_penalty"},
     "penalty": {"networks": ALONE, "regulariser": "gradient_penalty", "optimiser": "sgd"},
     "r1": {"networks": ALONE, "regulariser": "r1"},
+    "r1 lazily": {
+        "networks": ALONE,
+        "regulariser": {"r1": 1.0, "every": 3},
+        "ema": 0.9,
+        "ema_ramp": 0.5,
+    },
+    "tf32": {"networks": ALONE, "regulariser": "r1", "precision": "tf32", "deterministic": False},
 }
 LANGUAGE: dict[str, dict[str, Any]] = {
     "language": {},

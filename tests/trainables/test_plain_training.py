@@ -46,6 +46,8 @@ def settings_of(further: dict[str, Any]) -> GanSettings:
         {"loss": "hinge", "schedule": {"name": "cosine", "final": 0.1}},
         {"loss": "wasserstein", "regulariser": {"gradient_penalty": 3.0, "weight_decay": 0.1}},
         {"regulariser": {"r1": 2.0}, "schedule": {"name": "power", "stretch": 2}},
+        {"regulariser": {"r1": 2.0, "every": 3}},
+        {"regulariser": {"gradient_penalty": 2.0, "every": 2}},
     ],
     ids=str,
 )
@@ -93,9 +95,16 @@ def test_what_it_leaves_out_is_said() -> None:
             "update_rule": "extragradient",
             "ema": 0.9,
             "minutes": 3,
+            "precision": "tf32",
             "optimiser": {"name": "heavy_ball", "r": 250},
             "schedule": {"name": "power"},
         }
     )
     _, left_out = plain_training(settings, Parameters(b=1e-3, a=1e-3, d_steps=1))
-    assert [each.split()[0] for each in left_out] == ["update_rule", "ema", "optimiser", "minutes"]
+    assert [each.split()[0] for each in left_out] == [
+        "update_rule",
+        "ema",
+        "precision",
+        "optimiser",
+        "minutes",
+    ]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from trainables.configuration import configuration_of, require_same
-from trainables.devices import repeatable_kernels
+from trainables.devices import at_precision, full_precision, kernels
 from trainables.gan.game import Batches, GanGame
 from trainables.gan.state import snapshot
 from trainables.gan.streams import Streams
@@ -43,6 +43,7 @@ class AdversarialTrial(ABC):
     ) -> None:
         self.game = GanGame(settings, parameters, networks, batches, streams, context.device)
         self._settings = settings
+        self._device = context.device
         self._streams = streams
         self._configuration = configuration_of(settings, parameters, context.seed)
         self._step = 0
@@ -120,7 +121,7 @@ class AdversarialTrial(ABC):
         if self.finished:
             raise RuntimeError("the trial is finished; there is nothing to advance to")
         try:
-            with self._streams.inside_networks(), repeatable_kernels():
+            with self._streams.inside_networks(), self._as_set():
                 while not pause():
                     if self._due:
                         self._settle()
@@ -183,7 +184,8 @@ class AdversarialTrial(ABC):
             self.game.settle()
 
     def _evaluate(self) -> Measurement | Diverged:
-        with self._timed(training=False):
+        # Scores are taken in full precision and repeatably, however the updates are computed.
+        with self._timed(training=False), full_precision(), kernels(repeatable=True):
             self.game.check_weights()
             score = self._score()
         if not (math.isfinite(score.value) and math.isfinite(score.noise)):
@@ -204,6 +206,14 @@ class AdversarialTrial(ABC):
             metrics={**metrics, **score.metrics},
             seconds=self._seconds,
         )
+
+    @contextmanager
+    def _as_set(self) -> Iterator[None]:
+        """Inside, updates are computed as the settings say."""
+        settings = self._settings
+        precise = at_precision(settings.precision, self._device)
+        with precise, kernels(repeatable=settings.deterministic):
+            yield
 
     @contextmanager
     def _timed(self, *, training: bool) -> Iterator[None]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.parametrizations import _SpectralNorm
 
+from trainables.devices import full_precision, lowered
 from trainables.gan.ahead import Ahead
+from trainables.gan.average import MovingAverage
 from trainables.gan.losses import build_loss
 from trainables.gan.optimisers import PlayerOptimiser
 from trainables.gan.regularisers import gradient_penalty, r1
@@ -18,7 +20,6 @@ from trainables.gan.schedules import discriminator_rate, generator_rate
 from trainables.gan.streams import Streams
 from trainables.gan.updates import UPDATE_RULES, Gradient, Player, gradient_of
 from trainables.gan.watch import Watch, require_finite
-from trainables.networks.layers import follow_weights
 from trainables.networks.pair import Networks
 from trainables.protocol import Parameters
 from trainables.settings.adversarial import AdversarialSettings
@@ -74,9 +75,8 @@ class GanGame:
         self.generator = _on_device(networks.generator, networks.layout, device)
         self.discriminator = _on_device(networks.discriminator, networks.layout, device)
         _require_own_scores(self.discriminator, settings)
-        self.sampled = self.generator
-        if settings.ema:
-            self.sampled = copy.deepcopy(self.generator).requires_grad_(False)
+        self._average = MovingAverage(self.generator, settings) if settings.ema else None
+        self.sampled = self._average.network if self._average else self.generator
         self.d_optimiser = PlayerOptimiser(
             _trained(self.discriminator),
             settings.optimiser,
@@ -96,6 +96,7 @@ class GanGame:
         self._alpha = Ahead(self._drawn_alpha, streams.regulariser, device)
         self._shares = settings.generator_latents == "same"
         self._g_is_next = False
+        self._d_update = 0
         self._shared: Tensor | None = None
         self._dimensions = 0
 
@@ -113,12 +114,14 @@ class GanGame:
         self.d_optimiser.schedule(n)
         self.g_optimiser.schedule(n)
         self._g_is_next = False
+        self._d_update = (n - 1) * self._d_steps
         for _ in range(self._d_steps - 1):
             self._rule([self._d])
+            self._d_update += 1
         self._g_is_next = True
         self._rule([self._d, self._g])
-        if self._settings.ema:
-            self._follow()
+        if self._average is not None:
+            self._average.follow(n)
 
     def settle(self) -> None:
         """Raises NonFiniteError if an update since the last call was not finite; it was not made."""
@@ -155,7 +158,7 @@ class GanGame:
             "loss_sums": torch.tensor(sums, dtype=torch.float64),
             "loss_counts": list(counts),
         }
-        if self._settings.ema:
+        if self._average is not None:
             state["average"] = dict(self.sampled.state_dict())
         return state
 
@@ -163,7 +166,7 @@ class GanGame:
         """Continues from :meth:`state_dict`."""
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
-        if self._settings.ema:
+        if self._average is not None:
             self.sampled.load_state_dict(state["average"])
         self.d_optimiser.load_state_dict(state["d_optimiser"])
         self.g_optimiser.load_state_dict(state["g_optimiser"])
@@ -179,26 +182,41 @@ class GanGame:
         """D's loss and gradient on fresh real samples and fresh z."""
         real = _laid_out(self._batches.next(), self._layout)
         fake = self._generated_for_d()
-        loss = self._loss.discriminator(self._scores(real), self._scores(fake))
+        with self._lowered():
+            on_real, on_fake = self._scores(real), self._scores(fake)
+        loss = self._loss.discriminator(on_real, on_fake)
         decay, penalty = self._settings.regulariser.weight_decay, self._penalty(real, fake)
         return gradient_of(loss, self.d_optimiser.parameters, decay, penalty)
 
-    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | None:
-        """What is added to D's loss, with its weight."""
-        weights = self._settings.regulariser
-        if weights.gradient_penalty:
-            self._dimensions = real.dim()
-            term = gradient_penalty(self._scores, real, fake, self._alpha.next())
-            return weights.gradient_penalty * term
-        if weights.r1:
-            return weights.r1 * r1(self._scores, real)
-        return None
+    def _penalty(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Sequence[Tensor | None]] | None:
+        """What is added to D's loss in this update, with its weight, and its gradient; None if nothing is.
+
+        It is of one update in ``every``, with so many times the weight (Karras et al. 2020, "Analyzing and
+        improving the image quality of StyleGAN", section 3.1). StyleGAN2 makes optimiser steps of their own
+        for it, and lowers rate and betas to make up for these (appendix B); here it is part of an update
+        that is made anyway, so that D makes as many as it is said to, at the rate b.
+        """
+        settings = self._settings.regulariser
+        if not settings.at_samples or self._d_update % settings.every:
+            return None
+        with full_precision() if self._settings.precision == "tf32" else nullcontext():
+            if settings.gradient_penalty:
+                self._dimensions = real.dim()
+                term = gradient_penalty(self._scores, real, fake, self._alpha.next())
+                term = settings.every * settings.gradient_penalty * term
+            else:
+                term = settings.every * settings.r1 * r1(self._scores, real)
+            if not term.requires_grad:  # a slope that no weight moves
+                return term, ()
+            return term, torch.autograd.grad(term, self.d_optimiser.parameters, allow_unused=True)
 
     def _g_gradient(self) -> Gradient:
         """G's loss and gradient, on fresh z or on those of the last D update."""
-        fake = self.generator(self._z.next()) if self._shared is None else self._shared
+        fake = self._generated(self._z.next()) if self._shared is None else self._shared
         self._shared = None
-        loss = self._loss.generator(self._scores(fake))
+        with self._lowered():
+            on_fake = self._scores(fake)
+        loss = self._loss.generator(on_fake)
         decay = self._settings.regulariser.weight_decay
         return gradient_of(loss, self.g_optimiser.parameters, decay)
 
@@ -207,15 +225,22 @@ class GanGame:
         if self._shares and self._g_is_next:
             # Under every update rule G's gradient is the next to be taken, before G has moved: with
             # the same z its samples are these, so they are made once, with the graph to G.
-            self._shared = self.generator(z)
+            self._shared = self._generated(z)
             return self._shared.detach()
         with torch.no_grad():
+            return self._generated(z)
+
+    def _generated(self, z: Tensor) -> Tensor:
+        with self._lowered():
             fake: Tensor = self.generator(z)
-        return fake
+        return fake.float() if fake.dtype is torch.bfloat16 else fake
 
     def _scores(self, samples: Tensor) -> Tensor:
         scores: Tensor = self.discriminator(samples).flatten()
-        return scores
+        return scores.float() if scores.dtype is torch.bfloat16 else scores
+
+    def _lowered(self) -> AbstractContextManager[object]:
+        return lowered(self._settings.precision, self._device)
 
     def _drawn_latents(self, stream: torch.Generator) -> Tensor:
         return self._latent.draw(self._settings.batch_size, stream)
@@ -223,25 +248,6 @@ class GanGame:
     def _drawn_alpha(self, stream: torch.Generator) -> Tensor:
         shape = (self._settings.batch_size,) + (1,) * (self._dimensions - 1)
         return torch.rand(shape, generator=stream)
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Moves the average towards G: its weights, and batch norm's running statistics with them.
-
-        Statistics of the present G under weights that lag behind it would not be those of any network.
-        Spectral norm's singular vectors are the averaged weights' own (:func:`follow_weights`).
-        """
-        weight = 1 - self._settings.ema
-        averages = list[Tensor](self.sampled.parameters())
-        torch._foreach_lerp_(averages, list[Tensor](self.generator.parameters()), weight)
-        for mine, its in zip(self.sampled.modules(), self.generator.modules(), strict=True):
-            for name, average in mine.named_buffers(recurse=False):
-                buffer = its.get_buffer(name)
-                if isinstance(mine, _BatchNorm) and average.is_floating_point():
-                    average.lerp_(buffer, weight)
-                elif not isinstance(mine, _SpectralNorm):
-                    average.copy_(buffer)
-        follow_weights(self.sampled)
 
 
 def _trained(network: nn.Module) -> list[Tensor]:

@@ -51,6 +51,32 @@ def generator_rate(a: float, schedule: ScheduleSettings, steps: int) -> Rate:
     return Rate(base=a, schedule=schedule, tau=schedule.tau_a, steps=steps)
 
 
+def average_decay(n: int, decay: float, start: int = 0, ramp: float | None = None) -> float:
+    """Returns the share of G's moving average that stays at generator update ``n`` (>= 1), in [0, 1).
+
+    Until update ``start`` the average is G itself (0). With a ramp its half-life, ln(1/2) / ln(decay)
+    updates, is at most ``ramp`` times the updates since then: as ``ema_rampup`` of StyleGAN2-ADA (Karras et
+    al. 2020, training_loop.py: ``ema_nimg = min(ema_nimg, cur_nimg * ema_rampup)`` and ``ema_beta = 0.5 **
+    (batch_size / ema_nimg)``), which counts in images what is counted in updates here.
+
+    Args:
+        n: The update that G has just made.
+        decay: The share that stays in the long run, in (0, 1).
+        start: Updates before averaging begins, >= 0.
+        ramp: > 0, or None for the same share from the start on.
+
+    Example:
+        >>> average_decay(1, 0.999), round(average_decay(101, 0.999, ramp=0.05), 4)
+        (0.999, 0.8706)
+    """
+    since = n - 1 - start
+    if since < 0:
+        return 0.0
+    if ramp is None or ramp * since >= math.log(0.5) / math.log(decay):
+        return decay
+    return float(0.5 ** (1 / (ramp * since))) if since else 0.0
+
+
 class HeavyBallMemory:
     """The averaging coefficients of Theorem 2 as functions of the update n.
 

@@ -42,24 +42,24 @@ def gradient_of(
     loss: Tensor,
     parameters: Sequence[Tensor],
     weight_decay: float = 0.0,
-    penalty: Tensor | None = None,
+    penalty: tuple[Tensor, Sequence[Tensor | None]] | None = None,
 ) -> Gradient:
     """Returns a loss, detached, with its gradient; no other tensor's gradient is computed.
 
     Args:
         loss: A scalar with a graph to the parameters.
-        penalty: A scalar that is added to the loss. Its gradient is taken by itself, so that the order in
-            which the terms are summed, and so the rounding, is the same on every device.
+        penalty: What is added to the loss, with its gradient (empty: it moves nothing), which is taken by
+            itself, so that the order in which the terms are summed, and so the rounding, is the same on
+            every device.
         parameters: What the gradient is taken with respect to.
         weight_decay: Weight of 1/2 ||parameters||^2, whose gradient is added and which ``loss`` lacks. It
             belongs here and not into an optimiser: extragradient takes it at the point it looks at.
     """
     gradient: Sequence[Tensor] = torch.autograd.grad(loss, list(parameters))
     if penalty is not None:
-        loss = loss.detach() + penalty.detach()
-        if penalty.requires_grad:
-            further = torch.autograd.grad(penalty, list(parameters), allow_unused=True)
-            gradient = _added(gradient, further)
+        value, further = penalty
+        loss = loss.detach() + value.detach()
+        gradient = _added(gradient, further) if further else gradient
     if weight_decay:
         gradient = torch._foreach_add(
             list(gradient), [parameter.detach() for parameter in parameters], alpha=weight_decay

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from trainables.settings.optimisation import (
     ScheduleSettings,
     UpdateRuleName,
 )
+from trainables.settings.precision import PrecisionName
 from trainables.settings.tables import NameOf
 
 LossName = Annotated[str, NameOf(LOSSES, or_own=True)]
@@ -27,6 +28,14 @@ LEAST_FRICTION = 25.0
 
 class AdversarialSettings(TrialSettings):
     """Loss, regularisers and updates; b, a and d_steps come from the search space, not from here."""
+
+    added: ClassVar[tuple[str, ...]] = (
+        "ema_start",
+        "ema_ramp",
+        "precision",
+        "deterministic",
+        "regulariser.every",
+    )
 
     loss: LossName = Field(
         default="non_saturating",
@@ -55,6 +64,27 @@ class AdversarialSettings(TrialSettings):
         lt=1,
         description="Decay of a moving average of G's weights, scored in G's place; 0 is off.",
     )
+    ema_start: int = Field(
+        default=0,
+        ge=0,
+        description="Generator updates after which averaging begins; until then the average is G itself.",
+    )
+    ema_ramp: float | None = Field(
+        default=None,
+        gt=0,
+        description="The average's half-life is at most this share of the updates since ema_start, so that "
+        "the first weights are soon forgotten (ema_rampup of StyleGAN2-ADA: 0.05); null: no such limit.",
+    )
+    precision: PrecisionName = Field(
+        default="fp32",
+        description="How updates are computed: fp32, tf32 (in products and convolutions of an NVIDIA GPU) "
+        "or bf16 (both networks under autocast). Penalties, weights, optimisers and scores stay in fp32.",
+    )
+    deterministic: bool = Field(
+        default=True,
+        description="Of an NVIDIA GPU: only algorithms that give the same result every time; false: the "
+        "fastest that cuDNN finds by trying, so that a trial cannot be repeated exactly.",
+    )
     batch_size: int = Field(default=64, ge=2, description="Real samples in a discriminator update.")
     minutes: float | None = Field(
         default=None,
@@ -69,6 +99,21 @@ class AdversarialSettings(TrialSettings):
             raise ValueError(
                 f"optimiser.name is heavy_ball and schedule.name is {self.schedule.name}, but "
                 "Theorem 2 is about rates a n^-tau; set schedule.name to power"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _average_is_taken(self) -> AdversarialSettings:
+        for field, value in (("ema_start", self.ema_start), ("ema_ramp", self.ema_ramp)):
+            if value and not self.ema:
+                raise ValueError(
+                    f"{field} is {value:g}, but ema is 0, so no average is taken; set ema (0.999, say) or "
+                    f"remove {field}"
+                )
+        if self.ema_start >= self.steps:
+            raise ValueError(
+                f"ema_start is {self.ema_start}, but a trial has {self.steps} steps, so no average is "
+                "taken; lower it"
             )
         return self
 

@@ -61,6 +61,9 @@ class TrialSettings(Settings, ABC):
     paths: ClassVar[tuple[str, ...]] = ()
     """The settings that say where a file or folder is, by their dotted paths."""
 
+    added: ClassVar[tuple[str, ...]] = ()
+    """The settings, by their dotted paths, that earlier versions lacked: what they did is the default."""
+
     steps: int = Field(gt=0, description="Generator updates in a whole trial.")
     evaluate_every: int = Field(gt=0, description="Generator updates between two evaluations.")
 
@@ -96,6 +99,21 @@ class TrialSettings(Settings, ABC):
         if not isinstance(inner, Mapping) or "rules" in inner:
             return dict(data)
         return {**data, "data": {**inner, "rules": 1}}
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the settings as plain values, as the version wrote them that had no other than these.
+
+        A setting that was added since is left out while it has its default, so that what names a study by
+        its settings (a fingerprint) does not change with the version.
+        """
+        made = self.model_dump(mode="json")
+        for path in self.added:
+            group, _, field = path.rpartition(".")
+            inner = made[group] if group else made
+            owner = getattr(self, group) if group else self
+            if getattr(owner, field) == type(owner).model_fields[field].default:
+                del inner[field]
+        return made
 
     def preparation(self, cache: str) -> list[Step]:  # noqa: ARG002 - for the kinds that need it
         """Returns what has yet to be fetched or converted before such a trial can run.

@@ -173,6 +173,12 @@ class RegulariserSettings(Settings):
         ge=0,
         description="Weight of 1/2 ||w||^2 in the loss of both players (assumptions A4, A5).",
     )
+    every: int = Field(
+        default=1,
+        ge=1,
+        description="The penalty on D's gradient is part of one in so many D updates, with so many times "
+        "its weight (lazy regularisation of StyleGAN2: 16).",
+    )
 
     @property
     def at_samples(self) -> bool:
@@ -197,6 +203,11 @@ class RegulariserSettings(Settings):
             raise ValueError(
                 f"regulariser.gradient_penalty is {self.gradient_penalty} and regulariser.r1 is "
                 f"{self.r1}: one pulls the norm of D's gradient to 1, the other to 0; set one to 0"
+            )
+        if self.every > 1 and not self.at_samples:
+            raise ValueError(
+                f"regulariser.every is {self.every}, but there is no penalty on D's gradient; set "
+                "regulariser.r1 (10) or regulariser.gradient_penalty (10), or remove it"
             )
         return self
 

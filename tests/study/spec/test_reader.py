@@ -14,6 +14,7 @@ from study.results.confirmation import SUFFIX
 from study.spec import model
 from study.spec.model import CONFIRMING, Spec
 from study.spec.reader import dump_yaml, mapping, parse_spec, parse_yaml, read_spec_file, set_fields
+from study.spec.recipes import recipe_text
 
 
 def refused(data: dict[str, Any], *assignments: str) -> str:
@@ -58,7 +59,7 @@ def refused(data: dict[str, Any], *assignments: str) -> str:
         ("resources.cpu=0", "resources.cpu is 0"),
         ("resources.cpu=1.0e-5", "resources.cpu is 1e-05"),
         ("resources.gpu=-0.5", "resources.gpu: gpu is -0.5; it must be 0, a share of one GPU"),
-        ("resources.gpu=1.5", "gpu is 1.5; it must be 0, a share of one GPU (from 0.0001 to 1), a"),
+        ("resources.gpu=1.5", "gpu is 1.5, but a trial computes on one GPU; set it to 1"),
         ("resources.gpu=1.0e-5", "gpu is 1e-05; it must be 0, a share of one GPU"),
         ("stopping.patience=0", "stopping.patience is 0"),
         ("stopping.collapse=0.5", "stopping.collapse is 0.5"),
@@ -307,6 +308,26 @@ def test_the_fingerprint_is_of_what_gives_a_score_its_meaning() -> None:
     other = Spec.model_validate(saddle_spec(trial={"steps": 50}))
     assert base.fingerprint == same.fingerprint != other.fingerprint
     assert base.with_budgets({"one_timescale": 7}).arms["one_timescale"].trials == 7
+
+
+@pytest.mark.parametrize(
+    ("recipe", "fingerprint"),
+    [
+        ("quickstart", "338b672867b4f5ae"),
+        ("wgan-gp-billion-words", "7e0e408d997e5095"),
+        ("ttur-stylegan-style", "d3ca28837c8f5eed"),
+        ("saddle", "302c7d0847b58afb"),
+    ],
+)
+def test_the_fingerprint_of_a_study_is_that_of_the_version_before(
+    recipe: str, fingerprint: str
+) -> None:
+    """Settings that were added since count only where they are set."""
+    spec = parse_spec(mapping(parse_yaml(recipe_text(recipe), recipe), recipe))
+    assert spec.fingerprint == fingerprint
+    if recipe != "saddle":
+        changed = {**spec.model_dump(mode="json"), "trial": {**spec.trial, "precision": "bf16"}}
+        assert parse_spec(changed).fingerprint != fingerprint
 
 
 def test_the_settings_of_a_trial_are_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,22 @@ from support.secrets import WITH_SECRETS, WITHOUT_SECRETS
 from support.study import saddle_spec
 
 from study.errors import UserError
-from study.spec.reader import parse_spec
+from study.spec.reader import parse_spec, parse_stored
 
 
-@pytest.mark.parametrize("gpu", [0, 0.0001, 0.25, 1, 2, 8.0, "auto"])
+@pytest.mark.parametrize("gpu", [0, 0.0001, 0.25, 1, 1.0, "auto"])
 def test_what_ray_can_give_of_gpus_is_accepted(gpu: float | str) -> None:
     assert parse_spec(saddle_spec(resources={"gpu": gpu})).resources.gpu == gpu
+
+
+@pytest.mark.parametrize("gpu", [2, 8.0, 1.5])
+def test_several_gpus_a_trial_are_refused_but_read_from_a_record_as_the_one_in_use(
+    gpu: float,
+) -> None:
+    asked = saddle_spec(resources={"gpu": gpu})
+    with pytest.raises(UserError, match=f"gpu is {gpu:g}, but a trial computes on one GPU; set it"):
+        parse_spec(asked)
+    assert parse_stored(asked).resources.gpu == 1
 
 
 @pytest.mark.parametrize("field", ["record", "tracking", "artifacts", "checkpoints", "cache"])

@@ -92,10 +92,11 @@ def test_a_penalty_is_added_to_the_loss_and_to_the_gradient() -> None:
         assert not loss.requires_grad
         return loss.item(), [g.tolist() for g in gradients]
 
+    cube = w.pow(3).sum(), [None, 3 * w.detach().square()]
     assert taken() == (11.0, [[2.0], [2.0, -4.0]])
-    assert taken(penalty=w.pow(3).sum()) == (4.0, [[2.0], [5.0, 8.0]])
-    assert taken(penalty=w.pow(3).sum(), weight_decay=0.5) == (4.0, [[3.5], [5.5, 7.0]])
-    assert taken(penalty=torch.tensor(-7.0)) == (4.0, [[2.0], [2.0, -4.0]])
+    assert taken(penalty=cube) == (4.0, [[2.0], [5.0, 8.0]])
+    assert taken(penalty=cube, weight_decay=0.5) == (4.0, [[3.5], [5.5, 7.0]])
+    assert taken(penalty=(torch.tensor(-7.0), ())) == (4.0, [[2.0], [2.0, -4.0]])
 
 
 def test_every_rule_is_tested_here() -> None:

@@ -82,6 +82,14 @@ REGULARISERS: dict[str, dict[str, float]] = {
     "r1": {"r1": 3.0},
     "decay": {"weight_decay": 0.1},
     "penalty_and_decay": {"gradient_penalty": 0.5, "weight_decay": 0.1},
+    "lazy_penalty": {"gradient_penalty": 10.0, "every": 2},
+    "lazy_r1": {"r1": 3.0, "every": 3},
+}
+AVERAGES: dict[str, dict[str, Any]] = {
+    "off": {},
+    "average": {"ema": 0.8},
+    "late": {"ema": 0.8, "ema_start": 1},
+    "ramp": {"ema": 0.5, "ema_ramp": 0.6},  # half-lives of 0 and 0.6 updates, then of 1
 }
 FACTORS: dict[str, list[Any]] = {
     "networks": list(NETWORKS),
@@ -91,7 +99,7 @@ FACTORS: dict[str, list[Any]] = {
     "optimiser": list(OPTIMISERS),
     "d_steps": [1, 3],
     "same_z": [False, True],
-    "ema": [0.0, 0.8],
+    "average": list(AVERAGES),
 }
 Case = tuple[Any, ...]
 
@@ -99,7 +107,7 @@ Case = tuple[Any, ...]
 def allowed(case: Case) -> bool:
     """Batch norm in D excludes a penalty at single samples."""
     networks, _, regulariser = case[:3]
-    return not (networks == "dcgan" and ("penalty" in regulariser or regulariser == "r1"))
+    return not (networks == "dcgan" and ("penalty" in regulariser or "r1" in regulariser))
 
 
 EVERY = [case for case in itertools.product(*FACTORS.values()) if allowed(case)]
@@ -127,18 +135,18 @@ def cover(strength: int) -> list[Case]:
 
 
 def plan_of(case: Case, **further: Any) -> Plan:
-    _, loss, regulariser, rule, optimiser, d_steps, same_z, ema = case
+    _, loss, regulariser, rule, optimiser, d_steps, same_z, average = case
     return Plan(
         loss=loss,
         update_rule=rule,
         d_steps=d_steps,
         same_z=same_z,
-        ema=ema,
         steps=STEPS,
         eps=1e-3,
         **RATES,
         **REGULARISERS[regulariser],
         **OPTIMISERS[optimiser],
+        **AVERAGES[average],
         **further,
     )
 
@@ -167,12 +175,15 @@ def settings_of(plan: Plan) -> GanSettings:
                 "gradient_penalty": plan.gradient_penalty,
                 "r1": plan.r1,
                 "weight_decay": plan.weight_decay,
+                "every": plan.every,
             },
             "update_rule": plan.update_rule,
             "optimiser": optimiser,
             "schedule": plan.schedule,
             "generator_latents": "same" if plan.same_z else "fresh",
             "ema": plan.ema,
+            "ema_start": plan.ema_start,
+            "ema_ramp": plan.ema_ramp,
         }
     )
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import pytest
 import torch
 
-from trainables.devices import full_precision, repeatable_kernels
+from trainables.devices import at_precision, full_precision
 from trainables.scores.digits import DigitsExtractor
 from trainables.scores.extractor import rebatched
 from trainables.settings.extractors import EXTRACTORS
@@ -46,6 +46,10 @@ def precisions() -> list[str]:
     ]
 
 
+def in_tf32() -> AbstractContextManager[None]:
+    return at_precision("tf32", "cuda")
+
+
 NEW_WAY = ["cudnn.conv", "cuda.matmul", "cudnn.rnn", "mkldnn.matmul", ""]
 """Where a user's module may set how exactly float32 is computed, since torch 2.9; the last is for all."""
 
@@ -62,7 +66,7 @@ def precision_as_before() -> Iterator[None]:
             yield
 
 
-@pytest.mark.parametrize("context", [full_precision, repeatable_kernels])
+@pytest.mark.parametrize("context", [full_precision, in_tf32])
 @pytest.mark.parametrize("where", NEW_WAY)
 @pytest.mark.parametrize("value", ["tf32", "ieee"])
 @pytest.mark.usefixtures("precision_as_before")
@@ -74,17 +78,16 @@ def test_precisions_set_in_torchs_newer_way_are_left_as_found(
     found = precisions()
     with context():
         inside = precisions()
-        assert torch.backends.cudnn.allow_tf32 == (context is repeatable_kernels)
+        assert torch.backends.cudnn.allow_tf32 == (context is in_tf32)
     assert inside[2] == inside[3] == ("ieee" if context is full_precision else "tf32")
-    if context is full_precision:
-        assert inside[4:] == ["ieee"] * 3
+    assert inside[4:] == ["ieee" if context is full_precision else "tf32"] * 3
     assert precisions() == found
     if not where:  # what was inherited still is
         torch.backends.fp32_precision = "none"
         assert torch.backends.cuda.matmul.fp32_precision == "none"
 
 
-@pytest.mark.parametrize("context", [full_precision, repeatable_kernels])
+@pytest.mark.parametrize("context", [full_precision, in_tf32])
 @pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize("products", ["highest", "high"])
 @pytest.mark.usefixtures("precision_as_before")
