@@ -272,6 +272,14 @@ def test_every_room_says_in_one_sentence_what_it_is() -> None:
             assert "\n" not in text, name
 
 
+LONGEST_FILE = 300
+
+
+def test_no_file_is_longer_than_one_can_read_at_a_time() -> None:
+    lengths = {name: len(path.read_text().splitlines()) for name, path in sources().items()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
 def test_settings_do_not_import_torch() -> None:
     files = users("torch") | users("torchvision")
     assert files, "the walk finds no torch at all"

@@ -11,7 +11,7 @@ from study.places.home import identity, resolve
 from study.places.locations import Site
 from study.places.options import Options, typed
 from study.spec.model import Spec, Storage
-from study.tracking import query
+from study.tracking import reading
 
 if TYPE_CHECKING:
     from study.driver.taking import Subject
@@ -86,12 +86,12 @@ def published(name: str, options: Options) -> Iterator[str]:
     """
     uri = resolve(options, name).places.tracking
     try:
-        query.check_record(name, identity(name, options), tracking_uri=uri)
+        reading.check_record(name, identity(name, options), tracking_uri=uri)
         yield uri
-    except query.StudyNotFound as error:
+    except reading.StudyNotFound as error:
         if not _in_record(name, options):
             raise
-        raise query.StudyNotFound(
+        raise reading.StudyNotFound(
             f"{error}; the record has it, and {typed(options, 'sync', name)} publishes it"
         ) from None
 

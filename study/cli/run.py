@@ -115,7 +115,7 @@ def _trials(result: LaunchResult, outcome: str | None = None) -> int:
 def _conclude(result: LaunchResult, options: Options) -> None:
     from study.results.answers import compared
     from study.results.tables import comparison_table
-    from study.tracking.query import StudyNotFound
+    from study.tracking.reading import StudyNotFound
     from study.tracking.store import TrackingError
 
     name = result.study

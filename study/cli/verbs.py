@@ -230,7 +230,7 @@ _EXPECTED = (Interrupted, UserError, StudyBusy, TrialsFail)
 
 
 def _code(error: Exception) -> int:
-    from study.tracking.query import StudyNotFound
+    from study.tracking.reading import StudyNotFound
 
     if isinstance(error, Interrupted):
         return error.code
@@ -245,7 +245,7 @@ def _code(error: Exception) -> int:
 
 def _sentence(error: Exception) -> str:
     """One line: what we raise says what to do, of anything else the first line and its class must do."""
-    from study.tracking.query import StudyNotFound
+    from study.tracking.reading import StudyNotFound
 
     lines = str(error).strip().splitlines() or [""]
     if isinstance(error, (*_EXPECTED, StudyNotFound)):

@@ -13,7 +13,7 @@ from study.record.publication import Publication
 from study.results.confirmation import SUFFIX
 from study.tracking.experiment import Experiment
 from study.tracking.ownership import Owner, experiment_of
-from study.tracking.query import StudyNotFound, open_store
+from study.tracking.reading import StudyNotFound, open_store
 from study.tracking.store import TrackingError, client, is_http, sqlite_path, writing
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from study.places.locations import Places, Site
 from study.record.database import Ledger
 from study.results.confirmation import SUFFIX
 from study.tracking.ownership import Owner
-from study.tracking.query import StudyNotFound, open_store
+from study.tracking.reading import StudyNotFound, open_store
 from study.tracking.removal import experiments_of, remove
 from study.tracking.store import writing
 from trainables.folder import Folder

@@ -6,7 +6,7 @@ from functools import partial
 
 from study.results.comparison import Comparison, compare
 from study.results.confirmation import SUFFIX, Confirmation, confirmation
-from study.tracking import query
+from study.tracking import query, reading
 
 
 def compared(study: str, *, tracking_uri: str) -> Comparison:
@@ -42,15 +42,16 @@ def confirmed(study: str, *, tracking_uri: str) -> Confirmation | None:
     """
     try:
         rows = query.trials(f"{study}{SUFFIX}", tracking_uri=tracking_uri)
-    except query.StudyNotFound:
+    except reading.StudyNotFound:
         return None
     try:
         arms = query.arms(study, tracking_uri=tracking_uri)
         records = {
-            query.record_of(name, tracking_uri=tracking_uri) for name in (study, f"{study}{SUFFIX}")
+            reading.record_of(name, tracking_uri=tracking_uri)
+            for name in (study, f"{study}{SUFFIX}")
         }
         if len(records - {None}) > 1:
             return None  # somebody else's of that name
-    except query.StudyNotFound:  # the store was lost since, and has the confirming study alone
+    except reading.StudyNotFound:  # the store was lost since, and has the confirming study alone
         arms = []
     return confirmation(study, rows, arms)

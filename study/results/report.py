@@ -20,7 +20,7 @@ from study.results.tables import answer, best_table, comparison_table, confirmat
 from study.spec.reader import mapping, parse_yaml
 from study.tracking import query
 from study.tracking.files import samples_of_run, spec_text
-from study.tracking.query import StudyNotFound
+from study.tracking.reading import StudyNotFound
 from study.tracking.store import TrackingError
 from study.trial import TrialRecord, rank, ranked
 

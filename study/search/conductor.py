@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from study.faults import point
 from study.places.locations import Places
 from study.record.database import Ledger
 from study.search.arm import ArmState, arm_state
+from study.search.handing import Failure, Handing, Live
 from study.search.joint import Trials
 from study.search.observer import Observer
-from study.search.samplers import derived_seed, make_pruner, make_sampler
+from study.search.samplers import make_pruner, make_sampler
 from study.search.stopping import reason_to_stop
 from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
@@ -26,31 +27,6 @@ from trainables.protocol import Measurement
 from trainables.trial_files import ERROR, remove_error, write_error
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class _Live:
-    """A trial that was handed out and has not ended."""
-
-    arm: ArmState
-    record: TrialRecord
-    measurements: list[Measurement] = field(default_factory=list)
-    run_id: str | None = None
-    """Written by whoever publishes, in a thread of its own; the record is the conductor's alone."""
-
-    @property
-    def known(self) -> TrialRecord:
-        """The trial with its run."""
-        return replace(self.record, mlflow_run_id=self.run_id or self.record.mlflow_run_id)
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """A trial that could not be run; whether it is to blame for that is not known yet."""
-
-    live: _Live
-    error: str
-    step: int
 
 
 class Conductor:
@@ -70,18 +46,16 @@ class Conductor:
 
     def __init__(self, spec: Spec, ledger: Ledger, places: Places) -> None:
         self.spec = spec
-        self._places = places
         self._observers: tuple[Observer, ...] = ()
-        self._live: dict[str, _Live] = {}
-        self._failures: dict[str, _Failure] = {}
+        self._live: dict[str, Live] = {}
+        self._failures: dict[str, Failure] = {}
         """Failures in a row, without a trial that ended well since."""
         self.begun = False
         self.stopping = ""
         self.refusal = ""
         self.fault = ""
-        settings = spec.settings
-        self._score_name, self._fingerprint = settings.score_name, spec.fingerprint
-        pruner = make_pruner(spec.stopping, settings)
+        self._handing = Handing(spec, places)
+        pruner = make_pruner(spec.stopping, spec.settings)
         self._prunes = spec.stopping.pruner is not None
         self._any_ran = False
         self.arms: dict[str, ArmState] = {}
@@ -148,7 +122,7 @@ class Conductor:
             record = state.ledger.reopen(state.interrupted[0], state.space)
             state.interrupted.popleft()
         # A worker hands out the evaluations that it reads back, which are judged as they come.
-        live = _Live(state, replace(self._completed(record), measurements=()))
+        live = Live(state, replace(self._handing.completed(record), measurements=()))
         self._live[live.record.identity] = live
         if not fresh:  # it may have failed before
             with suppress(OSError):
@@ -156,7 +130,7 @@ class Conductor:
         point("assigned")
         for observer in self._observers:
             observer.began(live.record, fresh)
-        return self._assignment(live.record)
+        return self._handing.assignment(live.record)
 
     def turn(self, identity: str, turn: Turn) -> bool:
         """Takes in what one turn of a trial brought.
@@ -214,7 +188,7 @@ class Conductor:
             return
         del self._live[identity]
         step = live.measurements[-1].step if live.measurements else 0
-        self._failures[identity] = _Failure(live, error, step)
+        self._failures[identity] = Failure(live, error, step)
         try:
             write_error(live.record.folder, traceback or error)
         except OSError as failure:
@@ -249,7 +223,7 @@ class Conductor:
 
     def stored(self, arm: str, number: int) -> TrialRecord:
         """Reads a trial from the record; of its evaluations, that has the scores."""
-        return self._completed(self.arms[arm].ledger.trial(number))
+        return self._handing.completed(self.arms[arm].ledger.trial(number))
 
     def keep_run(self, record: TrialRecord, run_id: str, whole: bool = True) -> None:
         """Stores in the record what was published of a trial.
@@ -270,7 +244,7 @@ class Conductor:
         if live is not None:
             live.run_id = run_id
 
-    def _measured(self, live: _Live, measurement: Measurement) -> str | None:
+    def _measured(self, live: Live, measurement: Measurement) -> str | None:
         # Computed again from a checkpoint (see one_a_step): what came after it will be computed again too.
         before = [m for m in live.measurements if m.step < measurement.step]
         live.measurements = [*before, measurement]
@@ -289,10 +263,10 @@ class Conductor:
             reason = f"{name} stopped it at step {measurement.step}"
         return reason
 
-    def _update(self, live: _Live) -> None:
+    def _update(self, live: Live) -> None:
         live.record = replace(live.known, measurements=tuple(live.measurements))
 
-    def _end(self, live: _Live, outcome: Outcome, reason: str | None, step: int) -> None:
+    def _end(self, live: Live, outcome: Outcome, reason: str | None, step: int) -> None:
         best = live.record.best
         objective = best.score if best else math.inf
         ended = live.arm.ledger.end(live.record.number, outcome, objective, reason, step)
@@ -307,26 +281,3 @@ class Conductor:
             observer.ended(record)
         if outcome is not Outcome.FAILED:
             self._believe_failures()
-
-    def _completed(self, record: TrialRecord) -> TrialRecord:
-        """Adds to what the record has of a trial what the spec says of all."""
-        return replace(
-            record,
-            # The same number has the same seed in every arm: arms are compared on equal starts.
-            seed=derived_seed(self.spec.search.seed, record.number),
-            score_name=self._score_name,
-            folder=self._places.folder(self.spec.name, record.arm, record.number),
-            spec_fingerprint=self._fingerprint,
-        )
-
-    def _assignment(self, record: TrialRecord) -> Assignment:
-        return Assignment(
-            identity=record.identity,
-            trial=self.spec.trial,
-            parameters=record.parameters,
-            seed=record.seed,
-            folder=record.folder,
-            cache=self._places.cache,
-            checkpoint_seconds=self.spec.resources.checkpoint_seconds,
-            keep=self.spec.storage.keep != "none",
-        )

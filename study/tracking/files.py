@@ -14,7 +14,7 @@ from fsspec.core import url_to_fs
 
 from study.tracking import words
 from study.tracking.moved import carried_to
-from study.tracking.query import StudyNotFound, open_store, own
+from study.tracking.reading import StudyNotFound, open_store, own
 from study.tracking.store import client, failures, runs, unreadable
 from study.trial import TrialRecord
 from trainables.kept import generator_name

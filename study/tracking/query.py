@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 from study.tracking import tables, words
 from study.tracking.content import POSITION, scores_of
+from study.tracking.reading import check_file, experiment_in, open_store, own
 from study.tracking.store import (
     PAGE,
-    client,
     collector_paused,
     failures,
     is_http,
     runs,
-    sqlite_path,
     unreadable,
-    without_credentials,
 )
 from study.tracking.tables import RunFacts
 from study.trial import Outcome, TrialRecord, by_convention, ranked
@@ -27,8 +25,7 @@ from trainables.protocol import Measurement, Parameters
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Run
 
 
 _TAGS = (
@@ -49,10 +46,6 @@ _METRICS = (*(words.RESERVED_METRICS - {words.SCORE}), *_LEVELS)
 
 _SAMPLE = 200
 """Runs looked at to find out how low the best ones are."""
-
-
-class StudyNotFound(ValueError):
-    """The store has no such study; the message says where it was looked for."""
 
 
 def trials(study: str, *, tracking_uri: str) -> list[TrialRecord]:
@@ -138,7 +131,7 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
         condition += f" and tags.{words.ARM} = '{arm}'"
     bound, page = math.inf, min(PAGE, max(_SAMPLE, 4 * top))
     try:
-        experiment = _experiment(store, study)
+        experiment = experiment_in(store, study)
         condition = own(experiment, condition)
         while True:
             # Decimal: the exact value, without an exponent, which MLflow's filters do not know.
@@ -191,26 +184,6 @@ def curve(row: TrialRecord, *, tracking_uri: str) -> list[tuple[int, float]]:
     return histories([row], tracking_uri=tracking_uri).get(row.identity, [])
 
 
-def open_store(tracking_uri: str, study: str) -> MlflowClient:
-    """Opens the store for reading; a missing SQLite file is not made.
-
-    Raises:
-        StudyNotFound: There is no such SQLite file, or an empty one.
-        TrackingError: The store could not be opened.
-    """
-    _check_file(tracking_uri, study)
-    try:
-        return client(tracking_uri)
-    except failures() as error:
-        raise unreadable(tracking_uri, error) from None
-
-
-def _check_file(tracking_uri: str, study: str) -> None:
-    path = sqlite_path(tracking_uri)
-    if path is not None and not (path.exists() and path.stat().st_size):
-        raise StudyNotFound(f"there is no study {study!r}: no MLflow store at {path}")
-
-
 def _unique(runs: Iterable[RunFacts]) -> list[TrialRecord]:
     """Runs as rows in the order of arm and number, each trial once."""
     # A run without b was made this instant and not filled yet.
@@ -226,13 +199,13 @@ def _unique(runs: Iterable[RunFacts]) -> list[TrialRecord]:
 
 def _runs(study: str, kind: str, tracking_uri: str) -> list[RunFacts]:
     """All runs of a study that are of a kind: its trials, or its arms."""
-    _check_file(tracking_uri, study)
+    check_file(tracking_uri, study)
     read = tables.read(tracking_uri, lambda t: _own_runs(t, study, kind))
     if read is not None:
         return read
     store = open_store(tracking_uri, study)
     try:
-        experiment = _experiment(store, study)
+        experiment = experiment_in(store, study)
         condition = own(experiment, f"tags.{words.KIND} = '{kind}'")
         with collector_paused():
             return [_facts(run) for run in runs(store, experiment.experiment_id, condition)]
@@ -258,62 +231,6 @@ def _facts(run: Run) -> RunFacts:
     return RunFacts(
         run.info.run_id, run.info.start_time / 1000, data.tags, data.metrics, data.params
     )
-
-
-def own(experiment: Experiment, condition: str) -> str:
-    """Narrows a search down to the runs of the record whose the experiment is.
-
-    One of before records had identities holds what it holds.
-    """
-    record = experiment.tags.get(words.RECORD)
-    return condition if record is None else f"{condition} and tags.{words.RECORD} = '{record}'"
-
-
-def record_of(study: str, *, tracking_uri: str) -> str | None:
-    """The identity of the record that a study in MLflow belongs to; None if it has none.
-
-    Raises:
-        StudyNotFound: The store has no study of this name.
-        TrackingError: The store could not be read.
-    """
-    _check_file(tracking_uri, study)
-    read = tables.read(tracking_uri, lambda t: t.experiment(study))
-    if read is not None:
-        return read.tags.get(words.RECORD)
-    store = open_store(tracking_uri, study)
-    try:
-        found: str | None = _experiment(store, study).tags.get(words.RECORD)
-    except failures() as error:
-        raise unreadable(tracking_uri, error) from None
-    return found
-
-
-def check_record(study: str, record: str | None, *, tracking_uri: str) -> None:
-    """Checks that a study in MLflow is the one that is asked about, and not one of its name.
-
-    Args:
-        study: Name of the study.
-        record: Identity of its record; None if it is not known, and any will do.
-        tracking_uri: MLflow tracking URI.
-
-    Raises:
-        StudyNotFound: The store has no study of this name, or another record's.
-        TrackingError: The store could not be read.
-    """
-    if record is not None and record_of(study, tracking_uri=tracking_uri) not in (None, record):
-        where = without_credentials(tracking_uri)
-        raise StudyNotFound(
-            f"the study {study!r} in MLflow at {where} belongs to another record than the one that this "
-            "home launched last; give the --home that launched it, or a new folder as --home"
-        )
-
-
-def _experiment(store: MlflowClient, study: str) -> Experiment:
-    experiment = store.get_experiment_by_name(study)
-    if experiment is None or experiment.lifecycle_stage == "deleted":
-        where = without_credentials(str(store.tracking_uri))
-        raise StudyNotFound(f"there is no study {study!r} in the MLflow store at {where}")
-    return experiment
 
 
 def _completeness(row: TrialRecord) -> tuple[bool, bool, float]:

@@ -7,43 +7,24 @@ remembered per run, and after a restart read back from MLflow, so that only what
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from study.faults import point
 from study.tracking import content, words
 from study.tracking.code_version import code_version
 from study.tracking.content import ArmRecord
 from study.tracking.experiment import Experiment, is_gone
 from study.tracking.ownership import Owner
+from study.tracking.sending import Sent, read_sent, scores_sent, send_status, send_values
 from study.tracking.store import TrackingError, collector_paused, writing
-from study.tracking.uploads import FilesLacking, There, lacks, send, wanted
+from study.tracking.uploads import FilesLacking, lacks, send, wanted
 from study.trial import TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlflow.entities import Run
 
 _MANY = 10
 """Trials looked up singly before all runs are read at once (``sync`` of a whole study)."""
-
-_METRICS_A_CALL, _TEXTS_A_CALL = 700, 90
-"""Below MLflow's limits for one batch: 1000 entries in all, 100 parameters, 100 tags."""
-
-
-@dataclass
-class _Sent:
-    """What MLflow has of one run, as far as this process knows."""
-
-    run_id: str
-    status: str = content.RUNNING
-    outcome: str | None = None
-    has_parameters: bool = False
-    scores: dict[int, float] = field(default_factory=dict)
-    files: There = field(default_factory=dict)
-    ended: bool = False
 
 
 class Tracking:
@@ -78,7 +59,7 @@ class Tracking:
         self._arms: dict[str, str] = {}
         self._specs: dict[str, str] = {}
         self._spec_files: dict[str, str] = {}
-        self._trials: dict[str, _Sent] = {}
+        self._trials: dict[str, Sent] = {}
 
     def publish(self, record: TrialRecord, *, fresh: bool, files: bool = True) -> str:
         """Brings a trial's run to the state of its record; returns the run's id.
@@ -183,19 +164,19 @@ class Tracking:
             )
         return self._arms[arm]
 
-    def _publish(self, record: TrialRecord, fresh: bool) -> _Sent:
+    def _publish(self, record: TrialRecord, fresh: bool) -> Sent:
         sent = self._trials.get(record.identity)
         if sent is None:
-            sent = self._adopt(record, fresh) or _Sent(self._create_trial(record))
+            sent = self._adopt(record, fresh) or Sent(self._create_trial(record))
             self._trials[record.identity] = sent
         if not sent.ended or sent.outcome != record.outcome:
             if sent.ended:  # a trial that failed is run again
-                sent.scores = self._scores(sent.run_id)
-            self._send_values(record, sent)
-            self._send_status(record, sent)
+                sent.scores = scores_sent(self._experiment, sent.run_id)
+            send_values(self._experiment, record, sent)
+            send_status(self._experiment, record, sent)
         return sent
 
-    def _adopt(self, record: TrialRecord, fresh: bool) -> _Sent | None:
+    def _adopt(self, record: TrialRecord, fresh: bool) -> Sent | None:
         """What MLflow has of a trial's run, or None if it has no run."""
         if fresh:
             return None
@@ -207,7 +188,7 @@ class Tracking:
         run = self._experiment.get(record.mlflow_run_id) if record.mlflow_run_id else None
         if run is None:
             run = self._experiment.find(f"tags.{words.TRIAL} = '{record.identity}'")
-        return None if run is None else self._read(run)
+        return None if run is None else read_sent(self._experiment, run)
 
     def _read_all(self) -> None:
         """Reads the state of all runs at once, where asking for each would take longer."""
@@ -215,27 +196,7 @@ class Tracking:
             for run in self._experiment.runs(f"tags.{words.KIND} = '{words.KIND_TRIAL}'"):
                 identity = run.data.tags[words.TRIAL]
                 if identity not in self._trials:
-                    self._trials[identity] = self._read(run)
-
-    def _read(self, run: Run) -> _Sent:
-        """What MLflow has of a run; the history of its scores only while it may still grow."""
-        sent = _Sent(
-            run.info.run_id,
-            status=run.info.status,
-            outcome=run.data.tags.get(words.OUTCOME),
-            # MLflow stores a batch in several transactions, parameters before metrics: a process that
-            # was killed between the two left parameters alone.
-            has_parameters=words.LEARNING_RATE_D in run.data.metrics,
-        )
-        # The status is sent last, so a run that has ended with its outcome has everything.
-        sent.ended = sent.outcome is not None and sent.status in (content.FINISHED, content.FAILED)
-        if not sent.ended and words.SCORE in run.data.metrics:
-            sent.scores = self._scores(sent.run_id)
-        return sent
-
-    def _scores(self, run_id: str) -> dict[int, float]:
-        history = self._experiment.client.get_metric_history(run_id, words.SCORE)
-        return {m.step: m.score for m in content.scores_of(history)}
+                    self._trials[identity] = read_sent(self._experiment, run)
 
     def _create_trial(self, record: TrialRecord) -> str:
         tags = {
@@ -254,61 +215,7 @@ class Tracking:
         condition = f"tags.{words.TRIAL} = '{record.identity}'"
         return self._experiment.make(name, record.started, tags, condition)
 
-    def _send_values(self, record: TrialRecord, sent: _Sent) -> None:
-        """Parameters, evaluations and the outcome, in as few requests as MLflow's limits allow."""
-        from mlflow.entities import Param, RunTag
-
-        metrics = list(content.evaluation_metrics(record.measurements, sent.scores))
-        parameters: list[Param] = []
-        if not sent.has_parameters:
-            metrics = [*content.parameter_metrics(record), *metrics]
-            parameters = [
-                Param(key, value) for key, value in content.parameter_texts(record).items()
-            ]
-        tags = [RunTag(key, value) for key, value in content.outcome_tags(record).items()]
-        if sent.outcome == record.outcome:
-            tags = []
-        for some_metrics, some_parameters, some_tags in zip_longest(
-            content.chunks(metrics, _METRICS_A_CALL),
-            content.chunks(parameters, _TEXTS_A_CALL),
-            content.chunks(tags, _TEXTS_A_CALL),
-            fillvalue=(),
-        ):
-            self._experiment.client.log_batch(
-                sent.run_id,
-                metrics=some_metrics,
-                params=some_parameters,
-                tags=some_tags,
-                synchronous=True,
-            )
-        sent.has_parameters = True
-        sent.scores |= {measurement.step: measurement.score for measurement in record.measurements}
-
-    def _send_status(self, record: TrialRecord, sent: _Sent) -> None:
-        status = content.status(record)
-        if record.outcome is None and sent.outcome is not None:
-            for tag in (words.OUTCOME, words.REASON):
-                self._remove_tag(sent.run_id, tag)
-        if status == content.RUNNING and sent.status != content.RUNNING:
-            self._experiment.reopen(sent.run_id)
-        elif status != content.RUNNING and (
-            sent.status != status or sent.outcome != record.outcome
-        ):
-            ended = record.ended if record.ended is not None else content.last_moment(record)
-            point("run-ending")
-            self._experiment.client.set_terminated(sent.run_id, status, content.milliseconds(ended))
-            point("run-ended")
-        sent.status = status
-        sent.outcome = record.outcome
-        sent.ended = record.outcome is not None
-        if sent.ended:
-            sent.scores = {}
-
-    def _remove_tag(self, run_id: str, tag: str) -> None:
-        if tag in self._experiment.client.get_run(run_id).data.tags:
-            self._experiment.client.delete_tag(run_id, tag)
-
-    def _publish_files(self, record: TrialRecord, sent: _Sent, allowed: bool) -> None:
+    def _publish_files(self, record: TrialRecord, sent: Sent, allowed: bool) -> None:
         try:
             with writing(self._uri, "the files"):
                 keeps = record.outcome is not None and self._keeps(record)

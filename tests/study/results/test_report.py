@@ -18,7 +18,7 @@ from study.results.comparison import compare
 from study.results.report import CAPTIONS, Contents, render, report
 from study.tracking.content import ArmRecord
 from study.tracking.files import samples_of_run, spec_text
-from study.tracking.query import StudyNotFound
+from study.tracking.reading import StudyNotFound
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Parameters
 

@@ -11,7 +11,7 @@ from mlflow.entities import ViewType
 from support.mlflow import BEGAN, everything, new_store, owner, record, runs, tracking
 
 from study.errors import UserError
-from study.tracking import query
+from study.tracking import query, reading
 from study.tracking.content import ArmRecord
 from study.tracking.experiment import Experiment
 from study.tracking.ownership import Owner
@@ -259,7 +259,7 @@ def test_an_emptied_store_is_noticed_while_it_is_written(uri: str, store: Mlflow
 
 def test_who_asks_about_another_records_study_is_told(uri: str, tmp_path: Path) -> None:
     tracking(uri, tmp_path).publish(record(scores=[3.0]), fresh=True)
-    query.check_record("study", "r1", tracking_uri=uri)
-    query.check_record("study", None, tracking_uri=uri)
-    with pytest.raises(query.StudyNotFound, match="belongs to another record"):
-        query.check_record("study", "r2", tracking_uri=uri)
+    reading.check_record("study", "r1", tracking_uri=uri)
+    reading.check_record("study", None, tracking_uri=uri)
+    with pytest.raises(reading.StudyNotFound, match="belongs to another record"):
+        reading.check_record("study", "r2", tracking_uri=uri)

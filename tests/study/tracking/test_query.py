@@ -13,7 +13,7 @@ from study.results.tables import comparison_table
 from study.tracking import query
 from study.tracking import store as mlflow_store
 from study.tracking.content import ArmRecord
-from study.tracking.query import StudyNotFound
+from study.tracking.reading import StudyNotFound
 from study.tracking.store import TrackingError
 from study.tracking.words import parameter_text, parameter_value, safe_name
 from study.trial import Outcome, TrialRecord, ranked, to_frame

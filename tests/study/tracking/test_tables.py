@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.mlflow import new_store, owner, record, tracking
 
-from study.tracking import query, tables
+from study.tracking import query, reading, tables
 from study.tracking.store import client
 from study.tracking.writer import Tracking
 from study.trial import Outcome
@@ -55,12 +55,13 @@ def test_both_ways_say_the_same(uri: str, monkeypatch: pytest.MonkeyPatch) -> No
             rows,
             curves,
             query.best("study", top=1, tracking_uri=uri),
-            query.record_of("study", tracking_uri=uri),
+            reading.record_of("study", tracking_uri=uri),
         )
 
     with monkeypatch.context() as patched:
         # MLflow's own queries would be the other way, and are not asked at all.
-        patched.setattr(query, "open_store", None)
+        for module in (query, reading):
+            patched.setattr(module, "open_store", None)
         read = everything()
     assert [(row.arm, row.number) for row in read[0]] == [
         ("one_timescale", 0),
@@ -75,7 +76,7 @@ def test_both_ways_say_the_same(uri: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_study_that_is_not_there_is_not_found(uri: str) -> None:
-    with pytest.raises(query.StudyNotFound, match="there is no study 'nothing'"):
+    with pytest.raises(reading.StudyNotFound, match="there is no study 'nothing'"):
         query.trials("nothing", tracking_uri=uri)
 
 

@@ -1,0 +1,76 @@
+"""A trial that is handed out: what a worker is told of it, and what is known of it until it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from study.places.locations import Places
+from study.search.arm import ArmState
+from study.search.samplers import derived_seed
+from study.spec.model import Spec
+from study.trial import TrialRecord
+from trainables.assignment import Assignment
+from trainables.protocol import Measurement
+
+
+@dataclass
+class Live:
+    """A trial that was handed out and has not ended."""
+
+    arm: ArmState
+    record: TrialRecord
+    measurements: list[Measurement] = field(default_factory=list)
+    run_id: str | None = None
+    """Written by whoever publishes, in a thread of its own; the record is the conductor's alone."""
+
+    @property
+    def known(self) -> TrialRecord:
+        """The trial with its run."""
+        return replace(self.record, mlflow_run_id=self.run_id or self.record.mlflow_run_id)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial that could not be run; whether it is to blame for that is not known yet."""
+
+    live: Live
+    error: str
+    step: int
+
+
+class Handing:
+    """What the spec says of all trials, added to what the record has of each.
+
+    Args:
+        spec: The study.
+        places: Where the trials' folders lie.
+    """
+
+    def __init__(self, spec: Spec, places: Places) -> None:
+        self._spec = spec
+        self._places = places
+        self._score_name, self._fingerprint = spec.settings.score_name, spec.fingerprint
+
+    def completed(self, record: TrialRecord) -> TrialRecord:
+        """Adds to what the record has of a trial what the spec says of all."""
+        return replace(
+            record,
+            # The same number has the same seed in every arm: arms are compared on equal starts.
+            seed=derived_seed(self._spec.search.seed, record.number),
+            score_name=self._score_name,
+            folder=self._places.folder(self._spec.name, record.arm, record.number),
+            spec_fingerprint=self._fingerprint,
+        )
+
+    def assignment(self, record: TrialRecord) -> Assignment:
+        """What a worker needs to run a trial."""
+        return Assignment(
+            identity=record.identity,
+            trial=self._spec.trial,
+            parameters=record.parameters,
+            seed=record.seed,
+            folder=record.folder,
+            cache=self._places.cache,
+            checkpoint_seconds=self._spec.resources.checkpoint_seconds,
+            keep=self._spec.storage.keep != "none",
+        )
