@@ -36,8 +36,11 @@ HERE = Path(__file__).parent
 EXPLAINED = HERE / "explained.txt"
 PACKAGES = ("search_spaces", "study", "trainables")
 
-GAN, SCORES, LANGUAGE = (f"tests/trainables/{name}" for name in ("gan", "scores", "language"))
-RESULTS, RECORD = "tests/study/results", "tests/study/record"
+GAN, SCORES, LANGUAGE, GAMES = (
+    f"tests/trainables/{name}" for name in ("gan", "scores", "language", "games")
+)
+RESULTS, SEARCH = "tests/study/results", "tests/study/search"
+LEDGER = ("tests/study/record/test_database.py", f"{SEARCH}/test_conductor.py")
 
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/losses.py", (f"{GAN}/test_losses.py",)),
@@ -46,24 +49,36 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/schedules.py", (f"{GAN}/test_schedules.py",)),
     ("trainables/scores/frechet.py", (f"{SCORES}/test_frechet.py",)),
     ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
-    ("study/search/stopping.py", ("tests/study/search/test_stopping.py",)),
+    ("study/search/stopping.py", (f"{SEARCH}/test_stopping.py",)),
     ("trainables/language/ngrams.py", (f"{LANGUAGE}/test_ngrams.py",)),
     ("study/trial.py", ("tests/study/test_trial.py",)),
-    ("trainables/protocol.py", ("tests/study/test_trial.py", GAN, "tests/trainables/games")),
-    ("study/search/arm.py", ("tests/study/search", RECORD)),
-    ("study/record/trials.py", (RECORD, "tests/study/search")),
-    ("study/record/attributes.py", (RECORD, "tests/study/search")),
-    ("study/results/comparison.py", (RESULTS,)),
-    ("study/results/difference.py", (RESULTS,)),
-    ("study/results/confirmation.py", (RESULTS, "tests/study/driver/test_confirm.py")),
-    ("study/surface/*.py", ("tests/study/surface", RESULTS)),
-    ("trainables/games/figures.py", ("tests/trainables/games/test_figures.py",)),
-    ("trainables/games/*.py", ("tests/trainables/games",)),
+    ("trainables/protocol.py", ("tests/study/test_trial.py", GAMES)),
+    ("study/search/arm.py", LEDGER),
+    ("study/record/trials.py", LEDGER),
+    ("study/results/comparison.py", (f"{RESULTS}/test_comparison.py", "tests/study/surface")),
+    ("study/results/difference.py", ("tests/study/surface", f"{RESULTS}/test_verdict.py")),
+    ("study/results/confirmation.py", (f"{RESULTS}/test_seeds.py", f"{RESULTS}/test_answers.py")),
+    ("study/surface/*.py", ("tests/study/surface",)),
+    ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),
+    ("trainables/gan/optimisers.py", (f"{GAN}/test_optimisers.py",)),
+    ("trainables/gan/streams.py", (f"{GAN}/test_game.py", f"{GAN}/test_resume.py")),
+    ("trainables/gan/game.py", (f"{GAN}/test_whole_updates.py", f"{GAN}/test_game.py")),
+    ("trainables/gan/batches.py", (f"{GAN}/test_game.py", f"{GAN}/test_resume.py")),
+    ("trainables/scores/scorer.py", (f"{SCORES}/test_scorer.py", f"{SCORES}/test_noise.py")),
+    ("trainables/scores/disturb.py", (f"{SCORES}/test_disturb.py",)),
+    ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity.py",)),
+    ("trainables/scores/statistics.py", (f"{SCORES}/test_statistics.py",)),
+    ("trainables/scores/own.py", (f"{SCORES}/test_own.py",)),
+    ("trainables/games/figures.py", (f"{GAMES}/test_figures.py",)),
+    ("trainables/games/*.py", (GAMES,)),
+    ("trainables/language/text.py", (f"{LANGUAGE}/test_text.py",)),
     ("trainables/language/*.py", (LANGUAGE,)),
-    ("trainables/scores/*.py", (SCORES,)),
+    ("trainables/gan/own_loss.py", (f"{GAN}/test_own_loss.py",)),
     ("trainables/gan/*.py", (GAN, "tests/trainables/test_plain_training.py")),
+    ("trainables/scores/*.py", (SCORES,)),
 )
-"""Modules, and the tests that must see a fault in them. A module belongs to the first row that names it."""
+"""Modules, and the tests that must see a fault in them: the fewer, the sooner. A module belongs to the first
+row that names it; a row of a folder has what is left there."""
 
 PLUGINS = ("quickly", "no:cacheprovider", "no:xdist", "no:unraisableexception")
 """Of pytest: quickly.py is ours; unraisableexception collects garbage five times after each fault."""
@@ -90,12 +105,13 @@ SETTINGS = """
 [tool.mutmut]
 source_paths = {packages}
 only_mutate = {only}
-do_not_mutate = {earlier}
 do_not_mutate_patterns = {messages}
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = {plugins}
 process_isolation = "forkserver"  # torch's threads do not outlive a fork
 use_git_change_detection = false
+timeout_constant = 5.0
+timeout_multiplier = 3.0
 """
 
 
@@ -126,7 +142,9 @@ class Found:
 
 def rows_of(names: Sequence[str]) -> list[int]:
     """The rows whose modules are called like that (``schedules``, ``trainables/gan``), all without names."""
-    known = [index for index, (modules, _) in enumerate(ROWS) if _named(modules, names)]
+    known = [
+        row for row, (modules, _) in enumerate(ROWS) if _named(modules, names) and left_of(row)
+    ]
     if not known:
         raise SystemExit(f"no row of {Path(__file__).name} has a module called {', '.join(names)}")
     return known
@@ -137,6 +155,16 @@ def _named(modules: str, names: Sequence[str]) -> bool:
     return not names or any(name in (plain, plain.rpartition("/")[2], modules) for name in names)
 
 
+def left_of(row: int) -> list[Path]:
+    """The modules that belong to a row."""
+    names = [modules for modules, _ in ROWS]
+    return [
+        path
+        for path in sorted(ROOT.glob(names[row]))
+        if not any(fnmatch.fnmatch(str(path.relative_to(ROOT)), name) for name in names[:row])
+    ]
+
+
 def prepared(row: int) -> Path:
     """A folder that holds the packages and tests by links, and the row's settings of mutmut."""
     modules, tests = ROWS[row]
@@ -145,12 +173,11 @@ def prepared(row: int) -> Path:
     folder.mkdir(parents=True)
     for name in (*PACKAGES, "tests"):
         (folder / name).symlink_to(ROOT / name)
-    earlier = [other for other, _ in ROWS[:row] if fnmatch.fnmatch(other, modules)]
+    paths = left_of(row)
     settings = SETTINGS.format(
         packages=list(PACKAGES),
-        only=[modules],
-        earlier=earlier,
-        messages=json.dumps(messages(modules)),
+        only=[str(path.relative_to(ROOT)) for path in paths],
+        messages=json.dumps(messages(paths)),
         tests=list(tests),
         plugins=[part for plugin in PLUGINS for part in ("-p", plugin)],
     )
@@ -159,10 +186,10 @@ def prepared(row: int) -> Path:
     return folder
 
 
-def messages(modules: str) -> list[str]:
+def messages(modules: Sequence[Path]) -> list[str]:
     """Patterns for the lines of the modules' statements that raise, warn or log: words are not a formula."""
     found: set[str] = set()
-    for path in ROOT.glob(modules):
+    for path in modules:
         text = path.read_text("utf-8")
         lines = text.splitlines()
         for node in ast.walk(ast.parse(text)):

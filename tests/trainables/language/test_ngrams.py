@@ -72,6 +72,38 @@ def test_different_windows_have_different_codes_even_where_they_do_not_fit() -> 
     assert len(np.unique(codes)) == len(reference_counts(made, 6))
 
 
+def test_a_window_is_a_number_whose_digits_are_its_characters() -> None:
+    """5 characters of 2048 take 55 bits, more than a float holds; of 6 the first 5 are told by their rank."""
+    line = np.array([[2047, 5, 0, 2046, 2047, 3]], dtype=np.uint16)
+    first, second = ngrams.pack(line, 5, 2048, None)[0].tolist()
+    assert first == 2047 * 2048**4 + 5 * 2048**3 + 2046 * 2048 + 2047
+    assert second == 5 * 2048**4 + 2046 * 2048**2 + 2047 * 2048 + 3
+    known = np.array([1, second, first, first + 9])
+    table = NgramTable(np.sort(known), np.ones(4, np.int64), 4)
+    assert ngrams.pack(line, 6, 2048, table).tolist() == [[known.tolist().index(first) * 2048 + 3]]
+    new = NgramTable(np.array([1, 2]), np.ones(2, np.int64), 2)
+    assert ngrams.pack(line, 6, 2048, new).tolist() == [[2 * 2048 + 3]]
+
+
+def test_counts_of_large_codes_are_whole_numbers() -> None:
+    line = np.array([[2047, 2047, 2047, 2047, 2047], [2047, 2047, 2047, 2047, 2046]], np.uint16)
+    table = ngrams.count(iter([line, line[:1]]), 5, 2048, None)
+    assert table.codes.tolist() == [2048**5 - 2, 2048**5 - 1]
+    assert table.counts.tolist() == [1, 2]
+    assert table.codes.dtype == table.counts.dtype == np.int64
+
+
+def test_the_divergence_of_several_texts_is_that_of_each() -> None:
+    """The second text lacks an n-gram that the first has, and the other way round."""
+    real, made = np.array([5, 3, 0, 2]), np.array([[1, 0, 2, 4], [0, 3, 3, 1], [2, 2, 2, 2]])
+    found = ngrams.divergence(real, 16, made)
+    whole: Counter[tuple[int, ...]] = Counter({(n,): int(k) for n, k in enumerate(real)})
+    whole[(9,)] = 6
+    for value, counts in zip(found, made, strict=True):
+        of_text = Counter({(n,): int(k) for n, k in enumerate(counts)})
+        assert value == pytest.approx(reference_divergence(whole, of_text), rel=1e-12)
+
+
 def test_windows_that_do_not_fit_need_the_shorter_table() -> None:
     with pytest.raises(ValueError, match="5-grams"):
         ngrams.pack(text(0, 3, 2048), 6, 2048, None)

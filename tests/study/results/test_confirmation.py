@@ -1,0 +1,200 @@
+"""What a confirmation makes of the runs of its finalists: who is first, what is compared, and its JSON."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import pytest
+from scipy import stats
+
+from study.results.confirmation import CHOSEN, RANKS, WELCH, Finalist, SeedDifference, confirmation
+from study.results.difference import Finding
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement, Parameters
+
+
+def run(
+    arm: str, number: int, score: float | None, outcome: Outcome | None = Outcome.COMPLETE
+) -> TrialRecord:
+    return TrialRecord(
+        study="s.confirm",
+        arm=arm,
+        number=number,
+        parameters=Parameters(b=2e-3, a=1e-3, d_steps=3),
+        score_name="fid_10k",
+        outcome=outcome,
+        measurements=() if score is None else (Measurement(step=1, score=score),),
+    )
+
+
+def runs(arm: str, scores: Sequence[float | None]) -> list[TrialRecord]:
+    return [run(arm, number, score) for number, score in enumerate(scores)]
+
+
+def test_a_finalist_is_its_runs() -> None:
+    rows = runs("my-arm-12", [5.0, None, 3.0, 4.0])
+    rows += [run("my-arm-12", 4, 1.0, Outcome.FAILED), run("my-arm-12", 5, 1.0, None)]
+    found = confirmation("s", rows)
+    assert found is not None
+    assert (found.study, found.score_name) == ("s", "fid_10k")
+    (one,) = found.finalists
+    assert (one.arm, one.number, one.b, one.a, one.d_steps) == ("my-arm", 12, 2e-3, 1e-3, 3)
+    assert one.runs == (5.0, None, 3.0, 4.0, None)
+    assert (one.scores, one.without) == ((3.0, 4.0, 5.0), 2)
+    law = stats.t.interval(0.95, 2, loc=4.0, scale=1 / math.sqrt(3))
+    assert one.interval == pytest.approx(law)
+    assert one.to_json() == {
+        "arm": "my-arm",
+        "number": 12,
+        "b": 2e-3,
+        "a": 1e-3,
+        "d_steps": 3,
+        "scores": [3.0, 4.0, 5.0],
+        "without": 2,
+        "runs": [5.0, None, 3.0, 4.0, None],
+        "mean": 4.0,
+        "interval": list(one.interval or ()),
+    }
+    none = Finalist(arm="x", number=0, b=1e-3, a=1e-3, d_steps=1, scores=(), without=1).to_json()
+    assert (none["mean"], none["interval"], none["runs"]) == (None, None, [])
+
+
+def test_finalists_are_by_arm_then_mean_and_those_without_a_score_last() -> None:
+    rows = [
+        *runs("y-4", [2.0, 2.0]),
+        *runs("x-7", [None, None]),
+        *runs("x-3", [5.0, 5.0]),
+        *runs("x-9", [1.0, 3.0]),
+        *runs("x-2", [5.0, 5.0]),
+        *runs("z-0", [1.0]),
+    ]
+    found = confirmation("s", rows, ["x", "none", "z"])
+    assert found is not None
+    order = [(one.arm, one.number) for one in found.finalists]
+    assert order == [("x", 9), ("x", 2), ("x", 3), ("x", 7), ("z", 0), ("y", 4)]
+    assert [one.arms for one in found.differences] == [("x", "z"), ("x", "y")]
+    assert found.difference == found.differences[0]
+    made = found.to_json()
+    assert made == {
+        "study": "s",
+        "score_name": "fid_10k",
+        "finalists": [one.to_json() for one in found.finalists],
+        "difference": found.differences[0].to_json(),
+        "differences": [one.to_json() for one in found.differences],
+    }
+
+
+def test_one_arm_has_no_difference() -> None:
+    found = confirmation("s", runs("x-0", [1.0]))
+    assert found is not None
+    assert found.difference == SeedDifference(arms=None)
+    assert found.difference.to_json() == {
+        "arms": None,
+        "finding": "none",
+        "numbers": None,
+        "seeds": [0, 0],
+        "without": [0, 0],
+        "means": [None, None],
+        "absolute": None,
+        "interval": None,
+        "p_value": None,
+        "lower": None,
+        "method": WELCH,
+        "level": 0.95,
+    }
+    assert confirmation("s", []) is None
+    assert confirmation("s", [run("x-0", 0, 1.0, None)]) is None
+
+
+def test_a_difference_over_seeds_as_json() -> None:
+    found = confirmation("s", [*runs("x-5", [3.0, 4.0, 5.0]), *runs("y-6", [1.0, 2.0, 1.5])])
+    assert found is not None
+    one = found.difference
+    law = stats.ttest_ind([1.0, 2.0, 1.5], [3.0, 4.0, 5.0], equal_var=False)
+    low, high = law.confidence_interval(0.95)
+    assert one.interval == pytest.approx((low, high))
+    assert one.relative == -0.625
+    assert one.relative_interval == pytest.approx((low / 4, high / 4))
+    assert one.to_json() == {
+        "arms": ["x", "y"],
+        "finding": "lower",
+        "numbers": [5, 6],
+        "seeds": [3, 3],
+        "without": [0, 0],
+        "means": [4.0, 1.5],
+        "absolute": -2.5,
+        "interval": list(one.interval or ()),
+        "p_value": pytest.approx(2 / 20),  # of the 20 ways to divide 6 runs 2 are as far apart
+        "lower": 1.0,
+        "method": "Welch's t interval of the difference of means over seeds",
+        "level": 0.95,
+    }
+
+
+def test_with_a_run_without_a_score_medians_and_ranks_are_told() -> None:
+    found = confirmation("s", [*runs("x-5", [3.0, 4.0, None]), *runs("y-6", [1.0, None, None])])
+    assert found is not None
+    one = found.difference
+    assert one.method == RANKS
+    assert (one.seeds, one.without) == ((3, 3), (1, 2))
+    assert one.means == (4.0, None)
+    assert (one.absolute, one.interval, one.relative) == (None, None, None)
+    # y's 1 is below all three; its two without are equal to x's one.
+    assert one.lower == pytest.approx((3 + 0.5 * 2) / 9)
+    assert one.finding is Finding.OPEN
+
+
+def test_of_several_finalists_the_second_half_is_compared_and_said_to_be() -> None:
+    rows = [
+        *runs("x-1", [9.0, 9.0, 1.0, 1.0]),
+        *runs("x-2", [4.0, 4.2, 5.0, 6.0]),
+        *runs("y-3", [2.0, 2.5, 3.0, 2.2]),
+    ]
+    found = confirmation("s", rows)
+    assert found is not None
+    one = found.difference
+    assert one.numbers == (2, 3)
+    assert one.seeds == (2, 4)
+    assert one.means == (5.5, pytest.approx(2.425))
+    assert one.method == WELCH + CHOSEN
+    # x's variance is pooled over both finalists, as parts of their means 5 and 4.8.
+    squares = 64 / 5**2 + (0.8**2 + 0.6**2 + 0.2**2 + 1.2**2) / 4.8**2
+    v1, v2 = squares / 6 * 4.8**2 / 2, statistics.variance([2.0, 2.5, 3.0, 2.2]) / 4
+    freedom = (v1 + v2) ** 2 / (v1**2 / 6 + v2**2 / 3)
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(v1 + v2)
+    assert one.interval == pytest.approx((2.425 - 5.5 - half, 2.425 - 5.5 + half))
+    turned = confirmation("s", [*runs("x-0", [1.0, None]), *rows[:8]][:2] + runs("y-1", [2.0, 3.0]))
+    assert turned is not None
+    assert turned.difference.method == RANKS
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "expected"),
+    [
+        ([-3.0, -3.1, -2.9], [-5.0, -5.1, -4.9], Finding.LOWER),
+        ([-5.0, -5.1, -4.9], [-3.0, -3.1, -2.9], Finding.HIGHER),
+        ([-5.0, -4.0, -3.0], [-5.1, -3.0, -4.0], Finding.OPEN),
+        ([5.0, 5.0], [5.0, 5.0], Finding.EQUAL),
+        ([5.0], [1.0], Finding.NONE),
+        ([None] * 4, [1.0] * 4, Finding.LOWER),
+        ([1.0] * 4, [None] * 4, Finding.HIGHER),
+        ([1.0] * 3, [None] * 3, Finding.OPEN),  # 2 of 20 ways: p = 0.1
+    ],
+)
+def test_what_runs_come_to(
+    one: Sequence[float | None], two: Sequence[float | None], expected: Finding
+) -> None:
+    """Negative scores have no part of which a difference could be, so that the interval alone tells."""
+    found = confirmation("s", [*runs("x-0", one), *runs("y-0", two)])
+    assert found is not None
+    assert found.difference.finding is expected
+
+
+def test_a_relative_difference_needs_a_positive_mean() -> None:
+    known = SeedDifference(arms=("x", "y"), absolute=1.0, interval=(0.5, 1.5), means=(2.0, 3.0))
+    assert (known.relative, known.relative_interval) == (0.5, (0.25, 0.75))
+    for base in (None, 0.0, -2.0):
+        other = SeedDifference(arms=("x", "y"), absolute=1.0, interval=(0, 1), means=(base, 1.0))
+        assert (other.relative, other.relative_interval) == (None, None)

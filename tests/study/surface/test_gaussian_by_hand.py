@@ -1,0 +1,212 @@
+"""The Gaussian process against covariances written out pair by pair, and its sampler against known laws."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from study.surface import gaussian
+from study.surface.gaussian import (
+    Array,
+    Observations,
+    Process,
+    drawn,
+    mixed,
+    posterior,
+    shift_factor,
+)
+
+HYPER = np.array([0.4, 0.9, 0.7, 0.2, 1.5])
+"""Lengths of coordinates 0 and 1 (coordinate 2 shares that of 1), f, the noise, the shift in noises."""
+GROUPS = np.array([0, 1, 0, 1, 1])
+
+
+def observed() -> Observations:
+    generator = np.random.default_rng(8)
+    return Observations(
+        points=generator.uniform(size=(5, 3)),
+        lengths=np.array([0, 1, 1]),
+        groups=GROUPS,
+        values=generator.normal(2.0, 1.0, size=5),
+        counts=np.array([1.0, 3.0, 1.0, 2.0, 1.0]),
+        within=np.array([0.0, 0.4, 0.0, 0.1, 0.0]),
+        noise=np.array([0.0, 0.1, 0.3, 0.0, 0.2]),
+    )
+
+
+def prior(one: Array, other: Array, together: bool, spread: float) -> float:
+    """The covariance of two points of f: Matérn 5/2, a vague constant, and the shift of one group."""
+    r = math.sqrt(
+        sum(
+            ((a - b) / length) ** 2
+            for a, b, length in zip(one, other, (0.4, 0.9, 0.9), strict=True)
+        )
+    )
+    smooth = (1 + math.sqrt(5) * r + 5 * r**2 / 3) * math.exp(-math.sqrt(5) * r)
+    return 0.49 * smooth + (10 * spread) ** 2 + (0.3**2 if together else 0.0)
+
+
+def covariance(known: Observations) -> Array:
+    spread = float(np.std(known.values))
+    found = np.array(
+        [
+            [prior(p, q, g == h, spread) for q, h in zip(known.points, GROUPS, strict=True)]
+            for p, g in zip(known.points, GROUPS, strict=True)
+        ]
+    )
+    for i in range(5):
+        found[i, i] += (0.2**2 + known.noise[i] ** 2) / known.counts[i] + 1e-8 * spread**2
+    return found
+
+
+def test_a_process_of_groups_and_means_is_the_conditioned_normal_law() -> None:
+    known = observed()
+    at, of = np.random.default_rng(9).uniform(size=(4, 3)), np.array([0, 1, 1, 0])
+    spread, centre = float(np.std(known.values)), float(np.median(known.values))
+    inverse = np.linalg.inv(covariance(known))
+    across = np.array(
+        [
+            [prior(p, q, g == h, spread) for q, h in zip(known.points, GROUPS, strict=True)]
+            for p, g in zip(at, of, strict=True)
+        ]
+    )
+    own = np.array(
+        [
+            [prior(p, q, g == h, spread) for q, h in zip(at, of, strict=True)]
+            for p, g in zip(at, of, strict=True)
+        ]
+    )
+    process = Process(known, HYPER)
+    mean, joint = process.jointly_at(at, of)
+    assert mean == pytest.approx(across @ inverse @ (known.values - centre) + centre, rel=1e-6)
+    assert joint == pytest.approx(own - across @ inverse @ across.T, abs=1e-6)
+    assert process.at(at, of)[0] == pytest.approx(mean, rel=1e-9)
+    assert process.at(at, of)[1] == pytest.approx(np.diag(joint), abs=1e-6)
+
+
+def test_the_likelihood_of_groups_and_means_is_that_of_the_normal_law() -> None:
+    """Up to a constant; of three values at a point their mean and the spread about it are independent."""
+    known = observed()
+    law = multivariate_normal(np.full(5, np.median(known.values)), covariance(known))
+    expected = law.logpdf(known.values) + 5 / 2 * math.log(2 * math.pi)
+    for count, within, noise in zip(known.counts, known.within, known.noise, strict=True):
+        variance = 0.2**2 + noise**2
+        expected -= 0.5 * ((count - 1) * math.log(variance) + within / variance)
+    assert Process(known, HYPER).log_likelihood == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_process_with_another_shift_or_other_observations() -> None:
+    known = observed()
+    process = Process(known, HYPER)
+    other = process.with_shift(0.5)
+    expected = Process(known, np.array([0.4, 0.9, 0.7, 0.2, 0.5]))
+    assert other.log_likelihood == expected.log_likelihood != process.log_likelihood
+    assert process.suits(known)
+    one = replace(known, lengths=np.array([0, 1, 2]))
+    assert not process.suits(one)
+    none = replace(known, lengths=np.zeros(0, int), points=np.zeros((5, 0)))
+    assert Process(none, HYPER[2:]).suits(none)
+    assert not process.suits(none)
+    moved = replace(known, values=known.values[::-1])
+    assert process.refitted(moved).log_likelihood == Process(moved, HYPER).log_likelihood
+
+
+def test_the_prior_is_log_normal_in_the_units_of_what_was_seen() -> None:
+    """At 0 of the chain the medians, at 1 a standard deviation of the logarithm above them."""
+    known = observed()
+    spread = float(np.std(known.values))
+    made = gaussian._process(known, np.zeros(5), True)
+    assert made._hyper == pytest.approx([0.5, 0.5, spread, 0.3 * spread, 1.0])
+    above = gaussian._process(known, np.ones(5), True)
+    steps = np.log(above._hyper / made._hyper)
+    assert steps == pytest.approx([0.7, 0.7, 0.7, 1.0, 0.5])
+    assert gaussian._process(known, np.ones(5), False)._hyper[-1] == 0.0
+
+
+class Known:
+    """A process whose likelihood is that of one observation of the chain's first coordinate."""
+
+    def __init__(self, state: Array) -> None:
+        self.state = state
+        self.log_likelihood = -0.5 * (state[0] - 2.0) ** 2 / 0.25
+
+
+def test_the_chain_samples_the_posterior_of_a_normal_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prior N(0, 1), seen 2 with variance 1/4: the posterior is N(1.6, 0.2), the others N(0, 1)."""
+
+    def made(_: Observations, state: Array, __: bool) -> Any:
+        return Known(state)
+
+    monkeypatch.setattr(gaussian, "_process", made)
+    monkeypatch.setattr(gaussian, "KEPT", 4000)
+    monkeypatch.setattr(gaussian, "APART", 2)
+    chain: list[Any] = list(posterior(observed(), shifted=False))
+    states = np.array([each.state for each in chain])
+    assert states.shape == (4000, 5)
+    assert states[:, 0].mean() == pytest.approx(1.6, abs=0.05)
+    assert states[:, 0].var() == pytest.approx(0.2, rel=0.15)
+    assert states[:, 1:].mean(0) == pytest.approx(np.zeros(4), abs=0.2)
+    assert states[:, 1:].var(0) == pytest.approx(np.ones(4), rel=0.25)
+
+
+def test_as_many_states_are_kept_as_said_and_the_first_ones_are_not() -> None:
+    known, steps = observed(), []
+
+    class Counted(Known):
+        def __init__(self, state: Array) -> None:
+            super().__init__(state)
+            steps.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gaussian, "_process", lambda _, state, __: Counted(state))
+        chain: list[Any] = list(posterior(known, shifted=False))
+    assert len(chain) == gaussian.KEPT == 24
+    assert chain[-1] is steps[-1]
+    assert steps.index(chain[0]) >= gaussian.BURN == 80
+
+
+def test_the_chain_follows_its_seed() -> None:
+    known = observed()
+    one, same, other = (
+        [p.noise for p in posterior(known, shifted=False, seed=seed)] for seed in (0, 0, 1)
+    )
+    assert one == same != other
+    assert [p.noise for p in posterior(known, shifted=False)] == one
+
+
+def test_the_bayes_factor_is_the_mean_ratio_of_the_likelihoods() -> None:
+    known = observed()
+    without = [Process(known, np.append(HYPER[:4] * factor, 0.0)) for factor in (0.7, 1.0, 1.8)]
+    shifted = [Process(known, np.append(HYPER[:4] * factor, 1.0)) for factor in (0.7, 1.0, 1.8)]
+    ratios = [
+        math.exp(two.log_likelihood - one.log_likelihood)
+        for one, two in zip(without, shifted, strict=True)
+    ]
+    assert shift_factor(without) == pytest.approx(sum(ratios) / 3, rel=1e-9)
+
+
+def test_a_mixture_has_the_mean_of_the_means_and_the_whole_variance() -> None:
+    known, at, of = observed(), np.full((2, 3), 0.3), np.array([0, 1])
+    processes = [Process(known, HYPER), Process(known, HYPER * 1.5)]
+    (one, first), (two, second) = (process.at(at, of) for process in processes)
+    mean, deviation = mixed(processes, at, of)
+    assert mean == pytest.approx((one + two) / 2)
+    assert deviation**2 == pytest.approx((first + second) / 2 + ((one - two) / 2) ** 2)
+
+
+def test_draws_are_of_each_process_in_turn_and_follow_their_seed() -> None:
+    known, at, of = observed(), np.full((2, 3), 0.3), np.array([0, 1])
+    near, far = Process(known, HYPER), Process(known, HYPER * 3)
+    draws = drawn([near, far], at, of, 3000)
+    for process, part in ((near, draws[:3000]), (far, draws[3000:])):
+        mean, joint = process.jointly_at(at, of)
+        errors = np.sqrt(np.diag(joint) / 3000)
+        assert (np.abs(part.mean(0) - mean) < 4 * errors).all()
+        assert np.cov(part, rowvar=False) == pytest.approx(joint, rel=0.1, abs=0.02)
+    again, other = (drawn([near], at, of, 2, seed=seed) for seed in (0, 1))
+    assert again.tolist() == drawn([near], at, of, 2).tolist() != other.tolist()

@@ -1,0 +1,227 @@
+"""The parts that a surface is made of, worked out by hand: scores, cells, candidates, what is lacking."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from study.surface import surface as module
+from study.surface.surface import Surface, lacking, pressed, thinned, too_few
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement, Parameters
+
+
+def trial(
+    arm: str,
+    number: int,
+    score: float | None,
+    rates: tuple[float, float] = (1e-3, 1e-3),
+    outcome: Outcome | None = Outcome.COMPLETE,
+    noise: float = 0.0,
+) -> TrialRecord:
+    seen = () if score is None else (Measurement(step=1, score=score, noise=noise),)
+    return TrialRecord(
+        study="s",
+        arm=arm,
+        number=number,
+        parameters=Parameters(b=rates[0], a=rates[1], d_steps=1),
+        outcome=outcome,
+        measurements=seen,
+    )
+
+
+def test_pressed_scores_near_a_bound_that_is_twice_the_lower_spread_away_twice() -> None:
+    """11 values from 0 to 10: a tenth lies below 1, the middle is 5, so they bend at 13 and end at 21."""
+    values = np.append(np.arange(11.0), [])
+    assert pressed(values).tolist() == values.tolist()
+    high = np.array([0.0, 1, 2, 3, 4, 5, 6, 7, 13, 15, 1e9])
+    expected = [*high[:9], 13 + 8 * (1 - math.exp(-2 / 8)), 21]
+    assert pressed(high) == pytest.approx(expected, rel=1e-12)
+    lost = pressed(np.append(high, [math.inf, math.inf]))
+    assert lost[:11] == pytest.approx(expected, rel=1e-12)
+    assert lost[11:].tolist() == [21.0, 21.0]
+
+
+def test_equal_scores_bend_all_the_same() -> None:
+    assert pressed(np.array([2.0, 2.0, 2.0, math.inf])) == pytest.approx([2, 2, 2, 2.002])
+
+
+@pytest.mark.parametrize(("ended", "said"), [(1, "1 ended trial, "), (5, "5 ended trials, ")])
+def test_too_few_trials_are_counted_in_words(ended: int, said: str) -> None:
+    rows = [trial("x", n, 1.0) for n in range(ended)]
+    rows += [trial("x", 10 + n, 1.0, outcome=Outcome.FAILED) for n in range(3)]
+    rows += [trial("x", 20, None, outcome=None), *(trial("y", n, 1.0) for n in range(9))]
+    expected = f"x has {said}which is too few: an answer needs 6 an arm"
+    assert too_few(rows, "x") == lacking(rows, "x") == expected
+    assert too_few([*rows, *(trial("x", 30 + n, 1.0) for n in range(6 - ended))], "x") is None
+
+
+def test_what_an_arm_lacks() -> None:
+    none = [trial("x", n, None) for n in range(9)]
+    assert lacking(none, "x") == "no trial of x has ended with a score"
+    two = [*none[2:], trial("x", 0, 1.0), trial("x", 1, 1.0)]
+    assert lacking(two, "x") == "x has 2 trials with a score, and an answer needs 3 an arm"
+    three = [*two, trial("x", 9, 1.0)]
+    assert lacking(three, "x") is None
+    zero = [*three, trial("x", 10, 0.0)]
+    expected = (
+        "x has a score that is not positive, so its logarithm, which is compared, is not there"
+    )
+    assert lacking(zero, "x") == expected
+    assert lacking([*three, trial("y", 0, -1.0)], "x") is None
+
+
+def test_few_trials_are_taken_as_they_are() -> None:
+    points, values = np.array([[0.0], [0.5], [0.5]]), np.array([3.0, 1.0, 2.0])
+    found = thinned(points, np.arange(1), np.array([0, 1, 1]), values, np.array([0.1, 0.2, 0.3]))
+    assert found.points.tolist() == points.tolist()
+    assert (found.values.tolist(), found.noise.tolist()) == ([3.0, 1.0, 2.0], [0.1, 0.2, 0.3])
+    assert (found.counts.tolist(), found.within.tolist()) == ([1.0] * 3, [0.0] * 3)
+    assert (found.groups.tolist(), found.lengths.tolist()) == ([0, 1, 1], [0])
+
+
+def test_of_too_many_trials_the_far_ones_are_averaged_by_arm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """6 cells for the numbers 0 to 39 of two arms, odd and even.
+
+    Of 5 the median of its 10 neighbours is 5, of 0 to 4 it is 5.5 (they do not count themselves), of the
+    others more: so 5, 0 and 1 stay alone. The even ones of the rest are more than the odd ones over the same
+    range, so that they are halved.
+    """
+    monkeypatch.setattr(module, "MOST", 6)
+    x = np.arange(40.0)
+    noise = np.where(x % 2, 0.3, 0.1) + 0.01 * x
+    found = thinned(x[:, None], np.arange(1), (x % 2).astype(int), x.copy(), noise)
+    odd, low, high = [3.0, *x[7::2]], x[2:21:2].tolist(), x[22::2].tolist()
+    cells = dict(zip(found.values, zip(found.counts, found.within, strict=True), strict=True))
+    assert cells == {
+        np.mean(cell): (len(cell), pytest.approx(np.var(cell) * len(cell)))
+        for cell in ([5.0], [0.0], [1.0], odd, low, high)
+    }
+    assert found.points[:, 0].tolist() == found.values.tolist()
+    of = dict(zip(found.values, zip(found.groups, found.noise, strict=True), strict=True))
+    for cell in (odd, low, high):
+        root_mean = math.sqrt(np.mean([noise[int(one)] ** 2 for one in cell]))
+        assert of[np.mean(cell)] == (cell[0] % 2, pytest.approx(root_mean))
+
+
+def test_what_is_nearer_to_a_lost_trial_is_beyond() -> None:
+    points = np.array([[0.0], [0.4], [0.5], [0.6], [1.0]])
+    scored, lost = np.array([[0.0]]), np.array([[1.0]])
+    assert module._beyond(points, scored, lost).tolist() == [False, False, False, True, True]
+    assert not module._beyond(points, scored, lost[:0]).any()
+
+
+def studied() -> list[TrialRecord]:
+    """Two arms on a square of two decades; x knows the diagonal only. The lowest is at (-3.5, -2.5)."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for n in range(12):
+        for arm in ("x", "y"):
+            p, q = generator.uniform(-4, -2, 2)
+            q = p if arm == "x" else q
+            score = 5 * math.exp((p + 3.5) ** 2 + (q + 2.5) ** 2)
+            rows.append(trial(arm, n, score, (10**p, 10**q)))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def made() -> Surface:
+    rows = studied()
+    rows += [
+        trial("x", 90, 1.0, outcome=Outcome.FAILED),
+        trial("x", 91, 1.0, outcome=None),
+        trial("z", 0, 1.0),
+    ]
+    return Surface(rows, ["y", "x"])
+
+
+def test_a_surface_has_the_trials_of_its_arms_in_order(made: Surface) -> None:
+    expected = [(arm, n) for arm in ("y", "x") for n in range(12)]
+    assert [(row.arm, row.number) for row in made.rows] == expected
+    assert made.arms == ("y", "x")
+    assert made.common
+    assert not made.shifted
+
+
+def test_what_a_surface_says_is_of_its_draws(made: Surface) -> None:
+    count = len(made.points)
+    assert made.draws.shape == (64 * len(made.processes), count)
+    assert made.of.shape == made.means.shape == (count,)
+    for group, arm in enumerate(made.arms):
+        mine = [i for i in range(count) if made.of[i] == group]
+        assert 60 <= len(mine) <= 120  # the 60 lowest and the 60 that may be lowest
+        lowest = min(mine, key=lambda i: made.draws[:, i].mean())
+        assert made.found(arm) == lowest
+        optima = [min(draw[i] for i in mine) for draw in made.draws[:50]]
+        assert made.optima(arm)[:50].tolist() == optima
+    noises = sorted(process.noise for process in made.processes)
+    assert made.noise == (noises[11] + noises[12]) / 2
+
+
+def test_the_candidates_are_of_each_arms_region_and_the_lowest_is_at_the_optimum(
+    made: Surface,
+) -> None:
+    for candidate in np.flatnonzero(made.of == 1):
+        on = made.setting(int(candidate))
+        assert on["b"] == pytest.approx(on["a"], rel=1e-4)
+    where = made.setting(made.found("y"))
+    assert list(where) == ["b", "a", "d_steps"]
+    assert math.log10(float(where["b"])) == pytest.approx(-3.5, abs=0.25)  # type: ignore[arg-type]
+    assert math.log10(float(where["a"])) == pytest.approx(-2.5, abs=0.25)  # type: ignore[arg-type]
+    assert where["d_steps"] == 1
+    on_line = made.setting(made.found("x"))
+    assert math.log10(float(on_line["b"])) == pytest.approx(-3.0, abs=0.15)  # type: ignore[arg-type]
+    points, mean = made.spread("y")
+    assert points.shape == (1024, 2)
+    best = points[mean.argmin()]
+    assert best == pytest.approx([0.25, 0.75], abs=0.1)
+    assert points.mean(0) == pytest.approx([0.5, 0.5], abs=0.05)
+    line, _ = made.spread("x")
+    middle = made.setting_at(line[0], "x")
+    assert middle["b"] == pytest.approx(middle["a"])
+
+
+def test_a_trial_without_a_score_is_high_and_says_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known noise is that of the logarithm, noise / score; of a lost trial the upper half."""
+    caught = []
+
+    def catch(
+        points: object, lengths: object, groups: object, values: object, noise: object
+    ) -> None:
+        caught.append((values, noise))
+        raise LookupError
+
+    monkeypatch.setattr(module, "thinned", catch)
+    rows = [trial("x", n, math.exp(n), noise=0.1 * math.exp(n)) for n in range(11)]
+    rows.append(trial("x", 11, None, outcome=Outcome.DIVERGED))
+    with pytest.raises(LookupError):
+        Surface(rows, ["x"])
+    values, noise = caught[0]
+    assert values == pytest.approx([*range(11), 21.0])
+    assert noise == pytest.approx([0.1] * 11 + [21.0 - 5.5])
+
+
+def test_arms_of_which_one_is_worse_everywhere_are_shifted() -> None:
+    rows = [
+        replace(row, measurements=(Measurement(step=1, score=row.objective * 1.5),))
+        if row.arm == "y"
+        else row
+        for row in studied()
+    ]
+    diagonal = [replace(row, parameters=Parameters(b=row.b, a=row.b, d_steps=1)) for row in rows]
+    scores = [5 * math.exp((math.log10(row.b) + 3) ** 2) for row in diagonal]
+    equal = [
+        replace(row, measurements=(Measurement(step=1, score=s * (1.5 if row.arm == "y" else 1)),))
+        for row, s in zip(diagonal, scores, strict=True)
+    ]
+    equal = [row for row in equal if row.number < 8]
+    surface = Surface(equal, ["x", "y"])
+    assert surface.shifted
+    found = surface.means[surface.found("y")] - surface.means[surface.found("x")]
+    assert found == pytest.approx(math.log(1.5), abs=0.1)
+    assert not Surface([row for row in equal if row.arm == "y"], ["y"]).shifted
