@@ -3,7 +3,7 @@
     python tests/mutants/run.py [--jobs N] [MODULE ...]
 
 mutmut writes the faults (`a + b` becomes `a - b`, an argument is left out, ...) and runs the quick tests of
-the module that reach the changed function. Each row of ROWS has a folder of its own under build/mutants,
+the module that reach the changed function. Each row of rows.py has a folder of its own under build/mutants,
 made anew each time, so that nothing is taken over from tests as they were. What no test saw is written to
 build/mutants/survivors.txt, a line each; a line that tests/mutants/explained.txt holds, with the reason why
 that fault changes nothing, is left out, and so is a kind of fault that EQUAL names. Nothing is put into
@@ -29,56 +29,13 @@ from pathlib import Path
 
 from mutmut.configuration import reset_config
 from mutmut.mutation.diff_apply import find_mutant, get_diff_for_mutant
+from rows import EQUAL, ROWS
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "mutants"
 HERE = Path(__file__).parent
 EXPLAINED = HERE / "explained.txt"
 PACKAGES = ("search_spaces", "study", "trainables")
-
-GAN, SCORES, LANGUAGE, GAMES = (
-    f"tests/trainables/{name}" for name in ("gan", "scores", "language", "games")
-)
-RESULTS, SEARCH = "tests/study/results", "tests/study/search"
-LEDGER = ("tests/study/record/test_database.py", f"{SEARCH}/test_conductor.py")
-
-ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("trainables/gan/losses.py", (f"{GAN}/test_losses.py",)),
-    ("trainables/gan/regularisers.py", (f"{GAN}/test_regularisers.py",)),
-    ("trainables/gan/updates.py", (f"{GAN}/test_updates.py",)),
-    ("trainables/gan/schedules.py", (f"{GAN}/test_schedules.py",)),
-    ("trainables/scores/frechet.py", (f"{SCORES}/test_frechet.py",)),
-    ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
-    ("study/search/stopping.py", (f"{SEARCH}/test_stopping.py",)),
-    ("trainables/language/ngrams.py", (f"{LANGUAGE}/test_ngrams.py",)),
-    ("study/trial.py", ("tests/study/test_trial.py",)),
-    ("trainables/protocol.py", ("tests/study/test_trial.py", GAMES)),
-    ("study/search/arm.py", LEDGER),
-    ("study/record/trials.py", LEDGER),
-    ("study/results/comparison.py", (f"{RESULTS}/test_comparison.py", "tests/study/surface")),
-    ("study/results/difference.py", ("tests/study/surface", f"{RESULTS}/test_verdict.py")),
-    ("study/results/confirmation.py", (f"{RESULTS}/test_seeds.py", f"{RESULTS}/test_answers.py")),
-    ("study/surface/*.py", ("tests/study/surface",)),
-    ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),
-    ("trainables/gan/optimisers.py", (f"{GAN}/test_optimisers.py",)),
-    ("trainables/gan/streams.py", (f"{GAN}/test_game.py", f"{GAN}/test_resume.py")),
-    ("trainables/gan/game.py", (f"{GAN}/test_whole_updates.py", f"{GAN}/test_game.py")),
-    ("trainables/gan/batches.py", (f"{GAN}/test_game.py", f"{GAN}/test_resume.py")),
-    ("trainables/scores/scorer.py", (f"{SCORES}/test_scorer.py", f"{SCORES}/test_noise.py")),
-    ("trainables/scores/disturb.py", (f"{SCORES}/test_disturb.py",)),
-    ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity.py",)),
-    ("trainables/scores/statistics.py", (f"{SCORES}/test_statistics.py",)),
-    ("trainables/scores/own.py", (f"{SCORES}/test_own.py",)),
-    ("trainables/games/figures.py", (f"{GAMES}/test_figures.py",)),
-    ("trainables/games/*.py", (GAMES,)),
-    ("trainables/language/text.py", (f"{LANGUAGE}/test_text.py",)),
-    ("trainables/language/*.py", (LANGUAGE,)),
-    ("trainables/gan/own_loss.py", (f"{GAN}/test_own_loss.py",)),
-    ("trainables/gan/*.py", (GAN, "tests/trainables/test_plain_training.py")),
-    ("trainables/scores/*.py", (SCORES,)),
-)
-"""Modules, and the tests that must see a fault in them: the fewer, the sooner. A module belongs to the first
-row that names it; a row of a folder has what is left there."""
 
 PLUGINS = ("quickly", "no:cacheprovider", "no:xdist", "no:unraisableexception")
 """Of pytest: quickly.py is ours; unraisableexception collects garbage five times after each fault."""
@@ -88,18 +45,6 @@ SEEN = ("killed", "timeout", "segfault")
 
 SPINNER = tuple("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 """With which each of mutmut's hundreds of lines about its progress begins."""
-
-EQUAL = (
-    (r",\s*(strict=\w+)?\s*\)", ")", "that zip's arguments are of one length is an assertion"),
-    (
-        r"\bcast\([^,()]+(\[[^()]*\])?, ",
-        "cast(",
-        "typing's cast does not look at its first argument",
-    ),
-    (r"astype\((None|np\.float64)\)", "astype()", "to NumPy None is float64"),
-    (r"(?i)\butf-8\b", "utf-8", "an encoding's name has no case"),
-)
-"""Kinds of faults that change nothing: a pattern and what it becomes on both sides, and the reason."""
 
 SETTINGS = """
 [tool.mutmut]

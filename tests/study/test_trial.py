@@ -148,6 +148,19 @@ def test_json_with_the_least_is_a_trial_of_which_no_more_is_known() -> None:
     assert TrialRecord.from_json(least | {"d_steps": 2, "score": 3} | empty) == trial
 
 
+def test_the_levels_of_a_score_go_with_it() -> None:
+    """A score of 3 between pictures of nothing at 9 and real data at 1 has come three quarters of the way."""
+    seen = Measurement(
+        step=1, score=3.0, metrics={"score_floor": 1.0, "score_ceiling": 9.0, "x": 2.0}
+    )
+    made = record(measurements=(seen,)).to_json()
+    assert (made["floor"], made["ceiling"], made["share"]) == (1.0, 9.0, 0.75)
+    again = TrialRecord.from_json(made)
+    assert again.measurements[0].metrics == {"score_floor": 1.0, "score_ceiling": 9.0}
+    as_read = TrialRecord.from_json(made | {"floor": "1", "ceiling": None})
+    assert as_read.measurements[0].metrics == {"score_floor": 1.0}
+
+
 def test_numbers_of_a_table_become_those_of_a_trial() -> None:
     """A column with gaps holds 7 as 7.0, and a file holds every value as text."""
     as_read = JSON | {"number": "7", "seed": 11.0, "step": 20.0, "score": "3.0", "noise": "0.3"}

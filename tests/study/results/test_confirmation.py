@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from scipy import stats
@@ -13,6 +15,11 @@ from study.results.confirmation import CHOSEN, RANKS, WELCH, Finalist, SeedDiffe
 from study.results.difference import Finding
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
+
+
+def same(whole: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether these entries are there, in JSON that may get more."""
+    return {name: whole.get(name, "missing") for name in expected} == expected
 
 
 def run(
@@ -35,6 +42,10 @@ def runs(arm: str, scores: Sequence[float | None]) -> list[TrialRecord]:
 
 def test_a_finalist_is_its_runs() -> None:
     rows = runs("my-arm-12", [5.0, None, 3.0, 4.0])
+    seen = Measurement(
+        step=1, score=3.0, noise=0.5, metrics={"score_floor": 1.0, "score_ceiling": 9.0}
+    )
+    rows[2] = replace(rows[2], measurements=(seen,))
     rows += [run("my-arm-12", 4, 1.0, Outcome.FAILED), run("my-arm-12", 5, 1.0, None)]
     found = confirmation("s", rows)
     assert found is not None
@@ -45,7 +56,7 @@ def test_a_finalist_is_its_runs() -> None:
     assert (one.scores, one.without) == ((3.0, 4.0, 5.0), 2)
     law = stats.t.interval(0.95, 2, loc=4.0, scale=1 / math.sqrt(3))
     assert one.interval == pytest.approx(law)
-    assert one.to_json() == {
+    expected = {
         "arm": "my-arm",
         "number": 12,
         "b": 2e-3,
@@ -56,7 +67,11 @@ def test_a_finalist_is_its_runs() -> None:
         "runs": [5.0, None, 3.0, 4.0, None],
         "mean": 4.0,
         "interval": list(one.interval or ()),
+        "noise": 0.5,
+        "levels": {"floor": 1.0, "ceiling": 9.0},
+        "share": 5 / 8,
     }
+    assert same(one.to_json(), expected)
     none = Finalist(arm="x", number=0, b=1e-3, a=1e-3, d_steps=1, scores=(), without=1).to_json()
     assert (none["mean"], none["interval"], none["runs"]) == (None, None, [])
 
@@ -76,21 +91,21 @@ def test_finalists_are_by_arm_then_mean_and_those_without_a_score_last() -> None
     assert order == [("x", 9), ("x", 2), ("x", 3), ("x", 7), ("z", 0), ("y", 4)]
     assert [one.arms for one in found.differences] == [("x", "z"), ("x", "y")]
     assert found.difference == found.differences[0]
-    made = found.to_json()
-    assert made == {
+    expected = {
         "study": "s",
         "score_name": "fid_10k",
         "finalists": [one.to_json() for one in found.finalists],
         "difference": found.differences[0].to_json(),
         "differences": [one.to_json() for one in found.differences],
     }
+    assert same(found.to_json(), expected)
 
 
 def test_one_arm_has_no_difference() -> None:
     found = confirmation("s", runs("x-0", [1.0]))
     assert found is not None
     assert found.difference == SeedDifference(arms=None)
-    assert found.difference.to_json() == {
+    expected = {
         "arms": None,
         "finding": "none",
         "numbers": None,
@@ -103,7 +118,9 @@ def test_one_arm_has_no_difference() -> None:
         "lower": None,
         "method": WELCH,
         "level": 0.95,
+        "unlearnt": [],
     }
+    assert same(found.difference.to_json(), expected)
     assert confirmation("s", []) is None
     assert confirmation("s", [run("x-0", 0, 1.0, None)]) is None
 
@@ -117,7 +134,7 @@ def test_a_difference_over_seeds_as_json() -> None:
     assert one.interval == pytest.approx((low, high))
     assert one.relative == -0.625
     assert one.relative_interval == pytest.approx((low / 4, high / 4))
-    assert one.to_json() == {
+    expected = {
         "arms": ["x", "y"],
         "finding": "lower",
         "numbers": [5, 6],
@@ -131,6 +148,7 @@ def test_a_difference_over_seeds_as_json() -> None:
         "method": "Welch's t interval of the difference of means over seeds",
         "level": 0.95,
     }
+    assert same(one.to_json(), expected)
 
 
 def test_with_a_run_without_a_score_medians_and_ranks_are_told() -> None:
