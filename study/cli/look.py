@@ -133,22 +133,6 @@ def logs(name: str, trial: str, as_json: bool, options: Options) -> None:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def recipes(as_json: bool) -> None:
-    """List the recipes: studies that come with the product."""
-    from study import api
-
-    found = api.recipes()
-    if as_json:
-        _echo_json([{"name": r.name, **r.card.model_dump()} for r in found])
-        return
-    for recipe in found:
-        card = recipe.card
-        cost = f"{card.budget}; {card.expected_time}"
-        click.echo(f"{recipe.name}\n    {card.question}\n    {cost}\n    {card.expected_result}")
-
-
-@cli.command()
 def schema() -> None:
     """Print the JSON Schema of specs."""
     from study import api

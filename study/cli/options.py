@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -72,3 +73,8 @@ def changes(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Change a field."
     )(function)
+
+
+def width() -> int:
+    """Columns that a table may take: those of the terminal, or of ``COLUMNS``, or 80."""
+    return max(40, shutil.get_terminal_size((80, 24)).columns)

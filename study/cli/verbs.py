@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from study.cli import look, take
+from study.cli import listing, look, take
 from study.cli.group import cli
 from study.cli.options import address, changes, located
 from study.cli.run import launching, read, run_study, with_progress
@@ -181,7 +181,7 @@ def delete(name: str, yes: bool, options: Options) -> None:
         click.echo(f"MLflow at {where} has {each!r} in its trash until `mlflow gc` is run there.")
 
 
-VERBS = (look, take)
+VERBS = (listing, look, take)
 """The modules that add verbs when they are imported, beside this one."""
 
 

@@ -40,6 +40,8 @@ class Part(BaseModel):
 class Card(Part):
     """What a recipe tells of itself."""
 
+    summary: str = Field(default="", description="The question in a few words, for a list.")
+    cost: str = Field(default="", description="Its time in a word or two, for a list.")
     question: str = Field(default="", description="What the study answers.")
     budget: str = Field(default="", description="Trials, steps and samples.")
     expected_time: str = Field(default="", description="How long it takes, and on what.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
 from study.errors import UserError
 from study.spec.model import Card
@@ -22,11 +24,13 @@ class Recipe:
         name: Its name, which is also the study's unless another is given.
         card: What it asks, costs and shows.
         text: The YAML file as it stands.
+        data: What it learns from: a data set's name, ``text``, or ``-`` where a game needs none.
     """
 
     name: str
     card: Card
     text: str
+    data: str
 
 
 def recipe_names() -> list[str]:
@@ -66,7 +70,14 @@ def load_recipe(name: str) -> Recipe:
     """
     text = recipe_text(name)
     data = mapping(parse_yaml(text, f"recipe {name}"), f"recipe {name}")
-    return Recipe(name, Card.model_validate(data["card"]), text)
+    return Recipe(name, Card.model_validate(data["card"]), text, _learnt_from(data["trial"]))
+
+
+def _learnt_from(trial: Mapping[str, Any]) -> str:
+    if trial["kind"] == "language":
+        return "text"
+    data = trial.get("data", "-")
+    return str(data["name"] if isinstance(data, Mapping) else data)
 
 
 def recipes() -> list[Recipe]:

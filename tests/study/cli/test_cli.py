@@ -26,7 +26,7 @@ from study.record import status as state
 from study.record.database import Ledger
 from study.spec.continuation import extended
 from study.spec.reader import parse_spec
-from study.spec.recipes import load_recipe
+from study.spec.recipes import load_recipe, recipe_names
 from study.tracking.store import TrackingError
 from study.trial import Outcome
 
@@ -243,14 +243,31 @@ def test_status_of_all_studies(ttur: Line) -> None:
     assert "little" in ttur("status")[1]
 
 
+def test_the_recipes_fit_a_screen_and_one_is_told_whole(ttur: Line) -> None:
+    listed = ttur("recipes")[1].splitlines()
+    names = recipe_names()
+    assert [line.split()[0] for line in listed[1 : len(names) + 1]] == names
+    assert max(map(len, listed)) <= 80
+    assert len(listed) <= 40
+    found = {line.split()[0]: line.split()[1] for line in listed[1 : len(names) + 1]}
+    assert found["quickstart"] == "digits"
+    assert found["dcgan-cifar10-cpu"] == "cifar10"  # of a mapping
+    assert (found["language-cpu"], found["saddle"]) == ("text", "-")
+    shown = ttur("recipes", "dcgan-celeba")[1]
+    assert max(map(len, shown.splitlines())) <= 80
+    card = load_recipe("dcgan-celeba").card
+    for text in (card.question, card.budget, card.expected_time, card.expected_result):
+        assert text in " ".join(shown.split())
+    assert "ttur launch dcgan-celeba" in shown
+    told = json.loads(ttur("recipes", "dcgan-celeba", "--json")[1])
+    assert (told["name"], told["data"], told["cost"]) == ("dcgan-celeba", "celeba", "GPU days")
+    code, _, error = ttur("recipes", "quikstart")
+    assert (code, "did you mean quickstart" in error) == (2, True)
+
+
 def test_recipes_and_schema_are_json(ttur: Line) -> None:
     names = [recipe["name"] for recipe in json.loads(ttur("recipes", "--json")[1])]
     assert "quickstart" in names
-    listed = ttur("recipes")[1]
-    assert listed.startswith(names[0])
-    card = load_recipe("quickstart").card
-    for text in (card.question, card.budget, card.expected_time, card.expected_result):
-        assert text in listed
     schema = json.loads(ttur("schema")[1])
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert set(schema["required"]) == {"name", "trial", "arms"}

@@ -35,6 +35,7 @@ LINES = [
     ["doctor", *ELSEWHERE],
     ["ui", "--dashboard"],
     ["resume", "little", "--failed"],
+    ["recipes", "saddle"],
     ["launch", "saddle", "--dry-run"],
     ["launch", "quickstart", "--dry-run"],
 ]
