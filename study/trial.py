@@ -35,6 +35,10 @@ class Outcome(StrEnum):
     """It could not be run (an error, after all retries)."""
 
 
+UNFINISHED = "unfinished"
+"""The word for how a trial ended that has not, beside the outcomes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
     """One trial as it is known, whoever tells of it: the record, the trial's folder, MLflow or a table.
@@ -187,6 +191,12 @@ class TrialRecord:
             "further": dict(self.further),
         }
 
+    def fields(self) -> dict[str, Any]:
+        """Its values by the names of the columns of :func:`to_frame`, further parameters among them."""
+        known = self.to_json()
+        further = known.pop("further")
+        return known | {f"further.{k}" if k in known else k: v for k, v in further.items()}
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuilds a trial from :meth:`to_json`; what is left out is not known.
@@ -277,8 +287,10 @@ COLUMNS = (
 """The columns of a table of trials, in order; further parameters follow."""
 
 
-def to_frame(rows: Sequence[TrialRecord]) -> pd.DataFrame:
+def to_frame(rows: Sequence[TrialRecord] | pd.DataFrame) -> pd.DataFrame:
     """Trials as a table: a column for each of :data:`COLUMNS`, whether there are trials or not.
+
+    A table is returned as it is.
 
     Further parameters are columns of their own, called by their dotted paths; ``further.`` is put before
     one that is called like a column (``noise``, ``score``, …).
@@ -289,12 +301,8 @@ def to_frame(rows: Sequence[TrialRecord]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    records = []
-    for row in rows:
-        record = row.to_json()
-        further = record.pop("further")
-        records.append(
-            record | {f"further.{k}" if k in record else k: v for k, v in further.items()}
-        )
+    if isinstance(rows, pd.DataFrame):  # study.trials returned trials once
+        return rows
+    records = [row.fields() for row in rows]
     others = dict.fromkeys(name for record in records for name in record if name not in COLUMNS)
     return pd.DataFrame(records, columns=[*COLUMNS, *others])

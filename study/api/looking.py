@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,14 +34,47 @@ def status(
     return status.status(name, record_of(name, options_of(home, places)))
 
 
-def trials(name: str, *, home: str | None = None, tracking: str | None = None) -> list[TrialRecord]:
-    """Reads every trial of a study from MLflow; :func:`to_frame` makes a DataFrame of them.
+def trials(
+    name: str,
+    *,
+    where: str | None = None,
+    outcome: str | Sequence[str] = (),
+    confirmed: bool = False,
+    sort: str | Sequence[str] = (),
+    metrics: bool = False,
+    home: str | None = None,
+    tracking: str | None = None,
+) -> pd.DataFrame:
+    """Reads the trials of a study from MLflow, as a table with the columns of :func:`to_frame`.
+
+    Args:
+        name: The study.
+        where: Only trials of which it is true: ``"d_steps = 1 and b < 1e-3"``; see
+            :mod:`study.results.where`.
+        outcome: Only trials that ended so (or in one of these ways); ``unfinished`` are those that have not.
+        confirmed: Only trials that were trained again from new seeds.
+        sort: The column to sort by, or several; ``-`` before one: the largest first. Trials without a value
+            come last.
+        metrics: Whether everything that was measured is there, as columns ``metrics.NAME``; else only what
+            ``where`` and ``sort`` name.
+        home: Folder of local state.
+        tracking: MLflow tracking URI.
 
     Examples:
-        >>> study.to_frame(study.trials("quickstart")).groupby("arm").score.min()  # doctest: +SKIP
+        >>> frame = study.trials("quickstart", where="b < 1e-3", sort="score")  # doctest: +SKIP
+        >>> frame.groupby("arm").score.min()  # doctest: +SKIP
     """
+    from study.results.selection import Wanted, select
+
+    wanted = Wanted(
+        where=where,
+        outcomes=[outcome] if isinstance(outcome, str) else outcome,
+        confirmed=confirmed,
+        sort=[sort] if isinstance(sort, str) else sort,
+        metrics=metrics,
+    )
     with published(name, options_of(home, {"tracking": tracking})) as uri:
-        return query.trials(name, tracking_uri=uri)
+        return select(name, wanted, tracking_uri=uri).to_frame()
 
 
 def best(

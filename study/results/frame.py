@@ -25,6 +25,9 @@ LEVELS = ("floor", "ceiling")
 FURTHER = "further."
 """What the name of a further parameter begins with that is called like a column with a meaning."""
 
+METRICS = "metrics."
+"""What the name of a metric of MLflow begins with as a field or column: its newest value."""
+
 
 def rows_of(frame: pd.DataFrame) -> list[TrialRecord]:
     """The trials of a table.
@@ -34,7 +37,8 @@ def rows_of(frame: pd.DataFrame) -> list[TrialRecord]:
             >= 1) and ``score`` (empty or infinite: none). It may have ``number``, ``outcome`` (complete,
             stopped, diverged, failed; empty: not ended; without the column, a trial with a score is complete
             and one without diverged), ``noise`` (>= 0) and the other columns of ``to_frame``; each further
-            column is a further parameter, empty for trials that do not have it.
+            column is a further parameter, empty for trials that do not have it. Columns ``metrics.NAME``
+            (what was measured beside the score) have no part in a comparison.
 
     Raises:
         UserError: A column is missing, or a value is not what its column holds.
@@ -156,7 +160,7 @@ class _Record:
     def _further(self) -> dict[str, ParameterValue]:
         found: dict[str, ParameterValue] = {}
         for name in self._values:
-            if name in COLUMNS:
+            if name in COLUMNS or name.startswith(METRICS):
                 continue
             value = self._get(name)
             if value is None:

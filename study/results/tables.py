@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from study.results.comparison import ArmSummary, Comparison
 from study.results.confirmation import Confirmation, Finalist
+from study.results.frame import METRICS
 from study.results.levels import OF_NOTHING
 from study.results.verdict import of_seeds, percent
-from study.trial import Outcome, TrialRecord
+from study.trial import UNFINISHED, Outcome, TrialRecord
 from trainables.levels import Levels, lowest
 from trainables.protocol import ParameterValue
 
@@ -29,26 +31,75 @@ def best_table(rows: Sequence[TrialRecord]) -> str:
     """Trials as a table, in the order given; one line each, further parameters as columns."""
     if not rows:
         return "no trial has ended with a score yet"
-    further = sorted({name for row in rows for name in row.further})
-    names = sorted({row.score_name for row in rows})
-    score = names[0] if len(names) == 1 else "score"
+    return "\n\n".join([_as_table(_columns(rows)), *_learnt_nothing(rows)])
+
+
+def trials_table(
+    rows: Sequence[TrialRecord], metrics: Sequence[Mapping[str, float]], width: int
+) -> str:
+    """Trials as a table that is no wider than a terminal, as far as leaving out columns can make it so.
+
+    Args:
+        rows: The trials.
+        metrics: The metrics of each that are shown.
+        width: Columns of the terminal.
+    """
+    if not rows:
+        return "no trial is like that"
+    columns = _columns(rows)
+    for name in dict.fromkeys(name for each in metrics for name in each):
+        columns[f"{METRICS}{name}"] = [_optional(each.get(name)) for each in metrics]
+    spared = [name for name in columns if name not in (*_KEPT, *_FIRST_TO_GO, _score_name(rows))]
+    left_out = []
+    for name in (*_FIRST_TO_GO, *reversed(spared)):
+        table = _as_table(columns)
+        if len(table.partition("\n")[0]) <= width:
+            break
+        del columns[name]
+        left_out.append(name)
+    if not left_out:
+        return table
+    more = f"Left out for want of room: {', '.join(left_out)}; --json and --csv have everything."
+    return f"{_as_table(columns)}\n\n{textwrap.fill(more, width, break_on_hyphens=False)}"
+
+
+_FIRST_TO_GO = ("a/b", "at step")
+"""Columns of a table of trials that are left out first where there is no room."""
+
+_KEPT = ("arm", "trial", "b", "a", "d_steps", "outcome")
+"""Columns of a table of trials that always stay, beside the score."""
+
+
+def _columns(rows: Sequence[TrialRecord]) -> dict[str, list[str]]:
+    """The columns of trials by their headers."""
     shared = any(row.levels.share(row.score) is not None for row in rows)
-    header = ["arm", "trial", "b", "a", "a/b", "d_steps", *further, score]
-    header += [*([LEARNT] if shared else []), "at step", "outcome"]
-    lines = [
-        [
-            row.arm,
-            str(row.number),
-            *_setting(row),
-            *(_value(row.further[name]) if name in row.further else _NONE for name in further),
-            _score(row.score),
-            *([_share(row)] if shared else []),
-            _NONE if row.step is None else str(row.step),
-            "unfinished" if row.outcome is None else str(row.outcome),
-        ]
-        for row in rows
-    ]
-    return "\n\n".join([aligned([header, *lines], left=1), *_learnt_nothing(rows)])
+    settings = map(list, zip(*map(_setting, rows), strict=True))
+    return {
+        "arm": [row.arm for row in rows],
+        "trial": [str(row.number) for row in rows],
+        **dict(zip(("b", "a", "a/b", "d_steps"), settings, strict=True)),
+        **{
+            name: [_value(row.further[name]) if name in row.further else _NONE for row in rows]
+            for name in sorted({name for row in rows for name in row.further})
+        },
+        _score_name(rows): [_score(row.score) for row in rows],
+        **({LEARNT: [_share(row) for row in rows]} if shared else {}),
+        "at step": [_optional(row.step) for row in rows],
+        "outcome": [str(row.outcome or UNFINISHED) for row in rows],
+    }
+
+
+def _as_table(columns: Mapping[str, Sequence[str]]) -> str:
+    return aligned([list(columns), *map(list, zip(*columns.values(), strict=True))], left=1)
+
+
+def _score_name(rows: Sequence[TrialRecord]) -> str:
+    names = {row.score_name for row in rows}
+    return names.pop() if len(names) == 1 else "score"
+
+
+def _optional(value: ParameterValue) -> str:
+    return _NONE if value is None else _value(value)
 
 
 def comparison_table(comparison: Comparison) -> str:

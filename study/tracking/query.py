@@ -23,7 +23,7 @@ from trainables.levels import CEILING, FLOOR
 from trainables.protocol import Measurement, Parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mlflow.entities import Run
 
@@ -60,6 +60,22 @@ def trials(study: str, *, tracking_uri: str) -> list[TrialRecord]:
         TrackingError: The store could not be read.
     """
     return _unique(_runs(study, words.KIND_TRIAL, tracking_uri))
+
+
+def measured(study: str, *, tracking_uri: str) -> list[tuple[TrialRecord, Mapping[str, float]]]:
+    """All trials of a study, each with every metric of its run: its newest value, by its name in MLflow.
+
+    Args:
+        study: Name of the study.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        StudyNotFound: The store has no study of this name.
+        TrackingError: The store could not be read.
+    """
+    found = _runs(study, words.KIND_TRIAL, tracking_uri, every_metric=True)
+    metrics = {run.run_id: run.metrics for run in found}
+    return [(row, metrics[row.mlflow_run_id or ""]) for row in _unique(found)]
 
 
 def arms(study: str, *, tracking_uri: str) -> list[str]:
@@ -197,10 +213,13 @@ def _unique(runs: Iterable[RunFacts]) -> list[TrialRecord]:
     return [unique[key] for key in sorted(unique)]
 
 
-def _runs(study: str, kind: str, tracking_uri: str) -> list[RunFacts]:
-    """All runs of a study that are of a kind: its trials, or its arms."""
+def _runs(
+    study: str, kind: str, tracking_uri: str, *, every_metric: bool = False
+) -> list[RunFacts]:
+    """All runs of a study of a kind (its trials, or its arms), with the metrics that rows are made of."""
     check_file(tracking_uri, study)
-    read = tables.read(tracking_uri, lambda t: _own_runs(t, study, kind))
+    metrics = None if every_metric else _METRICS
+    read = tables.read(tracking_uri, lambda t: _own_runs(t, study, kind, metrics))
     if read is not None:
         return read
     store = open_store(tracking_uri, study)
@@ -213,7 +232,9 @@ def _runs(study: str, kind: str, tracking_uri: str) -> list[RunFacts]:
         raise unreadable(tracking_uri, error) from None
 
 
-def _own_runs(read: tables.Tables, study: str, kind: str) -> list[RunFacts] | None:
+def _own_runs(
+    read: tables.Tables, study: str, kind: str, metrics: Sequence[str] | None
+) -> list[RunFacts] | None:
     """The runs as the store's database has them; None if it has no such study, as MLflow will say."""
     experiment = read.experiment(study)
     if experiment is None:
@@ -221,7 +242,7 @@ def _own_runs(read: tables.Tables, study: str, kind: str) -> list[RunFacts] | No
     record = experiment.tags.get(words.RECORD)
     return [
         run
-        for run in read.runs(experiment, kind, _TAGS, _METRICS)
+        for run in read.runs(experiment, kind, _TAGS, metrics)
         if record in (None, run.tags.get(words.RECORD))
     ]
 

@@ -79,9 +79,13 @@ class Tables:
         return ExperimentFacts(experiment, dict(tags))
 
     def runs(
-        self, experiment: ExperimentFacts, kind: str, tags: Sequence[str], metrics: Sequence[str]
+        self,
+        experiment: ExperimentFacts,
+        kind: str,
+        tags: Sequence[str],
+        metrics: Sequence[str] | None,
     ) -> list[RunFacts]:
-        """Reads the runs of a kind that were not deleted: some tags and metrics, all parameters."""
+        """Reads the runs of a kind that were not deleted, with all parameters; metrics None: all of them."""
         own: dict[str, Any] = {"id": experiment.experiment_id}
         found = {
             run: RunFacts(run, started / 1000)
@@ -102,10 +106,10 @@ class Tables:
         for run, key, value in self._rows(text, keys=tags, **own):
             if run in found:
                 found[run].tags[key] = value
-        text = f"SELECT t.run_uuid, t.key, t.value, t.is_nan {source} AND t.key IN :keys"
-        for run, key, number, is_nan in self._rows(
-            text.format("latest_metrics"), keys=metrics, **own
-        ):
+        text = f"SELECT t.run_uuid, t.key, t.value, t.is_nan {source}".format("latest_metrics")
+        some = {} if metrics is None else {"keys": metrics}
+        text += " AND t.key IN :keys" if some else ""
+        for run, key, number, is_nan in self._rows(text, **some, **own):
             if run in found:
                 found[run].metrics[key] = math.nan if is_nan else number
         text = f"SELECT t.run_uuid, t.key, t.value {source}".format("params")
