@@ -52,7 +52,7 @@ def trials(name: str, form: str | None, options: Options, **wanted: Any) -> None
     joins that by and, or and not. Fields are arm, number, b, a, d_steps, score, step, noise, seconds,
     outcome, reason, seed, further parameters (optimiser.beta1), and what was measured (metrics.NAME).
     """
-    from study.api import published
+    from study.api.sites import published
     from study.results.selection import Wanted, select
     from study.results.tables import trials_table
 
