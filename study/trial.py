@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from trainables.levels import CEILING, FLOOR, Levels
 from trainables.protocol import Measurement, Parameters, ParameterValue, one_a_step
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ONE, TWO = "one_timescale", "two_timescale"
 """The arms of the paper's question, the second being compared with the first."""
@@ -168,7 +165,7 @@ class TrialRecord:
         return math.inf if self.best is None else self.best.score
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values: what queries print, and the columns of :func:`to_frame`."""
+        """Plain JSON values: what queries print, and the columns of :func:`study.to_frame`."""
         return {
             "arm": self.arm,
             "number": self.number,
@@ -192,7 +189,7 @@ class TrialRecord:
         }
 
     def fields(self) -> dict[str, Any]:
-        """Its values by the names of the columns of :func:`to_frame`, further parameters among them."""
+        """Its values by the names of the columns of :func:`study.to_frame`, further parameters among them."""
         known = self.to_json()
         further = known.pop("further")
         return known | {f"further.{k}" if k in known else k: v for k, v in further.items()}
@@ -261,48 +258,3 @@ def compared_order(arms: Iterable[str]) -> list[str]:
     if ONE in known and TWO in known:
         known.sort(key=lambda arm: (arm != ONE, arm != TWO))
     return known
-
-
-COLUMNS = (
-    "study",
-    "arm",
-    "number",
-    "b",
-    "a",
-    "d_steps",
-    "score",
-    "score_name",
-    "step",
-    "seed",
-    "outcome",
-    "mlflow_run_id",
-    "noise",
-    "reason",
-    "started",
-    "seconds",
-    "floor",
-    "ceiling",
-    "share",
-)
-"""The columns of a table of trials, in order; further parameters follow."""
-
-
-def to_frame(rows: Sequence[TrialRecord] | pd.DataFrame) -> pd.DataFrame:
-    """Trials as a table: a column for each of :data:`COLUMNS`, whether there are trials or not.
-
-    A table is returned as it is.
-
-    Further parameters are columns of their own, called by their dotted paths; ``further.`` is put before
-    one that is called like a column (``noise``, ``score``, …).
-
-    Examples:
-        >>> list(study.to_frame([]).columns[:3])
-        ['study', 'arm', 'number']
-    """
-    import pandas as pd
-
-    if isinstance(rows, pd.DataFrame):  # study.trials returned trials once
-        return rows
-    records = [row.fields() for row in rows]
-    others = dict.fromkeys(name for record in records for name in record if name not in COLUMNS)
-    return pd.DataFrame(records, columns=[*COLUMNS, *others])

@@ -18,7 +18,7 @@ from study.api.looking import best, compare, compare_table, logs, report, show, 
 from study.api.specs import read_spec, recipes, schema
 from study.api.taking import export, sample, train
 from study.api.tending import delete, stop, sync
-from study.trial import to_frame
+from study.results.frame import to_frame
 
 __all__ = [
     "best",

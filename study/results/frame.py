@@ -1,4 +1,4 @@
-"""Trials from a table of any source: a DataFrame with the columns of ``to_frame``."""
+"""Trials as a table, and trials from a table of any source with the columns of ``to_frame``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,34 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
-from study.trial import COLUMNS, Outcome, TrialRecord
+from study.trial import Outcome, TrialRecord
 from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
     import pandas as pd
+
+COLUMNS = (
+    "study",
+    "arm",
+    "number",
+    "b",
+    "a",
+    "d_steps",
+    "score",
+    "score_name",
+    "step",
+    "seed",
+    "outcome",
+    "mlflow_run_id",
+    "noise",
+    "reason",
+    "started",
+    "seconds",
+    "floor",
+    "ceiling",
+    "share",
+)
+"""The columns of a table of trials, in order; further parameters follow."""
 
 NEEDED = ("arm", "b", "a", "d_steps", "score")
 """Columns that a table must have."""
@@ -27,6 +50,27 @@ FURTHER = "further."
 
 METRICS = "metrics."
 """What the name of a metric of MLflow begins with as a field or column: its newest value."""
+
+
+def to_frame(rows: Sequence[TrialRecord] | pd.DataFrame) -> pd.DataFrame:
+    """Trials as a table: a column for each of :data:`COLUMNS`, whether there are trials or not.
+
+    A table is returned as it is.
+
+    Further parameters are columns of their own, called by their dotted paths; ``further.`` is put before
+    one that is called like a column (``noise``, ``score``, …).
+
+    Examples:
+        >>> list(study.to_frame([]).columns[:3])
+        ['study', 'arm', 'number']
+    """
+    import pandas as pd
+
+    if isinstance(rows, pd.DataFrame):  # study.trials returned trials once
+        return rows
+    records = [row.fields() for row in rows]
+    others = dict.fromkeys(name for record in records for name in record if name not in COLUMNS)
+    return pd.DataFrame(records, columns=[*COLUMNS, *others])
 
 
 def rows_of(frame: pd.DataFrame) -> list[TrialRecord]:

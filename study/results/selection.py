@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
 from study.results.answers import confirmed
-from study.results.frame import METRICS
+from study.results.frame import COLUMNS, METRICS, to_frame
 from study.results.where import Condition, check_names, condition
 from study.tracking import query
-from study.trial import COLUMNS, UNFINISHED, Outcome, TrialRecord
+from study.trial import UNFINISHED, Outcome, TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,9 +58,7 @@ class Selection:
         ]
 
     def to_frame(self) -> pd.DataFrame:
-        """The columns of :func:`study.trial.to_frame`, and one for each metric (``metrics.NAME``)."""
-        from study.trial import to_frame
-
+        """The columns of :func:`study.to_frame`, and one for each metric (``metrics.NAME``)."""
         frame = to_frame(self.rows)
         for name in dict.fromkeys(name for metrics in self.metrics for name in metrics):
             frame[METRICS + name] = [metrics.get(name, math.nan) for metrics in self.metrics]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from study.results.frame import COLUMNS, to_frame
 from study.trial import (
-    COLUMNS,
     ONE,
     TWO,
     Outcome,
@@ -18,7 +18,6 @@ from study.trial import (
     compared_order,
     rank,
     ranked,
-    to_frame,
 )
 from trainables.protocol import Measurement, Parameters, one_a_step
 

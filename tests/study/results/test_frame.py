@@ -11,8 +11,8 @@ import pytest
 import study
 from study.errors import UserError
 from study.results.comparison import compare
-from study.results.frame import rows_of
-from study.trial import Outcome, TrialRecord, to_frame
+from study.results.frame import rows_of, to_frame
+from study.trial import Outcome, TrialRecord
 
 
 def table(**columns: object) -> pd.DataFrame:

@@ -10,10 +10,11 @@ from support.mlflow import changed, row
 import study
 from study.results.comparison import compare
 from study.results.confirmation import confirmation
+from study.results.frame import to_frame
 from study.results.levels import Judged, longer, nothing_learnt
 from study.results.tables import answer, best_table, comparison_table
 from study.results.verdict import concluded
-from study.trial import TrialRecord, to_frame
+from study.trial import TrialRecord
 from trainables.levels import Levels
 
 ONE, TWO = "one_timescale", "two_timescale"

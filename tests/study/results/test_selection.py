@@ -16,9 +16,10 @@ from support.mlflow import new_store, record, tracking
 import study
 from study.errors import UserError
 from study.results import selection
+from study.results.frame import COLUMNS
 from study.results.selection import Wanted, select
 from study.tracking import tables
-from study.trial import COLUMNS, Outcome, TrialRecord
+from study.trial import Outcome, TrialRecord
 
 PAGE = Path(__file__).parents[3] / "docs" / "mlflow.md"
 FILTERS = re.findall(

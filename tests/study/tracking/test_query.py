@@ -9,6 +9,7 @@ import pytest
 from support.mlflow import BEGAN, changed, new_store, record, row, tracking
 
 from study.results.answers import compared
+from study.results.frame import to_frame
 from study.results.tables import comparison_table
 from study.tracking import query
 from study.tracking import store as mlflow_store
@@ -16,7 +17,7 @@ from study.tracking.content import ArmRecord
 from study.tracking.reading import StudyNotFound
 from study.tracking.store import TrackingError
 from study.tracking.words import parameter_text, parameter_value, safe_name
-from study.trial import Outcome, TrialRecord, ranked, to_frame
+from study.trial import Outcome, TrialRecord, ranked
 from trainables.protocol import ParameterValue
 
 
