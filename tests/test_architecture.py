@@ -26,10 +26,13 @@ FRAMEWORK_ROOMS: dict[str, tuple[str, ...]] = {
         "study/search/samplers.py",
         "study/search/joint.py",
         "study/search/present.py",
+        "study/page/importance.py",
         "search_spaces/",
     ),
     "mlflow": ("study/tracking/",),
     "click": ("study/cli/",),
+    "plotly": ("study/page/",),
+    "matplotlib": ("study/page/", "trainables/games/figures.py"),
 }
 """The only places that may import each framework, imports for annotations included."""
 
@@ -38,6 +41,7 @@ FLOORS = (
     "api",
     "driver",
     "engine",
+    "page",
     "results",
     "tracking",
     "search",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.api.sites import Locations, options_of, published, record_of, subject_of
+from study.api.sites import Locations, anywhere, options_of, published, record_of, subject_of
 from study.errors import UserError
 from study.places.home import resolve
 from study.tracking import query
@@ -184,23 +184,32 @@ def report(
     name: str,
     folder: str | Path | None = None,
     *,
+    figures: str | Path | None = None,
     home: str | None = None,
     tracking: str | None = None,
 ) -> Path:
-    """Writes a page on a study, from MLflow; returns the page.
+    """Writes a page on a study, from MLflow, and puts it there as an artifact; returns the page.
 
     Args:
         name: The study.
-        folder: Where the page and its figures go; None: ``NAME-report``.
+        folder: Where the page goes; None: ``NAME-report``.
+        figures: Where figures (PDF, PNG) and a table (LaTeX, CSV) for a paper go; None: none are made.
         home: Folder of local state.
         tracking: MLflow tracking URI.
 
     Examples:
-        >>> study.report("quickstart", "page")  # doctest: +SKIP
+        >>> study.report("quickstart", "page", figures="paper")  # doctest: +SKIP
         PosixPath('page/report.html')
     """
-    from study.results import report
+    from study.page import report
 
-    where = Path(folder) if folder is not None else Path(f"{name}-report")
-    with published(name, options_of(home, {"tracking": tracking})) as uri:
-        return report.report(name, tracking_uri=uri, folder=where)
+    options = options_of(home, {"tracking": tracking})
+    with published(name, options) as uri:
+        made = report.report(
+            name,
+            tracking_uri=uri,
+            folder=Path(folder) if folder is not None else Path(f"{name}-report"),
+            cache=anywhere(options).places.cache,
+            figures=Path(figures) if figures is not None else None,
+        )
+    return made.page

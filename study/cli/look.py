@@ -101,17 +101,40 @@ def compare(name: str, as_json: bool, options: Options) -> None:
 
 @cli.command()
 @click.argument("name")
-@click.option("--output", default=None, help="Folder of the page and its figures (NAME-report).")
+@click.option("--output", default=None, help="Folder of the page (NAME-report).")
+@click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
+@click.option(
+    "--figures",
+    default=None,
+    metavar="FOLDER",
+    help="Write figures (PDF, PNG) and a table (LaTeX, CSV) for a paper there.",
+)
 @located
-def report(name: str, output: str | None, options: Options) -> None:
-    """Write a page on the study NAME: the answer, tables, figures, samples; reads MLflow only."""
-    from study.api.sites import published
-    from study.results import report
+def report(
+    name: str, output: str | None, open_it: bool, figures: str | None, options: Options
+) -> None:
+    """Write a page on the study NAME: the answer, charts, samples, tables; also while it runs.
 
-    folder = Path(output or f"{name}-report")
+    It is read from MLflow, and put there as report.html of each arm's run.
+    """
+    from study.api.sites import anywhere, published
+    from study.page import report
+
     with published(name, options) as uri:
-        page = report.report(name, tracking_uri=uri, folder=folder)
-    click.echo(page)
+        made = report.report(
+            name,
+            tracking_uri=uri,
+            folder=Path(output or f"{name}-report"),
+            cache=anywhere(options).places.cache,
+            figures=None if figures is None else Path(figures),
+        )
+    click.echo(made.page)
+    for path in made.figures:
+        click.echo(path)
+    if made.unpublished is not None:
+        click.echo(made.unpublished, err=True)
+    if open_it and click.launch(made.page.resolve().as_uri()) != 0:
+        click.echo(f"no browser could be opened here; open {made.page}", err=True)
 
 
 @cli.command()

@@ -101,6 +101,19 @@ def spec_text(study: str, *, tracking_uri: str) -> str | None:
         raise unreadable(tracking_uri, error) from None
 
 
+def code_of(study: str, *, tracking_uri: str) -> str:
+    """The version of the code that published a study; "" if that is not known.
+
+    Raises:
+        TrackingError: The store could not be read.
+    """
+    try:
+        experiment = open_store(tracking_uri, study).get_experiment_by_name(study)
+    except failures() as error:
+        raise unreadable(tracking_uri, error) from None
+    return str(experiment.tags.get(words.CODE_VERSION, "")) if experiment else ""
+
+
 def samples_of_run(row: TrialRecord, *, tracking_uri: str) -> dict[str, bytes]:
     """The samples of a trial at its best evaluation, by file name; of the last, if those are gone.
 

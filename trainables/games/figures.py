@@ -1,7 +1,6 @@
 """The figures of the analytic games as PNG bytes: the paper's Fig. 1 (right), 2 and 4, and two more.
 
-Matplotlib is an optional part (``pip install ttur-study[plots]``) and is imported when a figure is
-drawn.
+Matplotlib is imported when a figure is drawn.
 """
 
 from __future__ import annotations
@@ -188,12 +187,8 @@ def _draw_saddle(axis: Any) -> None:
 
 
 def _figure(*, width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "figures need matplotlib, which is not installed; pip install ttur-study[plots]"
-        ) from error
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from trainables.data.grid import GRID, png
 from trainables.gan.batches import to_uint8
 from trainables.gan.streams import evaluation_stream
 from trainables.gan.watch import require_finite
 from trainables.networks.pair import Latent
 from trainables.settings.gan import SamplingSettings
-
-_GRID = 8
-_GAP = 4
-_GAP_SHADE = 96
-_SMALLEST_SHOWN = 32
-"""Images of fewer pixels a side are enlarged in the grid."""
 
 
 class ImageSampler:
@@ -90,12 +81,5 @@ def sampling_mode(generator: nn.Module, batch_norm: str) -> Iterator[None]:
 
 def png_grid(sampler: ImageSampler, draw: int = 0) -> bytes:
     """Returns 8 x 8 images of a draw of z (0: the fixed one) as a PNG; small images are enlarged."""
-    images = torch.cat(list(sampler(draw, _GRID * _GRID))).cpu()
-    scale = math.ceil(_SMALLEST_SHOWN / images.shape[-1])
-    images = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    images = F.pad(images, (0, _GAP, 0, _GAP), value=_GAP_SHADE)
-    tiles = images.reshape(_GRID, _GRID, *images.shape[1:])
-    pixels = tiles.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1).numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
+    images = torch.cat(list(sampler(draw, GRID * GRID))).cpu()
+    return png(images.permute(0, 2, 3, 1).numpy())

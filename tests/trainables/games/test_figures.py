@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 
 import numpy as np
 import pytest
@@ -50,11 +49,3 @@ def test_the_path_is_every_step_until_the_end_or_divergence() -> None:
     broken = path("bilinear", a=1e100, b=1e100, update_rule="simultaneous", steps=30)
     assert 0 < len(broken) < 30
     assert np.isfinite(broken).all()
-
-
-def test_without_matplotlib_the_message_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install ttur-study\[plots\]"):
-        heavy_ball_figure(steps=2)

@@ -1,17 +1,17 @@
-"""The figures of a report, as PNG bytes: score curves, the (b, a) plane, and the best so far.
+"""Figures for a paper, by Matplotlib: score curves, the (b, a) plane, the best so far, the finalists' seeds.
 
-Matplotlib is an optional part (``pip install 'ttur-study[plots]'``) and imported when a figure is drawn;
-no display and no global state of it is used.
+Matplotlib is imported when a figure is drawn; no display and no global state of it is used.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from study.errors import UserError
+from study.page.chart import rounds
+from study.page.curves import Band, Curves
+from study.page.landscape import Landscape
 from study.results.comparison import Comparison
 from study.trial import TrialRecord, ranked
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.collections import PathCollection
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
-
-Curves = Mapping[str, Sequence[tuple[int, float]]]
-"""Score curves, (step, score) by step, by run id."""
 
 COLOURS = ("#d1730f", "#1f6fb4", "#2a9d5c", "#8a4fbf", "#b0413e", "#5c6b73")
 """One an arm, in order; told apart with any colour vision."""
@@ -34,7 +31,7 @@ _LOG_RATIO = 20.0
 """Scores that span more than this factor are drawn on a logarithmic axis."""
 
 
-def score_curves(rows: Sequence[TrialRecord], curves: Curves, score_name: str) -> bytes:
+def score_curves(rows: Sequence[TrialRecord], curves: Curves, score_name: str) -> Figure:
     """Score by step, a panel an arm: each trial thin, the best bold, a band over the best quarter.
 
     Args:
@@ -60,32 +57,37 @@ def score_curves(rows: Sequence[TrialRecord], curves: Curves, score_name: str) -
         panel.set(title=arm, xlabel="generator updates")
     panels[0].set_ylabel(score_name)
     _scale(panels[0], [score for row in rows for _, score in curves.get(row.identity, ())])
-    return _png(figure)
+    return _finished(figure)
 
 
-def settings_plane(rows: Sequence[TrialRecord], score_name: str) -> bytes:
-    """Every trial by b and a on logarithmic axes, coloured by its best score, with the line b = a.
+def settings_plane(
+    rows: Sequence[TrialRecord], score_name: str, ground: Landscape | None = None
+) -> Figure:
+    """Trials by b and a on logarithmic axes, coloured by their best score, with the line b = a.
 
-    A trial without a score is a cross; the best of each arm has a ring.
+    A trial without a score is a cross; the best of each arm has a ring. With a surface, the trials are those
+    at the d_steps where it is lowest, and its region within 10 % of the lowest score is enclosed.
     """
     figure = _figure(width=7.4, height=5.8)
-    from matplotlib.colors import LogNorm, Normalize
-
     axes: Axes = figure.subplots()
     arms = _arms(rows)
-    scores = [row.score for row in rows if row.counts and row.score is not None]
-    low, high = (min(scores), max(scores)) if scores else (0.0, 1.0)
-    norm = LogNorm(low, high) if _spans(scores) else Normalize(low, high)
+    if ground is not None:
+        rows = [row for row in rows if row.d_steps == ground.best]
+        axes.set_title(f"d_steps = {ground.best}", loc="right", fontsize="small")
+    norm = _norm(rows, ground)
     edge = [value for row in rows for value in (row.b, row.a)]
     line = (min(edge) / 1.5, max(edge) * 1.5)
+    if ground is not None:
+        _surface(axes, ground, norm)
     axes.plot(line, line, "--", color="0.5", linewidth=1, label="b = a")
+    shaded = None
     for arm, marker, colour in zip(arms, _markers(arms), _colours(arms), strict=True):
         mine = [row for row in rows if row.arm == arm and row.counts]
         lost = [row for row in mine if row.score is None]
         axes.scatter([r.b for r in lost], [r.a for r in lost], marker="x", s=34, color="0.45")
         shaded = _shaded(axes, ranked(mine), norm, marker, arm)
         _ring(axes, ranked(mine)[:1], colour, f"best of {arm}")
-    if scores:
+    if shaded is not None and any(row.score is not None for row in rows):
         figure.colorbar(shaded, label=f"best {score_name} of a trial")
     axes.set(xscale="log", yscale="log", xlim=line, ylim=line)
     axes.set(
@@ -94,10 +96,48 @@ def settings_plane(rows: Sequence[TrialRecord], score_name: str) -> bytes:
     axes.set_box_aspect(1)
     # Above the points: within them it would lie on one.
     axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
-    return _png(figure)
+    return _finished(figure)
 
 
-def search_curves(comparison: Comparison, rows: Sequence[TrialRecord]) -> bytes:
+def _norm(rows: Sequence[TrialRecord], ground: Landscape | None) -> Normalize:
+    from matplotlib.colors import LogNorm, Normalize
+
+    scores = [row.score for row in rows if row.counts and row.score is not None]
+    if ground is not None:  # beyond the surface's highest, scores are pressed together
+        spread = [float(value) for each in ground.slices for value in each.scores.ravel()]
+        return LogNorm(min(spread), max(spread), clip=True)
+    low, high = (min(scores), max(scores)) if scores else (0.0, 1.0)
+    return LogNorm(low, high) if _spans(scores) else Normalize(low, high)
+
+
+def _surface(axes: Axes, ground: Landscape, norm: Normalize) -> None:
+    (best,) = (each for each in ground.slices if each.d_steps == ground.best)
+    mesh = (ground.b, ground.a, best.scores)
+    axes.pcolormesh(*mesh, norm=norm, cmap="viridis_r", shading="gouraud", rasterized=True)
+    if best.scores.min() < ground.near < best.scores.max():
+        axes.contour(*mesh, levels=[ground.near], colors="#b3261e", linewidths=1.8)
+
+
+def seed_bands(bands: Sequence[Band], arms: Sequence[str], score_name: str) -> Figure:
+    """The finalists over fresh seeds as in the paper's Fig. 5: their mean and their range."""
+    figure = _figure(width=6.4, height=4.0)
+    axes: Axes = figure.subplots()
+    order = dict(zip(arms, _colours(arms), strict=True))
+    turns: dict[str, int] = {}
+    for band in bands:
+        style = ("-", "--", ":", "-.")[turns.get(band.arm, 0) % 4]
+        turns[band.arm] = turns.get(band.arm, 0) + 1
+        colour = order.get(band.arm, COLOURS[-1])
+        label = f"{band.arm} #{band.number} ({band.seeds} seeds)"
+        axes.plot(band.steps, band.mean, style, color=colour, linewidth=2, label=label)
+        axes.fill_between(band.steps, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
+    axes.set(xlabel="generator updates", ylabel=score_name)
+    _scale(axes, [value for band in bands for value in (*band.low, *band.high)])
+    axes.legend(fontsize="small")
+    return _finished(figure)
+
+
+def search_curves(comparison: Comparison, rows: Sequence[TrialRecord]) -> Figure:
     """Best score so far by trial."""
     figure = _figure(width=7.2, height=4.2)
     axes: Axes = figure.subplots()
@@ -112,7 +152,7 @@ def search_curves(comparison: Comparison, rows: Sequence[TrialRecord]) -> bytes:
     axes.set(xlabel="trials", ylabel=f"best {comparison.score_name} so far")
     _scale(axes, shown)
     axes.legend(fontsize="small")
-    return _png(figure)
+    return _finished(figure)
 
 
 def _shaded(
@@ -178,29 +218,23 @@ def _spans(scores: Sequence[float]) -> bool:
 
 
 def _scale(axes: Axes, scores: Sequence[float]) -> None:
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullFormatter
 
     if _spans(scores):
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_locator(FixedLocator(rounds(min(scores), max(scores))))
         axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _figure(*, width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            "a report needs matplotlib, which is not installed; pip install 'ttur-study[plots]'"
-        ) from error
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _png(figure: Figure) -> bytes:
+def _finished(figure: Figure) -> Figure:
     for axes in figure.axes:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=144)
-    return buffer.getvalue()
+    return figure

@@ -1,0 +1,216 @@
+"""Charts of points and intervals: the answer, the finalists over seeds, what Optuna says of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from study.page.chart import SYMBOLS, Chart, Json, colour
+from study.results.comparison import Comparison
+from study.results.confirmation import Confirmation
+from study.results.difference import MARGIN
+
+
+def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
+    """Each later arm's difference from the first, by the search and by fresh seeds, with its interval."""
+    lines = _differences(comparison, found)
+    if not lines:
+        return None
+    data: list[Json] = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [value],
+            "y": [label],
+            "error_x": _bars(value, interval) | {"thickness": 2.5, "width": 8, "color": shade},
+            "marker": {"size": 13, "color": shade, "symbol": symbol},
+            "hovertemplate": f"{value:.1f} %, 95 % interval {interval[0]:.1f} to {interval[1]:.1f} %"
+            "<extra></extra>",
+            "showlegend": False,
+        }
+        for label, value, interval, shade, symbol in lines
+    ]
+    said = [
+        f"{label.replace('<br>', ' ')}: {value:.1f} % ({low:.1f} to {high:.1f})"
+        for label, value, (low, high), *_ in lines
+    ]
+    first = next(iter(comparison.arms))
+    margin = MARGIN * 100
+    band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": -margin, "x1": margin}
+    return Chart(
+        name="answer",
+        alt=f"Difference from {first} in percent, below zero is better: {'; '.join(said)}.",
+        data=data,
+        layout={
+            "xaxis": {"title": {"text": f"difference from {first}, % (below 0: lower, better)"}}
+            | {"zeroline": True, "zerolinecolor": "@ink", "zerolinewidth": 1.5, "ticksuffix": " %"},
+            "yaxis": {"autorange": "reversed", "automargin": True, "showgrid": False},
+            "shapes": [
+                band | {"fillcolor": "@muted/0.18", "line": {"width": 0}, "layer": "below"},
+            ],
+            "margin": {"t": 8},
+        },
+        height=96 + 62 * len(lines),
+    )
+
+
+def _differences(
+    comparison: Comparison, found: Confirmation | None
+) -> list[tuple[str, float, tuple[float, float], str, str]]:
+    """Label, difference and interval in percent, colour and symbol of each line."""
+    lines = []
+    places = {arm: place for place, arm in enumerate(comparison.arms)}
+    several = len(comparison.differences) > 1
+    for each in comparison.differences:
+        if each.relative is not None and each.relative_interval is not None:
+            label = f"{each.arms[1]}<br>by the search" if several else "by the search"
+            shade = colour(places[each.arms[1]])
+            lines.append((label, each.relative, each.relative_interval, shade, "circle-open"))
+    for seeds in found.differences if found else ():
+        if seeds.arms and seeds.relative is not None and seeds.relative_interval is not None:
+            label = f"{seeds.arms[1]}<br>over fresh seeds" if several else "over fresh seeds"
+            shade = colour(places.get(seeds.arms[1], 1))
+            lines.append((label, seeds.relative, seeds.relative_interval, shade, "diamond"))
+    return [
+        (label, value * 100, (low * 100, high * 100), shade, symbol)
+        for label, value, (low, high), shade, symbol in lines
+    ]
+
+
+def _bars(value: float, interval: tuple[float, float]) -> Json:
+    low, high = interval
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value],
+        "arrayminus": [value - low],
+    }
+
+
+def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
+    """Every finalist's runs as points, and its mean with the 95 % interval."""
+    data: list[Json] = []
+    order = list(arms)
+    for line, each in enumerate(found.finalists):
+        place = order.index(each.arm) if each.arm in order else len(order)
+        base = {"type": "scatter", "mode": "markers", "showlegend": False}
+        data.append(
+            base
+            | {
+                "x": list(each.scores),
+                "y": [line + 0.17] * len(each.scores),
+                "name": "one seed",
+                "marker": {"size": 9, "color": colour(place, 0.55)}
+                | {"symbol": SYMBOLS[place % len(SYMBOLS)]},
+                "hovertemplate": "one seed: %{x:.4g}<extra></extra>",
+            }
+        )
+        if each.scores:
+            bars = {} if each.interval is None else _bars(each.mean, each.interval)
+            data.append(
+                base
+                | {
+                    "x": [each.mean],
+                    "y": [line - 0.17],
+                    "name": "mean",
+                    "error_x": bars | {"thickness": 2.5, "width": 10, "color": "@ink"},
+                    "marker": {"symbol": "line-ns", "size": 22}
+                    | {"line": {"width": 3, "color": "@ink"}},
+                    "hovertemplate": "mean: %{x:.4g}<extra></extra>",
+                }
+            )
+    said = [
+        f"{f.arm} #{f.number} mean {f.mean:.4g} of {len(f.scores)} seeds"
+        for f in found.finalists
+        if f.scores
+    ]
+    return Chart(
+        name="finalists",
+        alt=f"{found.score_name} of the finalists over fresh seeds: {'; '.join(said)}.",
+        data=data,
+        layout={
+            "xaxis": {"title": {"text": f"{found.score_name} (lower is better)"}},
+            "yaxis": {
+                "range": [len(found.finalists) - 0.5, -0.5],
+                "tickvals": list(range(len(found.finalists))),
+                "ticktext": [f"{f.arm}<br>#{f.number}" for f in found.finalists],
+                "automargin": True,
+                "showgrid": False,
+                "zeroline": False,
+            },
+            "margin": {"t": 8},
+        },
+        height=90 + 62 * len(found.finalists),
+    )
+
+
+def importances(found: Mapping[str, Mapping[str, float]], arms: Sequence[str]) -> Chart | None:
+    """How much each parameter of each arm matters, as bars."""
+    if not found:
+        return None
+    data: list[Json] = []
+    for place, arm in enumerate(arms):
+        if arm in found:
+            names = list(found[arm])
+            values = [round(100 * found[arm][name], 1) for name in names]
+            data.append(
+                {
+                    "type": "bar",
+                    "orientation": "h",
+                    "x": values,
+                    "y": names,
+                    "name": arm,
+                    "text": [f"{value:.0f} %" for value in values],
+                    "textposition": "auto",
+                    "marker": {"color": colour(place)},
+                    "hovertemplate": f"{arm}, %{{y}}: %{{x:.0f}} %<extra></extra>",
+                }
+            )
+    said = [
+        f"{arm}: " + ", ".join(f"{name} {100 * part:.0f} %" for name, part in each.items())
+        for arm, each in found.items()
+    ]
+    bars = sum(len(each) for each in found.values())
+    return Chart(
+        name="importances",
+        alt=f"Importance of the parameters by Optuna. {'; '.join(said)}.",
+        data=data,
+        layout={
+            "xaxis": {"title": {"text": "importance, % of the arm's whole"}, "rangemode": "tozero"},
+            "yaxis": {"autorange": "reversed", "automargin": True, "showgrid": False},
+            "barmode": "group",
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        },
+        height=110 + 34 * bars,
+    )
+
+
+def parallel(figure: Mapping[str, Any]) -> Chart | None:
+    """Optuna's parallel coordinates in the colours of the page."""
+    if not figure:
+        return None
+    lines = [trace for trace in figure["data"] if trace.get("mode") == "lines"]
+    # The first coordinate is the score: the best lines come last, above the others.
+    lines.sort(key=lambda trace: -trace["y"][0])
+    data = [
+        trace
+        | {"line": {"width": 1.4, "color": f"@l{min(4, int(trace['y'][0] * 5))}"}, "opacity": 0.7}
+        for trace in lines
+    ]
+    layout = dict(figure["layout"])
+    layout.pop("template", None)
+    layout.pop("title", None)
+    layout["plot_bgcolor"] = "@paper"
+    layout["annotations"] = [
+        note | {"font": {"size": 11, "color": "@ink"}, "bgcolor": "@paper/0.75"}
+        for note in layout.get("annotations", ())
+    ]
+    layout["margin"] = {"l": 48, "r": 16, "t": 8, "b": 32}
+    names = ", ".join(layout["xaxis"]["ticktext"])
+    return Chart(
+        name="parallel",
+        alt=f"{len(lines)} trials, each a line over: {names}. The strongest colour is the lowest score.",
+        data=data,
+        layout=layout,
+        height=400,
+    )
