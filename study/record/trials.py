@@ -160,8 +160,6 @@ class ArmLedger:
         A trial that was cut off while it was being asked for gets the values that it lacks.
         """
         found = next(t for t in self._patience(self._running) if t.number == number)
-        if not found.params:
-            self._patience(lambda: self._study.sampler.before_trial(self._study, found))
         trial = self._patience(lambda: opened(self._study, found))
         self._open[number] = trial
         self._reported[number] = dict(found.intermediate_values)

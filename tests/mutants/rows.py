@@ -6,7 +6,6 @@ GAN, SCORES, LANGUAGE, GAMES = (
     f"tests/trainables/{name}" for name in ("gan", "scores", "language", "games")
 )
 RESULTS, SEARCH = "tests/study/results", "tests/study/search"
-LEDGER = ("tests/study/record/test_database.py", f"{SEARCH}/test_conductor.py")
 
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/losses.py", (f"{GAN}/test_losses.py",)),
@@ -19,8 +18,8 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/language/ngrams.py", (f"{LANGUAGE}/test_ngrams.py",)),
     ("study/trial.py", ("tests/study/test_trial.py",)),
     ("trainables/protocol.py", ("tests/trainables/test_protocol.py", "tests/study/test_trial.py")),
-    ("study/search/arm.py", LEDGER),
-    ("study/record/trials.py", LEDGER),
+    ("study/search/arm.py", (f"{SEARCH}/test_arm.py",)),
+    ("study/record/trials.py", ("tests/study/record/test_trials.py",)),
     (
         "study/results/comparison.py",
         tuple(f"{RESULTS}/test_{n}.py" for n in ("comparison", "difference", "levels")),

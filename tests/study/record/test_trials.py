@@ -1,0 +1,285 @@
+"""The trials of an arm in a storage in memory: asked for, refused, taken up, reported, judged, ended."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import optuna
+import pytest
+from optuna.pruners import NopPruner, ThresholdPruner
+from optuna.samplers import GridSampler, RandomSampler
+from optuna.trial import TrialState, create_trial
+
+from search_spaces import build_space
+from search_spaces.space import SearchSpace
+from study.record.attributes import REFUSED
+from study.record.retry import Patience
+from study.record.trials import ArmLedger
+from study.trial import Outcome
+from trainables.protocol import Measurement
+
+SPACE: SearchSpace = build_space("one_timescale", {"b": [1e-4, 1e-2], "d_steps": [1, 2]})
+GOOD = {"b": 1e-3, "d_steps": 2}
+
+
+@pytest.fixture
+def kept() -> optuna.Study:
+    return optuna.create_study(study_name="s/x", sampler=RandomSampler(seed=1))
+
+
+@pytest.fixture
+def arm(kept: optuna.Study) -> ArmLedger:
+    return ArmLedger(kept, Patience())
+
+
+def again(kept: optuna.Study) -> ArmLedger:
+    """The same arm as a new driver opens it."""
+    return ArmLedger(kept, Patience())
+
+
+def seen(step: int, score: float) -> Measurement:
+    return Measurement(step=step, score=score)
+
+
+def test_a_trial_is_asked_with_what_is_derived_from_its_sample(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    first, second = arm.ask(SPACE), arm.ask(SPACE)
+    assert [first.identity, second.identity] == ["s/x/0", "s/x/1"]
+    for made in (first, second):
+        sample = kept.trials[made.number].params
+        assert set(sample) == {"b", "d_steps"}
+        assert made.parameters.to_json() == SPACE.derive(sample)
+        assert made.a == made.b
+    assert [t.identity for t in arm.trials()] == ["s/x/0", "s/x/1"]
+    assert arm.trial(1) == second
+    assert arm.asked() == (2,)
+    assert arm.half_asked() == []
+    assert [t.number for t in arm.frozen()] == [0, 1]
+
+
+def test_who_proposes_and_prunes_can_be_set(arm: ArmLedger, kept: optuna.Study) -> None:
+    sampler, pruner = RandomSampler(seed=3), NopPruner()
+    arm.use(sampler, pruner)
+    assert (kept.sampler, kept.pruner) == (sampler, pruner)
+
+
+def test_points_come_after_what_others_enqueued_and_one_is_taken_at_a_time(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    points: deque[Any] = deque([{"b": 2e-3, "d_steps": 1}, {"b": 3e-3}])
+    kept.enqueue_trial(GOOD)
+    assert arm.ask(SPACE, points).b == 1e-3
+    assert len(points) == 2
+    assert arm.ask(SPACE, points).b == 2e-3
+    assert list(points) == [{"b": 3e-3}]
+    assert arm.ask(SPACE, points).b == 3e-3
+    assert not points
+    assert arm.ask(SPACE, points).b not in (1e-3, 2e-3, 3e-3)
+
+
+def test_points_that_were_tried_are_not_tried_again(arm: ArmLedger, kept: optuna.Study) -> None:
+    twice = {"b": 5e-3, "d_steps": 1}
+    points: list[dict[str, Any]] = [GOOD, twice, twice, {"b": 4e-3}]
+    assert list(arm.untried(points)) == points
+    arm.ask(SPACE, deque([twice]))
+    assert list(arm.untried(points)) == [GOOD, twice, {"b": 4e-3}]
+    arm.ask(SPACE, deque([{"b": 4e-3}]))  # what was given counts, not what was sampled beside it
+    assert list(arm.untried(points)) == [GOOD, twice]
+    kept.add_trial(create_trial(params=GOOD, distributions=dict(SPACE.distributions), value=1.0))
+    assert list(arm.untried(points)) == [twice]
+
+
+def test_what_cannot_be_tried_is_refused_in_a_sentence_and_tried_as_a_point_still(
+    arm: ArmLedger, kept: optuna.Study, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = {"b": 5.0, "lr": 1}
+    kept.enqueue_trial(wrong)
+    kept.enqueue_trial(GOOD)
+    assert arm.queue(SPACE) == 1
+    refused = kept.trials[0]
+    assert refused.state is TrialState.FAIL
+    expected = "; ".join(SPACE.violations(wrong, partial=True))
+    assert refused.user_attrs[REFUSED] == expected
+    (said,) = caplog.records
+    assert said.getMessage() == (
+        f"a trial of s/x that another program enqueued with {wrong} is not run: {expected}"
+    )
+    assert arm.queue(SPACE) == 1
+    assert len(caplog.records) == 1
+    assert list(arm.untried([wrong])) == [wrong]
+    assert arm.trials() == []
+
+
+def test_a_grid_is_given_whole_points_only(arm: ArmLedger, kept: optuna.Study) -> None:
+    kept.enqueue_trial({"b": 1e-3})
+    assert arm.queue(SPACE) == 1
+    arm.use(GridSampler({"b": [1e-3], "d_steps": [1]}), NopPruner())
+    assert arm.queue(SPACE) == 0
+    assert kept.trials[0].state is TrialState.FAIL
+    kept.enqueue_trial({})
+    assert arm.queue(SPACE) == 1
+
+
+def test_a_trial_that_runs_here_or_is_known_is_not_in_the_queue(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    arm.ask(SPACE)
+    begun = kept.ask()
+    begun.suggest_float(
+        "b", 5.0, 6.0, log=True
+    )  # another program began it, with what this space does not hold
+    assert arm.queue(SPACE) == 0
+    states = [t.state for t in kept.trials]
+    assert states == [TrialState.RUNNING, TrialState.FAIL]
+
+
+def test_a_trial_that_was_half_asked_is_counted_apart_and_taken_up(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    arm.ask(SPACE)
+    half = kept.ask()
+    half.suggest_float("b", 1e-4, 1e-2, log=True)
+    kept.ask()
+    assert arm.half_asked() == [1, 2]
+    assert arm.asked() == (1 + 2, 1, 1, 2, 0)
+    assert [t.number for t in arm.trials()] == [0]
+    other = again(kept)
+    made = other.reopen(1, SPACE)
+    assert (made.number, made.b) == (1, half.params["b"])
+    assert other.half_asked() == [2]
+    assert other.asked() == (3, 2, 0)
+    assert other.reopen(2, SPACE).number == 2
+    assert other.asked() == (3,)
+
+
+def test_a_half_asked_trial_of_a_grid_gets_a_point_of_it(kept: optuna.Study) -> None:
+    kept.ask()
+    arm = again(kept)
+    arm.use(GridSampler({"b": [3e-3], "d_steps": [2]}), NopPruner())
+    made = arm.reopen(0, SPACE)
+    assert (made.b, made.d_steps) == (3e-3, 2)
+
+
+def test_of_two_scores_at_a_step_the_later_is_kept_and_said_to_replace(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    number = arm.ask(SPACE).number
+    assert not arm.report(number, seen(10, 3.0))
+    assert not arm.report(number, seen(10, 3.0))
+    assert arm.report(number, seen(10, 4.0))
+    assert not arm.report(number, seen(20, 2.0))
+    assert kept.trials[0].intermediate_values == {10: 4.0, 20: 2.0}
+    other = again(kept)
+    other.reopen(number, SPACE)
+    assert not other.report(number, seen(10, 4.0))
+    assert other.report(number, seen(20, 1.0))
+    assert kept.trials[0].intermediate_values == {10: 4.0, 20: 1.0}
+
+
+def test_the_pruner_judges_the_newest_evaluation_only(arm: ArmLedger, kept: optuna.Study) -> None:
+    arm.use(RandomSampler(seed=0), ThresholdPruner(upper=5.0))
+    number = arm.ask(SPACE).number
+    arm.report(number, seen(10, 9.0))
+    assert arm.should_prune(number, 10)
+    arm.report(number, seen(20, 9.0))
+    assert not arm.should_prune(number, 10)
+    assert arm.should_prune(number, 20)
+    assert arm.should_prune(number, 30)
+    fine = arm.ask(SPACE).number
+    assert not arm.should_prune(fine, 10)
+    arm.report(fine, seen(10, 1.0))
+    assert not arm.should_prune(fine, 10)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "objective", "reason", "state", "value"),
+    [
+        (Outcome.COMPLETE, 1.5, None, TrialState.COMPLETE, 1.5),
+        (Outcome.STOPPED, 2.0, "the score rose", TrialState.COMPLETE, 2.0),
+        (Outcome.DIVERGED, math.inf, "the loss is nan", TrialState.COMPLETE, math.inf),
+        (Outcome.FAILED, 1.0, "OSError: no", TrialState.FAIL, None),
+    ],
+)
+def test_an_end_is_kept_with_its_reason(
+    arm: ArmLedger,
+    kept: optuna.Study,
+    outcome: Outcome,
+    objective: float,
+    reason: str | None,
+    state: TrialState,
+    value: float | None,
+) -> None:
+    number = arm.ask(SPACE).number
+    arm.report(number, seen(10, 3.0))
+    when = arm.end(number, outcome, objective, reason, 25)
+    trial = kept.trials[number]
+    assert (trial.state, trial.value) == (state, value)
+    (known,) = again(kept).trials()
+    assert (known.outcome, known.reason, known.end_step) == (outcome, reason, 25)
+    assert known.ended == when == trial.datetime_complete.timestamp()  # type: ignore[union-attr]
+    assert [(m.step, m.score, m.time) for m in known.measurements] == [(10, 3.0, when)]
+    assert ("reason" in trial.user_attrs) == (reason is not None)
+    assert arm._open == arm._reported == {}
+    with pytest.raises(KeyError):
+        arm.end(number, outcome, objective, reason, 25)
+
+
+def test_a_reason_from_an_end_that_was_not_told_is_taken_back(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    number = arm.ask(SPACE).number
+    arm._open[number].set_user_attr("reason", "an old one")
+    arm.end(number, Outcome.COMPLETE, 1.0, None, 10)
+    assert arm.trial(number).reason is None
+
+
+def test_a_run_is_kept_and_nothing_is_taken_back(arm: ArmLedger) -> None:
+    number = arm.ask(SPACE).number
+    arm.set_run(number, "", published=False)
+    assert (arm.trial(number).mlflow_run_id, arm.trial(number).published) == (None, False)
+    arm.set_run(number, "abc", published=False)
+    assert (arm.trial(number).mlflow_run_id, arm.trial(number).published) == ("abc", False)
+    arm.set_run(number, "abd", published=True)
+    arm.set_run(number, "", published=False)
+    assert (arm.trial(number).mlflow_run_id, arm.trial(number).published) == ("abd", True)
+
+
+def test_trials_that_another_program_ended_are_strangers(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    distributions = dict(SPACE.distributions)
+    kept.add_trial(create_trial(params=GOOD, distributions=distributions, value=1.0))
+    failed = create_trial(params=GOOD, distributions=distributions, state=TrialState.FAIL)
+    kept.add_trial(failed)
+    kept.enqueue_trial(GOOD)
+    arm.ask(SPACE)
+    arm.end(2, Outcome.COMPLETE, 1.0, None, 10)
+    assert arm.strangers() == 1
+    assert [t.number for t in arm.trials()] == [2]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_an_asking_that_the_record_cut_off_is_found_again(
+    arm: ArmLedger, kept: optuna.Study, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    """Whether the trial was made before the record went away or not, there is one of it."""
+    arm.ask(SPACE)
+    real, cut = kept.ask, [True]
+
+    def ask(*arguments: Any) -> Any:
+        if not cut:
+            return real(*arguments)
+        cut.clear()
+        if made:
+            real(*arguments)
+        raise optuna.exceptions.StorageInternalError("away")
+
+    monkeypatch.setattr(kept, "ask", ask)
+    found = arm.ask(SPACE)
+    assert found.number == 1
+    assert len(kept.trials) == 2
+    assert found.parameters.to_json() == SPACE.derive(kept.trials[1].params)
+    assert not arm.report(1, seen(10, 1.0))
