@@ -187,6 +187,16 @@ class MakesGenerator(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsTimes(Protocol):
+    """A trial that knows what its time went into."""
+
+    @property
+    def times(self) -> Mapping[str, float]:
+        """Seconds so far: ``data``, ``training`` (without data) and ``evaluation``."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """Where and how a trial runs; nothing in it changes what is computed on one kind of device.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from trainables import checkpoint
@@ -25,8 +25,10 @@ from trainables.protocol import (
     Measurement,
     Parameters,
     State,
+    TellsTimes,
     Trial,
 )
+from trainables.spent import PREFIX, Spent
 from trainables.trial_files import MEASUREMENTS, line_of, read_measurements, sample_name
 
 CHECKPOINT_SHARE = 0.05
@@ -47,6 +49,7 @@ class TrialRun:
         build: Callable[[Mapping[str, Any], Parameters, Context], Trial] = build_trial,
     ) -> None:
         """Builds the trial and continues it from its newest usable checkpoint, if there is one."""
+        self._spent = Spent()
         self.assignment = assignment
         self.history: list[Measurement] = []
         self._diverged: Diverged | None = None
@@ -103,7 +106,8 @@ class TrialRun:
         checkpoint.get_ready()
         began = time.monotonic()
         try:
-            checkpoint.save(self._folder, self.trial.step, self._state())
+            with self._spent.writing():
+                checkpoint.save(self._folder, self.trial.step, self._state())
             self._checkpoint_step = self.trial.step
         except OSError as error:
             self._notes.append(f"no checkpoint was written at step {self.trial.step}: {error}")
@@ -132,12 +136,18 @@ class TrialRun:
         if isinstance(event, Diverged):
             self._diverged = event
         elif event is not None:
-            measurement = Measurement.from_json({**event.to_json(), "seconds": seconds})
+            parts = {PREFIX + name: value for name, value in self._parts().items()}
+            measurement = replace(event, seconds=seconds, metrics={**event.metrics, **parts})
             self.history.append(measurement)
-            self._write_measurements()
-            for name, content in self.trial.artifacts().items():
-                self._write(sample_name(name, event.step), content)
-            self._keep_generator(measurement)
+            with self._spent.writing():
+                self._write_measurements()
+                for name, content in self.trial.artifacts().items():
+                    self._write(sample_name(name, event.step), content)
+                self._keep_generator(measurement)
+
+    def _parts(self) -> dict[str, float]:
+        """What the trial's time went into, seconds; empty if its kind does not tell."""
+        return self._spent.parts(self.trial.times) if isinstance(self.trial, TellsTimes) else {}
 
     def _keep_generator(self, measurement: Measurement) -> None:
         if self._kept is None or not isinstance(self.trial, MakesGenerator):
@@ -196,6 +206,7 @@ class TrialRun:
             "history": [measurement.to_json() for measurement in self.history],
             "diverged": asdict(self._diverged) if self._diverged else None,
             "seconds": self._seconds,
+            "spent": self._parts(),
         }
 
     def _fresh(self) -> Trial:
@@ -207,6 +218,8 @@ class TrialRun:
         history = [Measurement.from_json(m) for m in state["history"]]
         diverged = Diverged(**state["diverged"]) if state["diverged"] else None
         self.history, self._diverged, self._seconds = history, diverged, float(state["seconds"])
+        if isinstance(trial, TellsTimes):
+            self._spent.go_on(state.get("spent", {}), trial.times)
 
     def _restored(self) -> Trial | None:
         for state in checkpoint.newest_first(self._folder):

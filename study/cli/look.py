@@ -49,7 +49,12 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
             counts = [done, arm.budget, arm.complete, arm.diverged, arm.failed]
             counts += [arm.running, arm.interrupted]
             lines.append([study.study, study.state, name, *(str(count) for count in counts)])
-    return aligned([header, *lines], left=3)
+    busy = [
+        f"{study.study}: {study.busy} of {study.slots} {'slot' if study.slots == 1 else 'slots'} busy"
+        for study in studies
+        if study.slots
+    ]
+    return "\n".join([aligned([header, *lines], left=3), *([""] if busy else []), *busy])
 
 
 @cli.command()

@@ -7,6 +7,7 @@ from typing import Any
 from study.driver.taking import Subject
 from study.places.options import Options, typed
 from trainables.kept import kept_steps
+from trainables.spent import split
 
 BAR = 30
 """Characters of the longest bar of a curve."""
@@ -36,12 +37,24 @@ def story(found: Subject, options: Options) -> str:
     named = {**values, **trial.further, "seed": trial.seed}
     lines += ["", *(f"  {name:<12} {value}" for name, value in named.items()), "", *_curve(found)]
     kept = ", ".join(map(str, kept_steps(files))) or "none"
+    lines += _time(found)
     lines += ["", f"  {trial.folder}: {len(files)} files; generators of steps: {kept}"]
     again = typed(options, "train", found.trial.study, found.name)
     lines += [f"  again: {again} [--seed S] [--steps N]"]
     if kept != "none":
         lines.append(f"  take it home: {typed(options, 'export', found.trial.study, found.name)}")
     return "\n".join(lines)
+
+
+def _time(found: Subject) -> list[str]:
+    """What its time went into until its last evaluation, if that was measured."""
+    measured = found.trial.measurements
+    parts = split(measured[-1].metrics) if measured else {}
+    whole = sum(parts.values())
+    if not whole:
+        return []
+    words = (f"{name} {seconds:.3g} s ({seconds / whole:.0%})" for name, seconds in parts.items())
+    return ["", f"  time: {', '.join(words)}"]
 
 
 def _curve(found: Subject) -> list[str]:

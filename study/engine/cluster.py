@@ -262,9 +262,17 @@ def slots(cpu: float, gpu: float) -> int | None:
     """How many trials fit on the embedded engine; None on a cluster, which may grow."""
     if not _embedded():
         return None
-    total = ray.cluster_resources()
-    fits = int(total.get("CPU", 0) / cpu + 1e-9)
-    return max(1, min(fits, int(total.get("GPU", 0) / gpu + 1e-9)) if gpu else fits)
+    return max(1, _fitting(ray.cluster_resources(), cpu, gpu))
+
+
+def room(cpu: float, gpu: float) -> int:
+    """How many trials fit on the nodes that are there now, embedded engine or cluster."""
+    return sum(_fitting(node, cpu, gpu) for node in _alive())
+
+
+def _fitting(node: Mapping[str, float], cpu: float, gpu: float) -> int:
+    fits = int(node.get("CPU", 0) / cpu + 1e-9)
+    return min(fits, int(node.get("GPU", 0) / gpu + 1e-9)) if gpu else fits
 
 
 def nodes() -> str:

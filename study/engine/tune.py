@@ -73,6 +73,8 @@ def run(conductor: Conductor, resources: Resources, accelerated: bool) -> None:
 def _session(conductor: Conductor, resources: Resources, gpu: float) -> None:
     request = {"CPU": resources.cpu, **({"GPU": gpu} if gpu else {})}
     most = resources.max_concurrent or cluster.slots(resources.cpu, gpu)
+    room = cluster.room(resources.cpu, gpu)
+    conductor.room(min(room, most) if most else room)
     session = _Session.begin(conductor)
     names = session.names
     with tempfile.TemporaryDirectory(prefix="ttur-tune-") as scratch:

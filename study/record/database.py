@@ -27,6 +27,7 @@ from study.trial import Outcome
 
 SPEC = "spec"
 CONTENTS = "data"
+SLOTS = "slots"
 
 
 @dataclass(frozen=True)
@@ -125,24 +126,40 @@ class Ledger:
 
     def contents(self, study: str) -> dict[str, Any] | None:
         """Returns what the record holds of a study's data, or None: counts and fingerprints."""
+        found: dict[str, Any] | None = self._attribute(study, CONTENTS)
+        return found
+
+    def keep_contents(self, study: str, contents: Mapping[str, Any]) -> None:
+        """Stores what a study's data are."""
+        self._keep_attribute(study, CONTENTS, dict(contents))
+
+    def slots(self, study: str) -> int | None:
+        """Returns how many trials the study's last launch could run at once, None if it did not say."""
+        found: int | None = self._attribute(study, SLOTS)
+        return found
+
+    def keep_slots(self, study: str, slots: int) -> None:
+        """Stores how many trials this launch can run at once."""
+        self._keep_attribute(study, SLOTS, slots)
+
+    def _attribute(self, study: str, key: str) -> Any:
         studies, attribute = STUDIES, STUDY_ATTRIBUTES
         query = (
             sa.select(attribute.c.value_json)
             .select_from(studies.join(attribute))
-            .where(attribute.c.key == CONTENTS, studies.c.study_name == study)
+            .where(attribute.c.key == key, studies.c.study_name == study)
         )
 
-        def read() -> dict[str, Any] | None:
+        def read() -> Any:
             with self.engine.connect() as connection:
                 text = connection.execute(query).scalar()
-            return None if text is None else dict(json.loads(text))
+            return None if text is None else json.loads(text)
 
         return self.patience(read)
 
-    def keep_contents(self, study: str, contents: Mapping[str, Any]) -> None:
-        """Stores what a study's data are."""
+    def _keep_attribute(self, study: str, key: str, value: Any) -> None:
         root = self.patience(lambda: optuna.load_study(study_name=study, storage=self.storage))
-        self.patience(lambda: root.set_user_attr(CONTENTS, dict(contents)))
+        self.patience(lambda: root.set_user_attr(key, value))
 
     def counts(self, study: str, arm: str) -> Counts:
         """Counts an arm's trials in the database: reading thousands of them would take seconds."""

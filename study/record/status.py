@@ -36,15 +36,26 @@ class ArmStatus:
 
 @dataclass
 class StudyStatus:
-    """A study's state and that of its arms."""
+    """A study's state and that of its arms.
+
+    Attributes:
+        slots: How many trials its launch can run at once on the nodes that are there; None if none runs.
+    """
 
     study: str
     state: Literal["running", "interrupted", "finished"]
     arms: dict[str, ArmStatus] = field(default_factory=dict)
+    slots: int | None = None
+
+    @property
+    def busy(self) -> int | None:
+        """How many of the slots have a trial; a trial more than there are slots waits for one."""
+        running = sum(arm.running for arm in self.arms.values())
+        return None if self.slots is None else min(running, self.slots)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the status as plain JSON values."""
-        return asdict(self)
+        return asdict(self) | {"busy": self.busy}
 
 
 def status(name: str | None, url: str) -> list[StudyStatus]:
@@ -101,4 +112,6 @@ def _status(
         arms[name] = found
     ended = all(a.complete + a.diverged + a.failed >= a.budget for a in arms.values())
     state: Literal["running", "interrupted", "finished"] = "finished" if ended else "interrupted"
-    return StudyStatus(study=study, state="running" if held and not ended else state, arms=arms)
+    if not held or ended:
+        return StudyStatus(study=study, state=state, arms=arms)
+    return StudyStatus(study=study, state="running", arms=arms, slots=ledger.slots(study))

@@ -46,6 +46,7 @@ class Conductor:
 
     def __init__(self, spec: Spec, ledger: Ledger, places: Places) -> None:
         self.spec = spec
+        self._ledger = ledger
         self._observers: tuple[Observer, ...] = ()
         self._live: dict[str, Live] = {}
         self._failures: dict[str, Failure] = {}
@@ -98,6 +99,10 @@ class Conductor:
     def observe(self, *observers: Observer) -> None:
         """Adds observers."""
         self._observers += observers
+
+    def room(self, slots: int) -> None:
+        """Takes note of how many trials can run at once, for whoever looks at the record meanwhile."""
+        self._ledger.keep_slots(self.spec.name, slots)
 
     def interrupt(self, why: str) -> None:
         """Asks for an end: nothing more is handed out, and what runs is checkpointed."""

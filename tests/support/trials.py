@@ -12,8 +12,10 @@ import torch
 
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Diverged, Measurement, Parameters, Trial
+from trainables.spent import PARTS, PREFIX
 
 CLOCKS = {"seconds", "training_seconds", "last_training_seconds", "steps_per_second", "time"}
+CLOCKS |= {"data_seconds", "spent", *(PREFIX + part for part in PARTS)}
 """What is measured by a clock: the only things that differ between two runs of one trial."""
 
 GAME = {"steps": 900, "evaluate_every": 300}

@@ -107,6 +107,15 @@ class AdversarialTrial(ABC):
         return self._step
 
     @property
+    def times(self) -> Mapping[str, float]:
+        """Seconds so far: ``data``, ``training`` (without data) and ``evaluation``."""
+        return {
+            "data": self.game.data_seconds,
+            "training": self._training_seconds - self.game.data_seconds,
+            "evaluation": self._seconds - self._training_seconds,
+        }
+
+    @property
     def finished(self) -> bool:
         """Whether all steps (or minutes) are done and evaluated, or the trial diverged."""
         evaluated = self._step > 0 and self._evaluated == self._step
@@ -146,6 +155,7 @@ class AdversarialTrial(ABC):
             "diverged": diverged and {"reason": diverged.reason, "time": diverged.time},
             "seconds": self._seconds,
             "training_seconds": self._training_seconds,
+            "data_seconds": self.game.data_seconds,
             "last_training_seconds": self._last_training_seconds,
             "game": snapshot(self.game.state_dict()),
         }
@@ -162,6 +172,7 @@ class AdversarialTrial(ABC):
         self._evaluated = state["evaluated"]
         self._seconds = state["seconds"]
         self._training_seconds = state["training_seconds"]
+        self.game.data_seconds = state.get("data_seconds", 0.0)  # an older version took no note
         self._last_training_seconds = state["last_training_seconds"]
         diverged = state["diverged"]
         self._diverged = diverged and Diverged(step=self._step, **diverged)

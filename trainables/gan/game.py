@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -52,6 +53,7 @@ class GanGame:
         sampled: The generator to draw samples from: G, or the moving average of it.
         d_optimiser: Moves D at rate b(n).
         g_optimiser: Moves G at rate a(n).
+        data_seconds: How long the host took to make the real batches.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class GanGame:
             settings.optimiser,
             generator_rate(parameters.a, settings.schedule, settings.steps),
         )
+        self.data_seconds = 0.0
         self._watch = Watch(device)
         for optimiser in (self.d_optimiser, self.g_optimiser):
             optimiser.heed(self._watch.stop)
@@ -180,13 +183,19 @@ class GanGame:
 
     def _d_gradient(self) -> Gradient:
         """D's loss and gradient on fresh real samples and fresh z."""
-        real = _laid_out(self._batches.next(), self._layout)
+        real = self._real()
         fake = self._generated_for_d()
         with self._lowered():
             on_real, on_fake = self._scores(real), self._scores(fake)
         loss = self._loss.discriminator(on_real, on_fake)
         decay, penalty = self._settings.regulariser.weight_decay, self._penalty(real, fake)
         return gradient_of(loss, self.d_optimiser.parameters, decay, penalty)
+
+    def _real(self) -> Tensor:
+        began = time.perf_counter()
+        real = _laid_out(self._batches.next(), self._layout)
+        self.data_seconds += time.perf_counter() - began
+        return real
 
     def _penalty(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Sequence[Tensor | None]] | None:
         """What is added to D's loss in this update, with its weight, and its gradient; None if nothing is.

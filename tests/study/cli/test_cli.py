@@ -238,6 +238,8 @@ def test_status_of_all_studies(ttur: Line) -> None:
             "study": "little",
             "state": "interrupted",
             "arms": {"one_timescale": counts, "two_timescale": counts},
+            "slots": None,
+            "busy": None,
         }
     ]
     assert "little" in ttur("status")[1]

@@ -21,3 +21,11 @@ def test_the_status_table_adds_up() -> None:
         "1",
         "0",
     ]
+
+
+def test_the_slots_of_a_study_that_runs_are_told_below_the_table() -> None:
+    arms = {"one": ArmStatus(budget=5, running=3), "two": ArmStatus(budget=5, running=2)}
+    running = StudyStatus(study="s", state="running", arms=arms, slots=4)
+    idle = StudyStatus(study="t", state="interrupted", arms={"one": ArmStatus(budget=5)})
+    assert status_table([running, idle]).splitlines()[-2:] == ["", "s: 4 of 4 slots busy"]
+    assert "slot" not in status_table([idle])

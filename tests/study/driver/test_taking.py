@@ -104,6 +104,11 @@ def test_the_best_trial_is_shown_with_its_curve(ttur: Any) -> None:
     assert data["kept"] == sorted({data["step"], 6})
     assert "measurements.jsonl" in data["files"]
     assert text.count("best") == 1
+    last = data["evaluations"][-1]["metrics"]
+    (line,) = (line for line in text.splitlines() if line.startswith("  time: "))
+    named = [part.split()[0] for part in line.removeprefix("  time: ").split(", ")]
+    assert named == ["data", "training", "evaluation", "checkpoint", "waiting"]
+    assert f"training {last['seconds_training']:.3g} s (" in line
 
 
 @pytest.mark.parametrize(

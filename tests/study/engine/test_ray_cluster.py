@@ -179,6 +179,18 @@ def test_node_types_that_cannot_hold_it_are_not_waited_for(
 
 
 @pytest.mark.parametrize(
+    ("cpu", "gpu", "expected"), [(1, 0, 6), (1, 0.25, 4), (3, 0, 1), (0.1, 0.1, 10), (8, 0, 0)]
+)
+def test_trials_have_room_node_by_node(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpu: float, gpu: float, expected: int
+) -> None:
+    from study.engine import cluster as ray_cluster
+
+    FakeCluster(monkeypatch, tmp_path, {"CPU": 2.0}, {"CPU": 4.0, "GPU": 1.0}, {})
+    assert ray_cluster.room(cpu, gpu) == expected
+
+
+@pytest.mark.parametrize(
     ("gpu", "accelerated", "expected"),
     [("auto", True, 1.0), ("auto", False, 0.0), (0.25, True, 0.25)],
 )
