@@ -10,6 +10,9 @@ import mkdocs_gen_files
 
 from study.cli.verbs import cli
 from study.spec.schema import schema
+from trainables.settings.datasets import DATA_SETS, FORMS, DataSet
+from trainables.settings.extractors import EXTRACTORS
+from trainables.settings.losses import LOSSES
 
 
 def command_line() -> str:
@@ -41,6 +44,57 @@ def fields() -> str:
                 _table(group["properties"], set(group.get("required", ()))),
             ]
     return "\n\n".join(parts)
+
+
+def names() -> str:
+    """The rows of the tables that a spec chooses from."""
+    data = [
+        f"| `{name}` | {row.count or ''} | {row.side or 'varies'} | {row.size} | {row.channels} | "
+        f"{', '.join(row.splits)} | {row.how}: {row.source}{_size(row)} | {_install(row.extra)} |"
+        for name, row in DATA_SETS.items()
+    ]
+    forms = [
+        f"| `{name}` | {', '.join(row.suffixes) or 'anything else'} |"
+        for name, row in FORMS.items()
+    ]
+    extractors = [
+        f"| `{name}` | {row.features} | {row.source} | {_install(row.extra)} |"
+        for name, row in EXTRACTORS.items()
+    ]
+    losses = [
+        f"| `{name}` | `{row.discriminator}` | `{row.generator}` |" for name, row in LOSSES.items()
+    ]
+    return "\n".join(
+        [
+            "# Names in a spec\n",
+            "## Data sets (`trial.data`)\n",
+            "| name | images | side | prepared to | channels | parts | how they come here | extra |",
+            f"|{' --- |' * 8}",
+            *data,
+            "\nImages of your own are given by a path, whose end says what is there:\n",
+            "| name | end of the path |",
+            f"|{' --- |' * 2}",
+            *forms,
+            "\n## Extractors (`trial.score.extractor`)\n",
+            "| name | features | weights from | extra |",
+            f"|{' --- |' * 4}",
+            *extractors,
+            "\n## Losses (`trial.loss`)\n",
+            "| name | D minimises | G minimises |",
+            f"|{' --- |' * 3}",
+            *losses,
+        ]
+    )
+
+
+def _size(row: DataSet) -> str:
+    parts = row.megabytes
+    said = f"{parts}" if isinstance(parts, int) else ", ".join(map(str, parts.values()))
+    return f" ({said} MB)" if said else ""
+
+
+def _install(extra: str) -> str:
+    return f"`{extra}`" if extra else ""
 
 
 def _title(name: str) -> str:
@@ -84,6 +138,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-for path, content in (("reference/cli.md", command_line()), ("reference/spec.md", fields())):
+PAGES = {
+    "reference/cli.md": command_line(),
+    "reference/names.md": names(),
+    "reference/spec.md": fields(),
+}
+for path, content in PAGES.items():
     with mkdocs_gen_files.open(path, "w") as page:
         page.write(content + "\n")

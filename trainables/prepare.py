@@ -63,14 +63,13 @@ def prepare_plan(data: DataSettings, score: ScoreSettings | None, cache: Path) -
     converted = image_folder(data, source, cache).exists()
     label = ", ".join(part for part in (data.name, data.stated_split) if part)
     needs = []
-    if source.published is not None:
-        published = source.published
+    if source.origin is not None and source.root is not None:
         there = source.present or converted
-        by_hand = data.name == "lsun_bedroom"
+        by_hand = data.row is not None and data.row.how == "by hand"
         action: Action = "fetch by hand" if by_hand else "download"
-        needs.append(Need(label, action, published.source, published.megabytes, there))
-    place = str(source.root) if source.root is not None else "scikit-learn"
-    needs.append(Need(label, "convert", place, None, converted))
+        needs.append(Need(label, action, source.origin, source.megabytes, there))
+    place = source.origin if source.root is None else source.root
+    needs.append(Need(label, "convert", str(place), None, converted))
     return needs if score is None else [*needs, *_score_needs(score, cache)]
 
 

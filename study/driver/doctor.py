@@ -19,21 +19,19 @@ from study.places.urls import sqlite_file
 from study.record.opening import existing
 from study.spec.model import Resources, Spec
 from study.tracking.store import client, sqlite_path, without_credentials
+from trainables.settings.datasets import DATA_SETS
+from trainables.settings.extractors import EXTRACTORS
 
 PACKAGES = ("ray", "optuna", "mlflow", "torch", "torchvision", "scipy")
 
 EXTRAS = {
-    "fid": "torch_fidelity",
-    "efficientnet": "efficientnet_lite_pytorch",
     "postgresql": "psycopg",
-    "lsun": "lmdb",
-    "celeba": "gdown",
     "s3": "s3fs",
     "gs": "gcsfs",
     "plots": "matplotlib",
     "dashboard": "optuna_dashboard",
 }
-"""Optional parts of the installation, and a module by which each is known."""
+"""Optional parts of the installation, and a module by which each is known; further ones are in the tables."""
 
 LITTLE_DISK = 2 * 1024**3
 """Bytes below which the disk is called nearly full: checkpoints, data and MLflow's store grow."""
@@ -87,8 +85,13 @@ def _installation() -> str:
 
 
 def _extras() -> str:
-    there = [name for name, module in EXTRAS.items() if is_installed(module)]
-    lacking = [name for name in EXTRAS if name not in there]
+    extras = {
+        **{row.extra: row.modules[0] for row in EXTRACTORS.values() if row.extra},
+        **{row.extra: row.modules[0] for row in DATA_SETS.values() if row.extra},
+        **EXTRAS,
+    }
+    there = [name for name, module in extras.items() if is_installed(module)]
+    lacking = [name for name in extras if name not in there]
     return f"{', '.join(there) or 'none'} (not installed: {', '.join(lacking) or 'none'})"
 
 

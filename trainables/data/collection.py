@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -39,6 +40,32 @@ class Collection:
     count: int
     items: Callable[[Sequence[int]], Iterator[Item]]
     left_out: Counter[str] = field(default_factory=Counter)
+
+
+class Files(Protocol):
+    """The files of a data set that has a name: how they are read, and fetched where they are."""
+
+    def open(self, split: str, root: Path) -> Collection:
+        """Reads a part of it (empty if it has no parts) whose files are below a folder.
+
+        Raises:
+            DataError: They are not there; the message says how they come there.
+            DamagedError: They are damaged, and can be fetched again.
+        """
+        ...
+
+    def fetch(self, split: str, root: Path, *, damaged: bool) -> None:
+        """Downloads a part of it to a folder and checks it; what is there and right is kept.
+
+        Args:
+            split: The part.
+            root: The folder, which need not be there.
+            damaged: Whether files that are there were found damaged.
+
+        Raises:
+            DataError: It cannot be downloaded; what was there is as it was.
+        """
+        ...
 
 
 def of_arrays(images: np.ndarray, label: Callable[[int], str]) -> Collection:

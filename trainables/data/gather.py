@@ -15,7 +15,7 @@ from trainables.data.listing import in_words
 from trainables.data.pixels import look_of
 from trainables.data.store import SMALLEST, NamedImage, size_in_words
 from trainables.data.transform import fit_pixels, with_channels
-from trainables.settings.data import KNOWN, DataSettings
+from trainables.settings.data import DataSettings
 
 NAMED = 50
 """Broken files that a message names; of more it gives the number."""
@@ -95,7 +95,8 @@ class Gathering:
         return taken
 
     def _check(self) -> None:
-        if self.broken and self.settings.name in ("celeba", "cifar10", "mnist", "svhn"):
+        row = self.settings.row
+        if self.broken and row is not None and row.how == "fetched":
             raise DamagedError(
                 f"{self.complaint} cannot be read as an image; `ttur prepare` fetches it again"
             )
@@ -118,7 +119,7 @@ class Gathering:
 
     @property
     def _may_be_masks(self) -> bool:
-        return self.settings.name not in KNOWN and self.settings.rules > 1
+        return self.settings.row is None and self.settings.rules > 1
 
 
 def chosen(count: int, settings: DataSettings) -> Sequence[int]:

@@ -144,7 +144,7 @@ def image_folder(settings: DataSettings, source: Source, cache: Path) -> Path:
     return cache / "data" / f"{settings.name}-{key[:16]}"
 
 
-def _facts(settings: DataSettings) -> dict[str, object]:
+def _facts(settings: DataSettings) -> Mapping[str, object]:
     """The settings that change the prepared pixels, defaults filled in."""
     return settings.model_dump(exclude={"flip", "path", "rules"}) | {
         "split": settings.stated_split,
@@ -155,7 +155,7 @@ def _facts(settings: DataSettings) -> dict[str, object]:
     }
 
 
-def _old_facts(settings: DataSettings) -> dict[str, object]:
+def _old_facts(settings: DataSettings) -> Mapping[str, object]:
     """What the earlier rules made of the same; their ``crop`` was called ``resize``."""
     kept = {"name": settings.name, "limit": settings.limit}
     fit = "resize" if settings.image_fit == "crop" else settings.image_fit

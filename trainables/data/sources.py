@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainables.data.archives import open_archive
-from trainables.data.collection import Collection, of_arrays
+from trainables.data.collection import Collection, Files
+from trainables.data.errors import DataError
 from trainables.data.listing import images_in, old_images_in
 from trainables.data.local import (
     file_state,
@@ -21,14 +20,9 @@ from trainables.data.local import (
     open_folder,
 )
 from trainables.data.parquet import choose_files, open_parquet
-from trainables.data.published import (
-    Published,
-    fetch_published,
-    find_published,
-    open_published,
-    refetch_published,
-)
+from trainables.kinds import load
 from trainables.settings.data import DataSettings
+from trainables.settings.datasets import FORMS, DataSet
 
 
 @dataclass(frozen=True)
@@ -38,21 +32,23 @@ class Source:
     Attributes:
         state: JSON value that changes when the user's files do; None where they never change.
         open: Gives the images as they are stored.
-        published: What can be fetched; None if there is nothing to fetch.
-        root: Folder of the files.
+        root: Folder of the files; None if they are installed.
+        origin: Where a data set comes from, for people; None of images of a user's own.
+        marker: What exists when the files of a data set are there, if perhaps not all.
+        megabytes: Size of what is fetched; None if unknown.
     """
 
     state: Any
     open: Callable[[], Collection]
-    published: Published | None = None
     root: Path | None = None
+    origin: str | None = None
+    marker: Path | None = None
+    megabytes: int | None = None
 
     @property
     def present(self) -> bool:
         """Whether the files are there."""
-        if self.published is None or self.root is None:
-            return True
-        return (self.root / self.published.marker).exists()
+        return self.marker is None or self.marker.exists()
 
 
 def find_source(settings: DataSettings, cache: Path) -> Source:
@@ -61,26 +57,58 @@ def find_source(settings: DataSettings, cache: Path) -> Source:
     Raises:
         DataError: A path of the user's is not there.
     """
-    if settings.name == "digits":
-        return Source(None, _open_digits)
-    path = Path(settings.path) if settings.path is not None else cache / "raw" / settings.name
-    if settings.name == "array":
-        return Source(file_state(path), partial(open_array, path, settings), root=path)
-    if settings.name == "archive":
-        return Source(file_state(path), partial(open_archive, path), root=path)
-    if settings.name in ("folder", "parquet"):
-        return _find_own(settings, path)
-    split = str(settings.stated_split)
-    published = find_published(settings.name, split)
-    opener = partial(open_published, settings.name, split, path)
-    return Source(None, opener, published, path)
+    row = settings.row
+    if row is None:
+        found: Source = load(FORMS[settings.name].find)(settings, Path(str(settings.path)))
+        return found
+    root = Path(settings.path) if settings.path is not None else cache / "raw" / settings.name
+    split = settings.stated_split or ""
+    if row.how == "installed":
+        return Source(None, partial(_files(row).open, split, root), origin=row.source)
+    marker = root / row.marker.format(split=split)
+    return Source(
+        None,
+        partial(_opened, settings, root, marker),
+        root,
+        row.source,
+        marker,
+        row.megabytes if isinstance(row.megabytes, int) else row.megabytes.get(split),
+    )
 
 
-def _find_own(settings: DataSettings, path: Path) -> Source:
-    """A folder of images, or Parquet files: one, or a folder of them that has no images beside them."""
-    if settings.name == "parquet" and not path.is_dir():
-        opener = partial(open_parquet, [path], Counter(), settings)
-        return Source(file_state(path), opener, root=path)
+def _opened(settings: DataSettings, root: Path, marker: Path) -> Collection:
+    row = settings.row
+    assert row is not None
+    if row.how == "fetched" and not marker.exists():
+        raise DataError(f"{settings.name} is not in {root}; fetch it first with `ttur prepare`")
+    return _files(row).open(settings.stated_split or "", root)
+
+
+def _files(row: DataSet) -> Files:
+    files: Files = load(row.files)
+    return files
+
+
+def find_array(settings: DataSettings, path: Path) -> Source:
+    """An array file."""
+    return Source(file_state(path), partial(open_array, path, settings), root=path)
+
+
+def find_archive(_: DataSettings, path: Path) -> Source:
+    """An archive of images."""
+    return Source(file_state(path), partial(open_archive, path), root=path)
+
+
+def find_parquet(settings: DataSettings, path: Path) -> Source:
+    """A Parquet file, or a folder of them."""
+    if path.is_dir():
+        return find_folder(settings, path)
+    opener = partial(open_parquet, [path], Counter(), settings)
+    return Source(file_state(path), opener, root=path)
+
+
+def find_folder(settings: DataSettings, path: Path) -> Source:
+    """A folder of images, or one of Parquet files that has no images beside them."""
     listing = old_images_in(path) if settings.rules == 1 else images_in(path)
     shards = listing.others(".parquet") if settings.rules > 1 else []
     if not shards or (listing.files and settings.name == "folder"):
@@ -94,7 +122,7 @@ def _find_own(settings: DataSettings, path: Path) -> Source:
 
 
 def fetch(settings: DataSettings, source: Source, *, damaged: bool = False) -> None:
-    """Downloads the files of a published data set; what is there with the right sums is kept.
+    """Downloads the files of a data set that has a name; what is there with the right sums is kept.
 
     Args:
         settings: The data set.
@@ -104,14 +132,6 @@ def fetch(settings: DataSettings, source: Source, *, damaged: bool = False) -> N
     Raises:
         DataError: They cannot be downloaded.
     """
-    if source.root is not None and source.published is not None:
-        get = refetch_published if damaged else fetch_published
-        get(settings.name, str(settings.stated_split), source.root)
-
-
-def _open_digits() -> Collection:
-    """scikit-learn's 1797 handwritten digits, 8 x 8, 0..16 scaled to 0..255."""
-    from sklearn.datasets import load_digits
-
-    grey = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    return of_arrays(grey[:, :, :, None], lambda index: f"image {index}")
+    row = settings.row
+    if source.root is not None and row is not None:
+        _files(row).fetch(settings.stated_split or "", source.root, damaged=damaged)

@@ -7,85 +7,21 @@ made of these settings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from trainables.settings.base import Settings
-
-DataName = Literal[
-    "digits",
-    "mnist",
-    "cifar10",
-    "svhn",
-    "celeba",
-    "lsun_bedroom",
-    "folder",
-    "array",
-    "archive",
-    "parquet",
-]
+from trainables.settings.datasets import DATA_SETS, NAMES, DataSet, kind_of
+from trainables.settings.tables import NameOf
 
 Fit = Literal["crop", "squash", "pad"]
 """How an image comes to a square; see :attr:`DataSettings.fit`."""
 
-SUFFIXES: dict[str, DataName] = {
-    ".npy": "array",
-    ".npz": "array",
-    ".zip": "archive",
-    ".tar": "archive",
-    ".tgz": "archive",
-    ".tar.gz": "archive",
-    ".tar.bz2": "archive",
-    ".tar.xz": "archive",
-    ".parquet": "parquet",
-}
-"""What kind of data a file is, by the end of its name; any other path is a folder."""
-
 PIXELS = 178_956_970
 """Pixels of the largest image that is read unless the settings say otherwise (twice Pillow's limit)."""
-
-
-@dataclass(frozen=True)
-class KnownData:
-    """What is known of a named data set before its files are there.
-
-    Attributes:
-        side: Side of its images in pixels as they are published; None where they vary.
-        size: Side that they are prepared to unless the settings say otherwise.
-        channels: 1 for grey, 3 for RGB.
-        splits: The parts it is published in; empty if it has none.
-        crop: Side of the centre crop taken before resizing; None is the largest centred square.
-        count: How many images there are; None where it depends on the part or the files.
-    """
-
-    side: int | None
-    size: int
-    channels: int
-    splits: tuple[str, ...]
-    crop: int | None = None
-    count: int | None = None
-
-
-KNOWN: dict[str, KnownData] = {
-    "digits": KnownData(side=8, size=8, channels=1, splits=(), count=1797),
-    "mnist": KnownData(side=28, size=32, channels=1, splits=("train", "test")),
-    "cifar10": KnownData(side=32, size=32, channels=3, splits=("train", "test")),
-    "svhn": KnownData(side=32, size=32, channels=3, splits=("train", "test", "extra")),
-    # 108 of the aligned 178 x 218: the crop of the DCGAN code that the paper started from.
-    "celeba": KnownData(
-        side=None, size=64, channels=3, splits=("train", "valid", "test", "all"), crop=108
-    ),
-    "lsun_bedroom": KnownData(side=None, size=64, channels=3, splits=("train", "val")),
-}
-
-
-def kind_of(path: str) -> DataName | None:
-    """What kind of data a file is by the end of its name; None if that says nothing."""
-    return next((kind for end, kind in SUFFIXES.items() if path.lower().endswith(end)), None)
 
 
 def is_path(text: str) -> bool:
@@ -96,10 +32,10 @@ def is_path(text: str) -> bool:
 class DataSettings(Settings):
     """A set of images. A bare string is a name (``digits``) or a path (``./faces``, ``set.npz``).
 
-    With a path the name may be left out: the end of the path says it (``SUFFIXES``).
+    With a path the name may be left out: the end of the path says it; any other path is a folder.
     """
 
-    name: DataName = Field(
+    name: Annotated[str, NameOf(NAMES)] = Field(
         description="A known data set, or `folder` (images in `path`, sub-folders included), `array` "
         "(a .npy or .npz file), `archive` (a .zip or .tar of images), `parquet` (a file, or a folder of "
         "them, with a column of images: the layout of Hugging Face)."
@@ -184,13 +120,12 @@ class DataSettings(Settings):
     @classmethod
     def _named(cls, value: Any) -> Any:
         value = expanded(value)
-        if isinstance(value, dict) and isinstance(value.get("name"), str):
-            names = get_args(DataName)
-            if value["name"] not in names:
-                raise ValueError(
-                    f"data is {value['name']!r}, which is not a known data set ({', '.join(names[:6])}); "
-                    f"for a folder or file of that name write ./{value['name'].removeprefix('./')}"
-                )
+        name = value.get("name") if isinstance(value, dict) else None
+        if isinstance(name, str) and name not in NAMES:
+            raise ValueError(
+                f"data is {name!r}, which is not a known data set ({', '.join(DATA_SETS)}); "
+                f"for a folder or file of that name write ./{name.removeprefix('./')}"
+            )
         if isinstance(value, dict) and value.get("fit") == "resize":
             return {**value, "fit": "crop"}  # what it was called before there was another way
         return value
@@ -219,11 +154,13 @@ class DataSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        known = KNOWN.get(self.name)
+        known = self.row
         if known is None and self.path is None:
             raise ValueError(f"path is missing; data of name {self.name!r} needs the path to it")
-        if self.name == "digits" and self.path is not None:
-            raise ValueError(f"path is {self.path!r}, but digits come with scikit-learn; remove it")
+        if known is not None and known.how == "installed" and self.path is not None:
+            raise ValueError(
+                f"path is {self.path!r}, but {self.name} come with {known.source}; remove it"
+            )
         if known is not None and self.range is not None:
             raise ValueError(f"range is {list(self.range)}, but {self.name} needs none; remove it")
         if self.column is not None and self.name not in ("parquet", "folder"):
@@ -247,9 +184,14 @@ class DataSettings(Settings):
         return {"anyOf": [{"type": "string"}, model], "description": model["description"]}
 
     @property
+    def row(self) -> DataSet | None:
+        """What is known of the data set before its files are there; None of images of a user's own."""
+        return DATA_SETS.get(self.name)
+
+    @property
     def stated_split(self) -> str | None:
         """The part used, as scores state it; None where the data set has no parts."""
-        known = KNOWN.get(self.name)
+        known = self.row
         if self.split is not None or known is None or not known.splits:
             return self.split
         return known.splits[0]
@@ -257,20 +199,20 @@ class DataSettings(Settings):
     @property
     def most_images(self) -> int | None:
         """How many images there are at most; None if only the files can tell."""
-        known = KNOWN.get(self.name)
+        known = self.row
         counts = (known.count if known else None, self.limit)
         return min((count for count in counts if count is not None), default=None)
 
     @property
     def image_size(self) -> int | None:
         """Side of the prepared images in pixels; None if only the files can tell."""
-        known = KNOWN.get(self.name)
+        known = self.row
         return self.size if self.size is not None or known is None else known.size
 
     @property
     def image_channels(self) -> int | None:
         """Channels of the prepared images (1 or 3); None if only the files can tell."""
-        known = KNOWN.get(self.name)
+        known = self.row
         return self.channels if self.channels is not None or known is None else known.channels
 
     @property
@@ -278,14 +220,15 @@ class DataSettings(Settings):
         """How images come to their size, the default filled in."""
         if self.fit is not None:
             return self.fit
-        known = KNOWN.get(self.name)
-        small = self.name == "mnist" and self.crop is None and known is not None
-        return "pad" if small and 28 <= (self.image_size or 0) <= 32 else "crop"
+        known = self.row
+        if known is None or known.side is None or known.side == known.size or self.crop is not None:
+            return "crop"
+        return "pad" if known.side <= (self.image_size or 0) <= known.size else "crop"
 
     @property
     def image_crop(self) -> int | None:
         """Side of the centre crop in pixels; None is the largest centred square."""
-        known = KNOWN.get(self.name)
+        known = self.row
         return self.crop if self.crop is not None or known is None else known.crop
 
 

@@ -10,12 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import Contents, Settings, Step
-from trainables.settings.data import KNOWN, DataSettings, expanded
+from trainables.settings.data import DataSettings, expanded
 from trainables.settings.networks import NetworkSettings
 from trainables.settings.score import OwnScoreSettings, ScoreSettings, score_name
-
-OF_DIGITS = ("digits", "mnist")
-"""Data sets that the bundled classifier of digits may score without being asked for."""
 
 
 class SamplingSettings(Settings):
@@ -111,8 +108,9 @@ class GanSettings(AdversarialSettings):
         if isinstance(self.score, OwnScoreSettings):
             return self
         stated = "score" in self.model_fields_set and "extractor" in self.score.model_fields_set
-        if not stated and self.data.name not in OF_DIGITS:
-            what = f"{self.data.name} has" if self.data.name in KNOWN else "images of your own have"
+        row = self.data.row
+        if not stated and not (row and row.of_digits):
+            what = f"{self.data.name} has" if row else "images of your own have"
             raise ValueError(
                 f"score.extractor is missing: {what} no default, as the bundled classifier was trained on "
                 "digits; set it to inception (FID; extra fid, a download of weights) or to "
