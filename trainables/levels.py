@@ -94,3 +94,56 @@ def lowest(levels: list[Levels]) -> Levels:
     floors = [each.floor for each in levels if each.floor is not None]
     ceilings = [each.ceiling for each in levels if each.ceiling is not None]
     return Levels(floor=min(floors, default=None), ceiling=min(ceilings, default=None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The levels of a score with what they were measured on.
+
+    Attributes:
+        name: Name of the score.
+        floor: Mean score of real data; None if they are not there (given statistics).
+        nothing: Score of each kind of samples of nothing, by what they are; None for one that has none.
+
+    Examples:
+        >>> print(Measured(name="fd", floor=5.0, nothing={"noise": 90.0, "grey": 80.0}))
+        fd: real data score 5, and what is not clearly below 80 is no better than nothing (grey 80, noise 90)
+    """
+
+    name: str
+    floor: float | None
+    nothing: Mapping[str, float | None]
+
+    @property
+    def levels(self) -> Levels:
+        """The floor and the ceiling, which is the lowest of nothing."""
+        known = [score for score in self.nothing.values() if score is not None]
+        return Levels(floor=self.floor, ceiling=min(known, default=None))
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The levels as metrics of an evaluation."""
+        found = {FLOOR: self.levels.floor, CEILING: self.levels.ceiling}
+        return {name: level for name, level in found.items() if level is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"name": self.name, **self.levels.to_json(), "nothing": dict(self.nothing)}
+
+    def __str__(self) -> str:
+        """One sentence, without its full stop."""
+        known = {what: score for what, score in self.nothing.items() if score is not None}
+        listed = ", ".join(
+            f"{what} {known[what]:.4g}" for what in sorted(known, key=lambda w: known[w])
+        )
+        left_out = "".join(f"; {what} has no score" for what in self.nothing if what not in known)
+        real = "" if self.floor is None else f"real data score {self.floor:.4g}"
+        if not known:
+            return f"{self.name}: {real or 'no level is known'}{left_out}"
+        if not self.levels.tell:
+            doubt = (
+                f"no lower than samples of nothing ({listed}), so it does not tell what is learnt"
+            )
+            return f"{self.name}: {real}, {doubt}{left_out}"
+        nothing = f"what is not clearly below {self.levels.ceiling:.4g} is no better than nothing ({listed})"
+        return f"{self.name}: {real and f'{real}, and '}{nothing}{left_out}"

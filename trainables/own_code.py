@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from trainables.kinds import load
@@ -46,6 +49,17 @@ def called(what: str, function: Callable[..., object], *arguments: object) -> ob
         raise
     except Exception as error:  # whatever the user's code raises
         raise ValueError(f"{what} raised {type(error).__name__}: {error}") from error
+
+
+def code_sha256(function: Callable[..., object]) -> str:
+    """SHA-256 of the file that a function is written in; empty of one that has none."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(function))
+    except TypeError:  # an object that can be called
+        return ""
+    return (
+        hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
+    )
 
 
 def described(value: object) -> str:

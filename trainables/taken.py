@@ -14,8 +14,8 @@ from trainables.gan.sampling import ImageSampler, png_grid
 from trainables.gan.streams import EVALUATION_SEED, seed_of
 from trainables.kept import read_kept
 from trainables.language.networks import Generator
+from trainables.language.sampling import LineSampler
 from trainables.language.text import PADDING
-from trainables.language.trial import LineSampler
 from trainables.networks.as_code import NotPlainError, as_code, reproduces
 from trainables.networks.build import build
 from trainables.networks.pair import Latent, Networks

@@ -113,6 +113,16 @@ def write_text(path: Path, content: str) -> None:
     write_atomically(path, lambda file: file.write_text(content))
 
 
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        OSError: It is not there.
+        ValueError: It is not JSON.
+    """
+    return json.loads(path.read_text())
+
+
 def remembered(path: Path, compute: Callable[[], Any], parse: Callable[[Any], Value]) -> Value:
     """Computes a small JSON value once per node; one process computes while others wait for it.
 
@@ -123,7 +133,7 @@ def remembered(path: Path, compute: Callable[[], Any], parse: Callable[[Any], Va
     """
     with locked(path):
         try:
-            return parse(json.loads(path.read_text()))
+            return parse(read_json(path))
         except (OSError, ValueError, TypeError, LookupError):
             value = compute()
             write_text(path, json.dumps(value))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from trainables.data.images import ImageData, load_images
+from trainables.data.images import load_images
 from trainables.devices import own_random_numbers
 from trainables.gan.adversarial import AdversarialTrial
 from trainables.gan.batches import ImageBatches
 from trainables.gan.check import Wanted, fitting_networks
+from trainables.gan.levels import levels, scorer_of
 from trainables.gan.sampling import ImageSampler, png_grid
 from trainables.gan.streams import Streams
 from trainables.protocol import Context, Parameters
-from trainables.scores.own import OwnScorer
-from trainables.scores.scorer import Score, Scorer, build_scorer
+from trainables.scores.scorer import Score
 from trainables.settings.gan import GanSettings
-from trainables.settings.score import OwnScoreSettings
 
 
 class GanTrial(AdversarialTrial):
@@ -42,17 +42,8 @@ class GanTrial(AdversarialTrial):
             self.game.sampled, networks.latent, settings.sampling, context.device
         )
         with own_random_numbers(0):  # an extractor is built from random weights
-            self._scorer = self._build_scorer(settings, data, context)
-
-    def _build_scorer(self, settings: GanSettings, data: ImageData, context: Context) -> Scorer:
-        name = settings.score_name
-        if isinstance(settings.score, OwnScoreSettings):
-            _, height, width, channels = data.images.shape
-            own = OwnScorer(settings.score, name)
-            own.check((channels, height, width), context.device)
-            return own
-        cache = Path(context.cache)
-        return build_scorer(settings.score, data, cache, context.device, name=name)
+            self._scorer = scorer_of(settings, data, cache, context.device)
+        self._levels = levels(settings, data, self._scorer, cache, context.device)
 
     @property
     def score_name(self) -> str:
@@ -72,11 +63,12 @@ class GanTrial(AdversarialTrial):
     def artifacts(self) -> Mapping[str, bytes]:
         """Returns ``samples.png``, 64 images of z that are the same in every trial, and ``score.json``.
 
-        The latter holds what the score depends on besides its name: SHA-256 of the extractor's
-        weights, fingerprint of the real images.
+        The latter holds what the score depends on besides its name (SHA-256 of the extractor's weights,
+        fingerprint of the real images) and its levels: what real images and pictures of nothing score.
         """
-        facts = json.dumps(dict(self._scorer.facts), indent=2)
+        facts = json.dumps({**self._scorer.facts, "levels": self._levels.to_json()}, indent=2)
         return {"samples.png": png_grid(self._sampler), "score.json": facts.encode()}
 
     def _score(self) -> Score:
-        return self._scorer.evaluate(self._sampler)
+        found = self._scorer.evaluate(self._sampler)
+        return replace(found, metrics={**found.metrics, **self._levels.metrics})

@@ -67,12 +67,28 @@ class NgramScorer:
             real, total = table.look_up(codes), counts.sum(axis=0)
             metrics[f"jsd{n}"] = float(ngrams.divergence(real, table.total, total))
             metrics[f"jsd{n}_floor"] = floor.value
-            if self._settings.name == f"jsd{n}":
+            if n == self._settings.order:
                 left_out = ngrams.divergence(real, table.total, total - counts)
                 value = metrics[f"jsd{n}"]
                 noise = max(ngrams.jackknife_noise(left_out), floor.noise)
                 metrics |= {"score_floor": floor.value, "score_floor_noise": floor.noise}
         return Score(value, noise, metrics)
+
+    @property
+    def floor(self) -> float:
+        """Mean score of real lines."""
+        return self.floors[self._settings.order - 1].value
+
+    def level(self, tokens: Tokens) -> float:
+        """The bare score of lines.
+
+        Args:
+            tokens: Indices of characters, shape (lines, characters of a line).
+        """
+        n = self._settings.order
+        table = self._text.tables[n - 1]
+        codes, counts = np.unique(self._pack(tokens, n), return_counts=True)
+        return float(ngrams.divergence(table.look_up(codes), table.total, counts))
 
     def _pack(self, tokens: Tokens, n: int) -> ngrams.Integers:
         shorter = self._text.tables[n - 2] if n > 1 else None

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainables.devices import own_random_numbers
 from trainables.gan.adversarial import AdversarialTrial
 from trainables.gan.batches import EpochOrder, RowBatches
-from trainables.gan.streams import Streams, evaluation_stream
-from trainables.gan.watch import require_finite
-from trainables.language.networks import Discriminator, Generator, one_hot
-from trainables.language.ngrams import Tokens
+from trainables.gan.streams import Streams
+from trainables.language.levels import levels
+from trainables.language.networks import one_hot
+from trainables.language.sampling import LineSampler, build
 from trainables.language.scorer import NgramScorer
 from trainables.language.text import TextData, load_text
-from trainables.networks.pair import Latent, Networks
 from trainables.protocol import Context, Parameters
 from trainables.scores.scorer import Score
-from trainables.settings.language import CharacterNetworkSettings, LanguageSettings
+from trainables.settings.language import LanguageSettings
 
 _SHOWN = 64
 """Lines in ``samples.txt``."""
@@ -46,6 +44,8 @@ class LanguageTrial(AdversarialTrial):
         self._samples = settings.score.samples
         self._scorer = NgramScorer(self._text, settings.score)
         self._score_name = settings.score_name
+        cache = Path(context.cache)
+        self._levels = levels(settings, self._text, self._scorer, cache, context.device)
 
     @property
     def score_name(self) -> str:
@@ -64,7 +64,8 @@ class LanguageTrial(AdversarialTrial):
         return {"samples.txt": ("\n".join(lines) + "\n").encode()}
 
     def _score(self) -> Score:
-        return self._scorer.evaluate(self._sampler(0, self._samples))
+        found = self._scorer.evaluate(self._sampler(0, self._samples))
+        return replace(found, metrics={**found.metrics, **self._levels.metrics})
 
 
 class TextBatches:
@@ -86,44 +87,3 @@ class TextBatches:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from :meth:`state_dict`."""
         self._batches.load_state_dict(state)
-
-
-class LineSampler:
-    """Draws lines from a generator without changing it."""
-
-    def __init__(self, generator: nn.Module, latent: Latent, batch_size: int, device: str) -> None:
-        self._generator = generator
-        self._latent = latent
-        self._batch_size = batch_size
-        self._device = device
-
-    def __call__(self, draw: int, count: int) -> Tokens:
-        """Returns the most probable character at each place, uint16, shape (count, L).
-
-        Args:
-            draw: Which redraw of z; one number gives the same z in every trial (common random numbers).
-            count: Lines in all.
-
-        Raises:
-            NonFiniteError: A line has a value that is not finite.
-        """
-        z = self._latent.draw(count, evaluation_stream(draw))
-        parts = [self._lines(part) for part in torch.split(z, self._batch_size)]
-        return torch.cat(parts).numpy().astype(np.uint16)
-
-    @torch.no_grad()
-    def _lines(self, z: Tensor) -> Tensor:
-        lines: Tensor = self._generator(z.to(self._device))
-        require_finite("generator", "line", [lines])
-        return lines.argmax(dim=1).cpu()
-
-
-def build(settings: CharacterNetworkSettings, text: TextData, seed: int) -> Networks:
-    """Builds the networks for a text, weights drawn from ``seed``."""
-    shape = (len(text.characters), text.tokens.shape[1])
-    with own_random_numbers(seed):
-        return Networks(
-            Generator(settings, *shape),
-            Discriminator(settings, *shape),
-            Latent(settings.latent, "normal"),
-        )

@@ -13,11 +13,8 @@ touched.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +22,8 @@ import torch
 from torch import Tensor
 
 from trainables.devices import own_random_numbers
-from trainables.own_code import called, described, loaded
+from trainables.networks.contract import OF_THE_MOMENT
+from trainables.own_code import called, code_sha256, described, loaded
 from trainables.scores.scorer import Sampler, Score
 from trainables.settings.score import OwnScoreSettings
 
@@ -56,7 +54,7 @@ class OwnScorer:
     def facts(self) -> Mapping[str, str]:
         """What a score depends on besides its name: the function, and its file's SHA-256 if it has one."""
         facts = {"score_name": self.name, "own": self._settings.own}
-        sha256 = _sha256_of_code(self._function)
+        sha256 = code_sha256(self._function)
         return {**facts, "own_code_sha256": sha256} if sha256 else facts
 
     def evaluate(self, sampler: Sampler, draw: int = 0) -> Score:
@@ -77,6 +75,24 @@ class OwnScorer:
         # One that is not finite is said by the trial, and its spread is not asked for.
         spread = len(values) > 1 and all(map(math.isfinite, values))
         return Score(values[0], float(np.std(values, ddof=1)) if spread else _last_bad(values))
+
+    @property
+    def floor(self) -> float | None:
+        """Not known to the function, which has no real images."""
+        return None
+
+    def level(self, sampler: Sampler) -> float:
+        """What the function gives of one draw of samples; NaN of such as it cannot score.
+
+        Args:
+            sampler: Gives them.
+        """
+        try:
+            return _number(self._what, self._given(sampler(0, self._settings.samples)))
+        except OF_THE_MOMENT:
+            raise
+        except Exception:  # one colour everywhere, say, has no spread to divide by
+            return math.nan
 
     def check(self, image: tuple[int, ...], device: str = "cpu") -> None:
         """Tries the function on a few images of noise.
@@ -134,14 +150,3 @@ def _number(what: str, value: Any) -> float:
 def _last_bad(values: list[float]) -> float:
     """The noise of a single value, which counts as exact, or of values of which one is not finite."""
     return next((value for value in values if not math.isfinite(value)), 0.0)
-
-
-def _sha256_of_code(function: Callable[..., object]) -> str:
-    """Of the file that a function is written in; empty of one that has none."""
-    try:
-        file = inspect.getsourcefile(inspect.unwrap(function))
-    except TypeError:  # an object that can be called
-        return ""
-    return (
-        hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
-    )

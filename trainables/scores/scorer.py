@@ -19,6 +19,9 @@ from trainables.scores.floor import Floor, real_floor
 from trainables.scores.statistics import RealStatistics, given_statistics, real_statistics
 from trainables.settings.score import ScoreSettings
 
+ALIKE = 2000
+"""Samples of nothing that are scored at most: more of them change their distance by less than 1 %."""
+
 Sampler = Callable[[int, int], Iterator[torch.Tensor]]
 """``sampler(draw, count)`` yields uint8 batches (B x C x H x W) that add up to ``count`` images.
 
@@ -51,8 +54,17 @@ class Scorer(Protocol):
         """What a score depends on besides its name: fingerprints and checksums, to be recorded."""
         ...
 
+    @property
+    def floor(self) -> float | None:
+        """Mean score of real data; None if it is not known."""
+        ...
+
     def evaluate(self, sampler: Sampler, draw: int = 0) -> Score:
         """Scores what the sampler yields for one draw of z."""
+        ...
+
+    def level(self, sampler: Sampler) -> float:
+        """The bare score of samples of nothing, which need not be as many as an evaluation has."""
         ...
 
 
@@ -103,6 +115,21 @@ class FrechetScorer:
         if self._floor is not None:
             noise = max(noise, self._floor.noise)
         return Score(measured.value, noise, self._metrics(generated))
+
+    @property
+    def floor(self) -> float | None:
+        """Mean score of real images; None if only their moments are known."""
+        return None if self._floor is None else self._floor.value
+
+    def level(self, sampler: Sampler) -> float:
+        """The distance of samples of nothing: of at most 2,000, since they are much alike.
+
+        Args:
+            sampler: Gives them.
+        """
+        count = min(self._settings.samples, ALIKE)
+        features = extract(self._extractor, sampler(0, count), self._settings.batch_size)
+        return frechet.distance(self._real.reference, features.features)
 
     def _extract(self, sampler: Sampler, draw: int) -> Features:
         count = self._settings.samples

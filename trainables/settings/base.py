@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trainables.levels import Measured
+
 
 class Settings(BaseModel):
     """A group of settings; an unknown or misspelt field is an error, never ignored."""
@@ -144,6 +146,22 @@ class TrialSettings(Settings, ABC):
 
         Raises:
             ValueError: They cannot be used; the message says what and why.
+        """
+        return None
+
+    def levels(self, cache: str, device: str, *, measure: bool) -> Measured | None:  # noqa: ARG002
+        """What the score can be seen against: what real data and what samples of nothing score.
+
+        Args:
+            cache: The node's folder, where they are kept.
+            device: Where they are measured: ``cpu``, ``cuda``.
+            measure: Whether they are measured if they are not kept yet; data and weights must be there then.
+
+        Returns:
+            None if a score of this kind has none (games), or they are not kept and not to be measured.
+
+        Raises:
+            ValueError: Something cannot be used; the message says what and why.
         """
         return None
 

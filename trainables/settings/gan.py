@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from trainables.levels import Measured
 from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.data import DataSettings, expanded
@@ -102,6 +103,14 @@ class GanSettings(AdversarialSettings):
         from trainables.prepare import prepare
 
         prepare(self.data, self.frechet, Path(cache), device, in_words(report))
+
+    def levels(self, cache: str, device: str, *, measure: bool) -> Measured | None:
+        """Of real images, of pictures of nothing, and of an untrained generator."""
+        from trainables.gan import levels
+
+        if measure:
+            return levels.measured_levels(self, Path(cache), device)
+        return levels.kept_levels(self, Path(cache))
 
     @model_validator(mode="after")
     def _extractor_knows_the_images(self) -> GanSettings:

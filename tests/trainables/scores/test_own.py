@@ -127,6 +127,7 @@ def test_a_trial_is_repeated_and_continued_exactly_and_trains_as_with_any_score(
 
 def test_what_it_depends_on_is_told(tmp_path: Path) -> None:
     facts = json.loads(make(tmp_path).artifacts()["score.json"])
+    assert facts.pop("levels")["floor"] > 0
     assert facts == {
         "score_name": "own_darkness_100",
         "own": "scores_of_mine:darkness",
