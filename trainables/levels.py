@@ -103,6 +103,7 @@ class Measured:
     Attributes:
         name: Name of the score.
         floor: Mean score of real data; None if they are not there (given statistics).
+        floor_noise: Standard deviation of that from one set of real data to another.
         nothing: Score of each kind of samples of nothing, by what they are; None for one that has none.
 
     Examples:
@@ -113,12 +114,21 @@ class Measured:
     name: str
     floor: float | None
     nothing: Mapping[str, float | None]
+    floor_noise: float = 0.0
 
     @property
     def levels(self) -> Levels:
-        """The floor and the ceiling, which is the lowest of nothing."""
+        """The floor, and the ceiling, which is the lowest of nothing.
+
+        A score by which real data are not clearly better than nothing (how dark an image is, say) has no
+        ceiling: it does not tell what is learnt.
+        """
         known = [score for score in self.nothing.values() if score is not None]
-        return Levels(floor=self.floor, ceiling=min(known, default=None))
+        least = min(known, default=None)
+        if least is None or self.floor is None:
+            return Levels(floor=self.floor, ceiling=least)
+        tells = self.floor + CLEARLY * self.floor_noise < least
+        return Levels(floor=self.floor, ceiling=least if tells else None)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -140,10 +150,8 @@ class Measured:
         real = "" if self.floor is None else f"real data score {self.floor:.4g}"
         if not known:
             return f"{self.name}: {real or 'no level is known'}{left_out}"
-        if not self.levels.tell:
-            doubt = (
-                f"no lower than samples of nothing ({listed}), so it does not tell what is learnt"
-            )
+        if self.levels.ceiling is None:
+            doubt = f"not clearly lower than nothing ({listed}), so it does not tell what is learnt"
             return f"{self.name}: {real}, {doubt}{left_out}"
         nothing = f"what is not clearly below {self.levels.ceiling:.4g} is no better than nothing ({listed})"
         return f"{self.name}: {real and f'{real}, and '}{nothing}{left_out}"

@@ -24,6 +24,8 @@ def prepare(
 ) -> str:
     """Fetches and converts the data and weights that a study needs; returns the folder they are in.
 
+    What real data and what samples of nothing score is measured as well, and told.
+
     Args:
         spec: The study, or what :func:`read_spec` takes.
         home: Folder of local state.
@@ -33,7 +35,7 @@ def prepare(
     Examples:
         >>> study.prepare("dcgan-cifar10-cpu", places={"cache": "/data/ttur"}, say=print)  # doctest: +SKIP
     """
-    from study.driver.preparing import check
+    from study.driver.preparing import check, scored
 
     asked = known(spec)
     cache = resolve(options_of(home, places), storage=asked.storage).places.cache
@@ -41,10 +43,13 @@ def prepare(
     try:
         asked.settings.prepare(cache, "cpu", say)
         found = asked.settings.contents(cache, say)
+        levels = [settings.levels(cache, "cpu", measure=True) for settings in scored(asked)]
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
     if found is not None:
         say(f"{asked.name} learns from {found.sentence}")
+    for each in filter(None, levels):
+        say(str(each))
     return cache
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from study.driver.preparing import check_prepared, steps
+from study.driver.preparing import check_prepared, levels, steps
 from study.places.locations import Places, Site
 from study.places.options import Options
 from study.places.stores import ask, check_installed, in_stores, is_installed
@@ -163,4 +163,5 @@ def _trial(spec: Spec, places: Places) -> str:
     first = (
         f"the first trial on a node does: {'; '.join(todo)}" if todo else "all of it is prepared"
     )
-    return f"{spec.name} can have what it needs; {first}"
+    known = "".join(f"; {each}" for each in levels(spec, places.cache))
+    return f"{spec.name} can have what it needs; {first}{known}"

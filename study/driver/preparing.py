@@ -9,8 +9,9 @@ from typing import Any
 from study.errors import UserError
 from study.spec.arm import further
 from study.spec.model import Spec
-from trainables.kinds import with_parameters
-from trainables.settings.base import Step
+from trainables.kinds import parse_settings, with_parameters
+from trainables.levels import Measured
+from trainables.settings.base import Step, TrialSettings
 
 
 def steps(spec: Spec, cache: str) -> list[Step]:
@@ -59,6 +60,22 @@ def check_prepared(spec: Spec, cache: str) -> None:
             "Run `ttur prepare` with the same recipe or spec file first"
         )
     check(spec, cache)
+
+
+def scored(spec: Spec) -> list[TrialSettings]:
+    """The settings by which generators are scored: the search's, and the confirmation's if it has others."""
+    score = spec.trial.get("score")
+    if spec.confirm.samples is None or not isinstance(score, Mapping):
+        return [spec.settings]
+    final = parse_settings({**spec.trial, "score": {**score, "samples": spec.confirm.samples}})
+    return [spec.settings] if final == spec.settings else [spec.settings, final]
+
+
+def levels(spec: Spec, cache: str) -> list[Measured]:
+    """What the scores of a study can be seen against, as far as that was measured on this node already."""
+    with _said_of(spec):
+        kept = [settings.levels(cache, "cpu", measure=False) for settings in scored(spec)]
+    return [each for each in kept if each is not None]
 
 
 def known_contents(

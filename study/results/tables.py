@@ -230,13 +230,8 @@ def signed_percent(share: float) -> str:
 
 def _levels(levels: Levels) -> list[str]:
     """What the scores can be seen against, in a sentence."""
-    if levels.ceiling is None:
+    if levels.ceiling is None or not levels.tell:
         return []
-    if not levels.tell:
-        return [
-            f"By this score real data ({levels.floor:.4g}) are no better than {OF_NOTHING} "
-            f"({levels.ceiling:.4g}): it does not say what was learnt."
-        ]
     if levels.floor is None:
         return [f"The lowest that {OF_NOTHING} scores is {levels.ceiling:.4g}."]
     return [

@@ -20,6 +20,7 @@ from trainables.gan.watch import NonFiniteError
 from trainables.levels import Measured
 from trainables.own_code import code_sha256, loaded
 from trainables.scores import ceiling
+from trainables.scores.floor import DRAWS, Floor, floor_of
 from trainables.scores.nothing import pictures
 from trainables.scores.own import OwnScorer
 from trainables.scores.scorer import Sampler, Scorer, build_scorer
@@ -27,9 +28,6 @@ from trainables.settings.gan import GanSettings
 from trainables.settings.score import OwnScoreSettings
 
 UNTRAINED = "an untrained generator"
-
-_DRAWS = 2
-"""Sets of real images that a score of a user's own is asked of for its floor."""
 
 
 def levels(
@@ -138,10 +136,10 @@ def _untrained(settings: GanSettings, data: ImageData, device: str) -> Sampler:
     return sample
 
 
-def _floor(scorer: Scorer, images: np.ndarray) -> float | None:
-    """What real images score by a function of a user's own: the mean of 2 sets; None without a number."""
-    values = [_scored(scorer, _real(images, place))() for place in range(_DRAWS)]
-    return float(np.mean(values)) if np.isfinite(values).all() else None
+def _floor(scorer: Scorer, images: np.ndarray) -> Floor | None:
+    """What real images score by a function of a user's own; None without a number."""
+    values = [_scored(scorer, _real(images, place))() for place in range(DRAWS)]
+    return floor_of(values) if np.isfinite(values).all() else None
 
 
 def _real(images: np.ndarray, place: int) -> Sampler:

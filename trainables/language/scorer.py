@@ -75,9 +75,9 @@ class NgramScorer:
         return Score(value, noise, metrics)
 
     @property
-    def floor(self) -> float:
-        """Mean score of real lines."""
-        return self.floors[self._settings.order - 1].value
+    def floor(self) -> Floor:
+        """What real lines score."""
+        return self.floors[self._settings.order - 1]
 
     def level(self, tokens: Tokens) -> float:
         """The bare score of lines.

@@ -9,6 +9,7 @@ from typing import Any
 
 from trainables.data import store
 from trainables.levels import Measured
+from trainables.scores.floor import Floor
 
 LAYOUT = 1
 """Changes when levels are measured otherwise, so that those of before are not taken for them."""
@@ -31,7 +32,7 @@ def measured(
     path: Path,
     name: str,
     facts: Mapping[str, str],
-    floor: Callable[[], float | None],
+    floor: Callable[[], Floor | None],
     nothing: Callable[[], Mapping[str, Score]],
 ) -> Measured:
     """Reads the levels that are kept, or measures and keeps them; one process does while others wait.
@@ -46,10 +47,12 @@ def measured(
     """
 
     def measure() -> dict[str, Any]:
+        real = floor()
         return {
             "facts": dict(facts),
             "name": name,
-            "floor": floor(),
+            "floor": None if real is None else real.value,
+            "floor_noise": 0.0 if real is None else real.noise,
             "nothing": {what: _finite(score) for what, score in nothing().items()},
         }
 
@@ -70,7 +73,12 @@ def kept(path: Path) -> Measured | None:
 
 
 def _parsed(kept: Mapping[str, Any]) -> Measured:
-    return Measured(name=kept["name"], floor=kept["floor"], nothing=dict(kept["nothing"]))
+    return Measured(
+        name=kept["name"],
+        floor=kept["floor"],
+        floor_noise=kept["floor_noise"],
+        nothing=dict(kept["nothing"]),
+    )
 
 
 def _finite(score: Score) -> float | None:

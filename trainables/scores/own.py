@@ -24,6 +24,7 @@ from torch import Tensor
 from trainables.devices import own_random_numbers
 from trainables.networks.contract import OF_THE_MOMENT
 from trainables.own_code import called, code_sha256, described, loaded
+from trainables.scores.floor import Floor
 from trainables.scores.scorer import Sampler, Score
 from trainables.settings.score import OwnScoreSettings
 
@@ -77,7 +78,7 @@ class OwnScorer:
         return Score(values[0], float(np.std(values, ddof=1)) if spread else _last_bad(values))
 
     @property
-    def floor(self) -> float | None:
+    def floor(self) -> Floor | None:
         """Not known to the function, which has no real images."""
         return None
 

@@ -55,8 +55,8 @@ class Scorer(Protocol):
         ...
 
     @property
-    def floor(self) -> float | None:
-        """Mean score of real data; None if it is not known."""
+    def floor(self) -> Floor | None:
+        """What real data score; None if it is not known."""
         ...
 
     def evaluate(self, sampler: Sampler, draw: int = 0) -> Score:
@@ -117,9 +117,9 @@ class FrechetScorer:
         return Score(measured.value, noise, self._metrics(generated))
 
     @property
-    def floor(self) -> float | None:
-        """Mean score of real images; None if only their moments are known."""
-        return None if self._floor is None else self._floor.value
+    def floor(self) -> Floor | None:
+        """What real images score; None if only their moments are known."""
+        return self._floor
 
     def level(self, sampler: Sampler) -> float:
         """The distance of samples of nothing: of at most 2,000, since they are much alike.
