@@ -11,7 +11,7 @@ from trainables.language.ngrams import Tokens
 from trainables.language.nothing import lines_of_nothing
 from trainables.language.sampling import LineSampler, build
 from trainables.language.scorer import NgramScorer
-from trainables.language.text import TextData
+from trainables.language.text import TextData, load_text, preparation
 from trainables.levels import Measured
 from trainables.scores import ceiling
 from trainables.settings.language import LanguageSettings
@@ -51,6 +51,20 @@ def levels(
         floor=lambda: scorer.floor,
         nothing=nothing,
     )
+
+
+def measured_levels(settings: LanguageSettings, cache: Path, device: str) -> Measured:
+    """As :func:`levels`, for a trial that is not built; its text must be here."""
+    text = load_text(settings.data, cache)
+    return levels(settings, text, NgramScorer(text, settings.score), cache, device)
+
+
+def kept_levels(settings: LanguageSettings, cache: Path) -> Measured | None:
+    """The levels that were measured already; None if they were not. Nothing is converted or written."""
+    if preparation(settings.data, cache):
+        return None
+    text = load_text(settings.data, cache)
+    return ceiling.kept(levels_path(settings, text.fingerprint, cache))
 
 
 def levels_path(settings: LanguageSettings, text: str, cache: Path) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,6 +64,9 @@ class TrialSettings(Settings, ABC):
 
     paths: ClassVar[tuple[str, ...]] = ()
     """The settings that say where a file or folder is, by their dotted paths."""
+
+    levels_by: ClassVar[str] = ""
+    """The module that measures the score's levels, ``measured_levels`` and ``kept_levels``; empty: none."""
 
     added: ClassVar[tuple[str, ...]] = ()
     """The settings, by their dotted paths, that earlier versions lacked: what they did is the default."""
@@ -149,7 +154,7 @@ class TrialSettings(Settings, ABC):
         """
         return None
 
-    def levels(self, cache: str, device: str, *, measure: bool) -> Measured | None:  # noqa: ARG002
+    def levels(self, cache: str, device: str, *, measure: bool) -> Measured | None:
         """What the score can be seen against: what real data and what samples of nothing score.
 
         Args:
@@ -163,7 +168,15 @@ class TrialSettings(Settings, ABC):
         Raises:
             ValueError: Something cannot be used; the message says what and why.
         """
-        return None
+        if not self.levels_by:
+            return None
+        by = import_module(self.levels_by)
+        found: Measured | None = (
+            by.measured_levels(self, Path(cache), device)
+            if measure
+            else by.kept_levels(self, Path(cache))
+        )
+        return found
 
     def prepare(self, cache: str, device: str, report: Callable[[str], None]) -> None:  # noqa: ARG002
         """Fetches and converts it; what is there already is kept.

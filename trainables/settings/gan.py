@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from trainables.levels import Measured
 from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.data import DataSettings, expanded
@@ -30,6 +29,7 @@ class GanSettings(AdversarialSettings):
     """One GAN on images in training."""
 
     paths: ClassVar[tuple[str, ...]] = ("data.path", "score.weights", "score.statistics")
+    levels_by: ClassVar[str] = "trainables.gan.levels"
 
     kind: Literal["gan"] = Field(default="gan", description="The kind of trial.")
     data: DataSettings = Field(description="The real images.")
@@ -103,14 +103,6 @@ class GanSettings(AdversarialSettings):
         from trainables.prepare import prepare
 
         prepare(self.data, self.frechet, Path(cache), device, in_words(report))
-
-    def levels(self, cache: str, device: str, *, measure: bool) -> Measured | None:
-        """Of real images, of pictures of nothing, and of an untrained generator."""
-        from trainables.gan import levels
-
-        if measure:
-            return levels.measured_levels(self, Path(cache), device)
-        return levels.kept_levels(self, Path(cache))
 
     @model_validator(mode="after")
     def _extractor_knows_the_images(self) -> GanSettings:

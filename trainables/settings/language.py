@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trainables.levels import Measured
 from trainables.settings.adversarial import AdversarialSettings, LossName
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.optimisation import OptimiserSettings, RegulariserSettings
@@ -74,6 +73,7 @@ class LanguageSettings(AdversarialSettings):
     """One character GAN in training; unless set otherwise with the paper's WGAN-GP settings."""
 
     paths: ClassVar[tuple[str, ...]] = ("data.path",)
+    levels_by: ClassVar[str] = "trainables.language.levels"
 
     kind: Literal["language"] = Field(default="language", description="The kind of trial.")
     data: TextSettings = Field(description="The real text.")
@@ -142,22 +142,6 @@ class LanguageSettings(AdversarialSettings):
         from trainables.language.text import load_text
 
         load_text(self.data, Path(cache), in_words(report))
-
-    def levels(self, cache: str, device: str, *, measure: bool) -> Measured | None:
-        """Of real lines, of lines of nothing, and of an untrained generator."""
-        from trainables.language import levels, scorer
-        from trainables.language.text import load_text
-        from trainables.scores.ceiling import kept
-
-        text = load_text(self.data, Path(cache)) if measure or self._is_converted(cache) else None
-        if text is None:
-            return None
-        if not measure:
-            return kept(levels.levels_path(self, text.fingerprint, Path(cache)))
-        return levels.levels(self, text, scorer.NgramScorer(text, self.score), Path(cache), device)
-
-    def _is_converted(self, cache: str) -> bool:
-        return not self.preparation(cache)
 
     @model_validator(mode="after")
     def _critic_is_bounded(self) -> Self:
