@@ -14,7 +14,8 @@ def main() -> None:
     """Runs the command line and exits; signals are answered from here on, while things are imported."""
     _open_streams()
     with handled(leave_at, signal.SIGTERM, signal.SIGHUP):
-        from study.cli import verbs
+        with handled(leave_at, signal.SIGINT):
+            from study.cli import verbs
 
         verbs.main()
 

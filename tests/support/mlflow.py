@@ -6,13 +6,16 @@ import atexit
 import functools
 import shutil
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from study.errors import UserError
 from study.tracking import store as mlflow_store
+from study.tracking.experiment import Experiment
 from study.tracking.ownership import Owner
 from study.tracking.writer import Tracking
 from study.trial import Outcome, TrialRecord
@@ -144,3 +147,36 @@ def everything(store: MlflowClient) -> list[object]:
         seen.extend((name, history(store, run.info.run_id, name)) for name in run.data.metrics)
         seen.extend(file.path for file in store.list_artifacts(run.info.run_id, "samples"))
     return seen
+
+
+def assert_one_gets_the_name(uri: str, study: str) -> None:
+    """Lets two records ask for one name when both have seen that it is free; one of them is refused."""
+    began = threading.Barrier(2)
+    said: dict[str, str] = {}
+
+    def come(name: str) -> None:
+        experiment = Experiment(uri, None, owner(study, name))
+        experiment.client.search_experiments(max_results=1)
+        original = experiment.client.create_experiment
+
+        def together(*arguments: object, **rest: object) -> str:
+            began.wait(60)
+            return str(original(*arguments, **rest))  # type: ignore[arg-type]
+
+        experiment.client.create_experiment = together  # type: ignore[method-assign]
+        try:
+            said[name] = experiment.id
+        except UserError as error:
+            said[name] = str(error)
+
+    threads = [threading.Thread(target=come, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    found = mlflow_store.client(uri).get_experiment_by_name(study)
+    assert found is not None
+    holder = found.tags["record"]
+    loser = "two" if holder == "one" else "one"
+    assert said[holder] == found.experiment_id
+    assert "belongs to another record" in said[loser]

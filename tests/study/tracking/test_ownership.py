@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
-from support.mlflow import BEGAN, everything, new_store, owner, record, runs, tracking
+from support.mlflow import (
+    BEGAN,
+    assert_one_gets_the_name,
+    everything,
+    new_store,
+    owner,
+    record,
+    runs,
+    tracking,
+)
 
 from study.errors import UserError
 from study.tracking import query, reading
 from study.tracking.content import ArmRecord
-from study.tracking.experiment import Experiment
 from study.tracking.ownership import Owner
 from study.tracking.store import client
 from study.tracking.writer import Tracking
@@ -186,33 +193,7 @@ def test_an_adoption_that_was_cut_off_is_done_again(
 
 
 def test_of_two_records_that_come_at_the_same_instant_one_gets_the_name(uri: str) -> None:
-    began = threading.Barrier(2)
-    said: dict[str, str] = {}
-
-    def come(name: str) -> None:
-        experiment = Experiment(uri, None, owner(record=name))
-        experiment.client.search_experiments(max_results=1)
-        original = experiment.client.create_experiment
-
-        def together(*arguments: object, **rest: object) -> str:
-            began.wait(30)  # both have seen that the name is free
-            return str(original(*arguments, **rest))  # type: ignore[arg-type]
-
-        experiment.client.create_experiment = together  # type: ignore[method-assign]
-        try:
-            said[name] = experiment.id
-        except UserError as error:
-            said[name] = str(error)
-
-    threads = [threading.Thread(target=come, args=(name,)) for name in ("one", "two")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    holder = str(client(uri).get_experiment_by_name("study").tags["record"])
-    loser = "two" if holder == "one" else "one"
-    assert said[holder].isdigit()
-    assert "belongs to another record" in said[loser]
+    assert_one_gets_the_name(uri, "study")
 
 
 def test_only_the_runs_of_the_record_whose_it_is_are_read(uri: str, store: MlflowClient) -> None:

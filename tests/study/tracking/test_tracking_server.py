@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.mlflow import BEGAN, owner, record
+from support.mlflow import BEGAN, assert_one_gets_the_name, owner, record
 from support.server import WAIT, TrackingServer
 
 from study.tracking import query
@@ -106,3 +106,11 @@ def test_outages_lose_and_double_nothing(server: TrackingServer, tmp_path: Path)
     assert query.trials("study", tracking_uri=server.uri) == query.trials(
         "study", tracking_uri=server.store
     )
+
+
+def test_of_two_records_that_come_at_the_same_instant_one_gets_the_name(
+    server: TrackingServer,
+) -> None:
+    server.start()
+    for number in range(5):
+        assert_one_gets_the_name(server.uri, f"study{number}")
