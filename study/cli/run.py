@@ -113,6 +113,7 @@ def _trials(result: LaunchResult, outcome: str | None = None) -> int:
 
 
 def _conclude(result: LaunchResult, options: Options) -> None:
+    from study.api.sites import published
     from study.results.answers import compared
     from study.results.tables import comparison_table
     from study.tracking.reading import StudyNotFound
@@ -124,8 +125,9 @@ def _conclude(result: LaunchResult, options: Options) -> None:
         click.echo(f"{name} is finished already: every arm has its budget; nothing was run.")
     try:
         if result.ran or _trials(result) <= MANY:
-            found = compared(name, tracking_uri=result.places.tracking)
-            click.echo(comparison_table(found))
+            # Its name may be another record's: a server that was away could not say so when this began.
+            with published(name, options) as uri:
+                click.echo(comparison_table(compared(name, tracking_uri=uri)))
     except (TrackingError, StudyNotFound) as error:
         click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
     if result.missing:
