@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 4.0
+PATIENCE = 2.0
 """Seconds of CPU time that the tests of one fault may take; the first test is always run."""
 
 MODULES, COSTS = Path("late-modules.json"), Path("costs.json")
