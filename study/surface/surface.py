@@ -183,7 +183,7 @@ def _beyond(points: Array, scored: Array, lost: Array) -> NDArray[np.bool_]:
     """Which points lie nearer to a trial that has no score than to any that has one."""
     from scipy.spatial import cKDTree
 
-    if not len(lost):
+    if not len(lost) or not points.shape[1]:  # without a coordinate all are equally near
         return np.zeros(len(points), dtype=bool)
     to_scored, _ = cKDTree(scored).query(points)
     to_lost, _ = cKDTree(lost).query(points)
@@ -243,6 +243,8 @@ def thinned(
 
 def _cells(points: Array, groups: NDArray[np.int64], values: Array) -> list[NDArray[np.int64]]:
     """Trials in cells: half of :data:`MOST` alone, the others halved along their widest side."""
+    if not points.shape[1]:  # all at one place: a mean of each arm says as much
+        return [np.flatnonzero(groups == group) for group in np.unique(groups)]
     from scipy.spatial import cKDTree
 
     _, near = cKDTree(points).query(points, k=11)

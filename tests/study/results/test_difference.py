@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -193,6 +194,31 @@ def test_a_comparison_as_json_without_a_surface() -> None:
     assert len(made["efforts"]) == len(made["verdicts"]) == 1
     empty = ArmSummary(trials=0, outcomes={}, best=None, curve=()).to_json()
     assert same(empty, {"trials": 0, "best": None, "curve": [], "outcomes": {}, "optimum": None})
+
+
+def test_arms_of_which_one_learnt_nothing_are_not_compared_and_what_was_seen_is_told() -> None:
+    """x scores as pictures of nothing do (9); it has too few trials besides, y has not."""
+    nothing = Measurement(step=1, score=9.5, noise=0.4, metrics={"score_ceiling": 9.0})
+    rows = [replace(trial("x", n, 9.5), measurements=(nothing,)) for n in range(2)]
+    rows += [trial("y", n, 3.0 + n) for n in range(6)] + [trial("y", 6, None)]
+    found = compare("s", rows).difference
+    assert found is not None
+    assert found.arms == ("x", "y")
+    assert found.nothing is not None
+    assert found.method == found.nothing.sentence
+    assert "x's #0 scores 9.5" in found.method
+    assert (found.absolute, found.relative, found.interval) == (None, None, None)
+    assert (found.seen, found.noise, found.trials) == (-6.5, pytest.approx(0.5), 9)
+    assert found.few == "x has 2 ended trials, which is too few: an answer needs 6 an arm"
+    assert found.to_json()["unlearnt"] == ["x"]
+
+
+def test_what_is_too_small_is_said_of_each_arm_and_there_is_no_noise_without_scores() -> None:
+    found = compare("s", [trial("x", 0, None), trial("y", 0, 3.0)]).difference
+    assert found is not None
+    few = "has 1 ended trial, which is too few: an answer needs 6 an arm"
+    assert found.few == f"x {few}; y {few}"
+    assert (found.seen, found.noise) == (None, 0.0)
 
 
 @pytest.mark.parametrize(("first", "relative"), [(0.5, 1.0), (0.0, None), (-2.0, None)])

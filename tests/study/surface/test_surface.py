@@ -175,6 +175,19 @@ def test_trials_at_one_setting_alone_make_a_surface_of_no_parameter() -> None:
     assert difference.relative == pytest.approx(0, abs=1e-6)
 
 
+def test_at_one_setting_a_trial_may_diverge_and_there_may_be_many() -> None:
+    """No coordinate tells where: neither what lies near the lost trial, nor whom to average with whom."""
+    for count in (8, MOST):
+        rows = [
+            trial(arm, i, (1e-3, 1e-3), 5.0 + i / count) for arm in (ONE, TWO) for i in range(count)
+        ]
+        rows.append(trial(TWO, count, (1e-3, 1e-3), None))
+        difference = compare("s", rows).difference
+        assert difference is not None
+        assert difference.relative == pytest.approx(0, abs=1e-6)
+        assert difference.trials == 2 * count + 1
+
+
 def test_high_scores_are_pressed_and_the_order_is_kept() -> None:
     values = np.log(np.array([4.0, 5.0, 5.5, 6.0, 7.0, 8.0, 100.0, 1e9, math.inf]))
     found = pressed(values)
