@@ -135,6 +135,13 @@ class TrialRecord:
         return self.best is None or self.levels.learnt(self.best.score, self.best.noise)
 
     @property
+    def doubt(self) -> str:
+        """Says of a lowest score that says nothing what it is no better than; empty of any other."""
+        if self.learnt:
+            return ""
+        return f"nothing learnt: not clearly below {self.levels.ceiling:.4g}, which noise scores as well"
+
+    @property
     def seconds(self) -> float:
         """Training and evaluation time, interruptions excluded; 0 before the first evaluation."""
         return self.measurements[-1].seconds if self.measurements else 0.0

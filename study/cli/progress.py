@@ -108,6 +108,7 @@ class Progress:
         budget = sum(arm.arm.trials for arm in self._conductor.arms.values())
         score = f"{record.best.score:.6g}" if record.best else "none"
         words = [f"[{number}/{budget}] {_label(record)}: score {score}, {_ending(record)}"]
+        words.append(record.doubt)
         if best is not None:
             words.append(f"best of {record.arm} {best[0]:.6g} (#{best[1]})")
         words.append(self._left())

@@ -58,6 +58,8 @@ def export(
     folder = Path(to or f"{name}-{found.trial.arm}-{found.trial.number}")
     written = export(found, folder, _evaluation(last))
     click.echo(f"{found.name} of {name} is in {folder}: {', '.join(written)}")
+    if found.trial.doubt:
+        click.echo(f"its score says {found.trial.doubt}")
 
 
 @cli.command()
@@ -134,6 +136,7 @@ def train(
     if ended.best is None:
         raise UserError(f"{found.name} diverged before its first evaluation: {ended.reason}")
     best = f"lowest {ended.score_name} {ended.best.score:.6g} at step {ended.best.step}"
+    best += f" ({ended.doubt})" if ended.doubt else ""
     click.echo(
         f"{best}{f'; it diverged: {ended.reason}' if ended.reason else ''}; its files are in {folder}"
     )

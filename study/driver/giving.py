@@ -125,13 +125,14 @@ def _pictures(taken: Taken, count: int, draw: int) -> dict[str, bytes]:
 def _card(found: Subject, taken: Taken, use: str) -> str:
     trial, facts = found.trial, taken.facts
     further = "".join(f"- {name}: {value}\n" for name, value in trial.further.items())
+    doubt = f"- {trial.doubt}\n" if trial.doubt else ""
     again = f"ttur train {found.spec.name} {found.name}"
     shown = "samples.png" if taken.of_images else "samples.txt"
     return f"""\
 # Generator of {trial.identity}
 
 - {facts["score_name"]}: {float(facts["score"]):.6g} of the {taken.part} after {facts["step"]} updates
-- b (discriminator's rate): {trial.b:.6g}
+{doubt}- b (discriminator's rate): {trial.b:.6g}
 - a (generator's rate): {trial.a:.6g}
 - d_steps: {trial.d_steps}
 {further}- seed: {trial.seed}

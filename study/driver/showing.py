@@ -62,6 +62,7 @@ def _curve(found: Subject) -> list[str]:
     trial = found.trial
     if trial.best is None:
         return ["  no evaluation yet"]
+    levels = trial.levels
     highest = max(measurement.score for measurement in trial.measurements)
     lines = [f"  {'step':>8}  {trial.score_name:>14}"]
     for measurement in trial.measurements:
@@ -69,4 +70,6 @@ def _curve(found: Subject) -> list[str]:
         mark = "  best" if measurement == trial.best else ""
         bar = "█" * max(1, round(BAR * share))
         lines.append(f"  {measurement.step:>8}  {measurement.score:>14.6g}  {bar}{mark}")
-    return lines
+    known = {"real data": levels.floor, "noise and other samples of nothing": levels.ceiling}
+    lines += [f"  {what}: {level:.6g}" for what, level in known.items() if level is not None]
+    return lines + ([f"  {trial.doubt}"] if trial.doubt else [])

@@ -24,9 +24,11 @@ from study.record.private import STUDIES, STUDY_ATTRIBUTES, TRIAL_ATTRIBUTES, TR
 from study.record.retry import Patience
 from study.record.trials import ArmLedger
 from study.trial import Outcome
+from trainables.levels import Levels
 
 SPEC = "spec"
 CONTENTS = "data"
+LEVELS = "levels"
 SLOTS = "slots"
 
 
@@ -132,6 +134,14 @@ class Ledger:
     def keep_contents(self, study: str, contents: Mapping[str, Any]) -> None:
         """Stores what a study's data are."""
         self._keep_attribute(study, CONTENTS, dict(contents))
+
+    def levels(self, study: str) -> Levels:
+        """Returns what a study's scores can be seen against, as far as its trials have told."""
+        return Levels(**(self._attribute(study, LEVELS) or {}))
+
+    def keep_levels(self, study: str, levels: Levels) -> None:
+        """Stores what a study's scores can be seen against."""
+        self._keep_attribute(study, LEVELS, levels.to_json())
 
     def slots(self, study: str) -> int | None:
         """Returns how many trials the study's last launch could run at once, None if it did not say."""

@@ -23,6 +23,7 @@ from study.search.stopping import reason_to_stop
 from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
 from trainables.assignment import Assignment, Turn
+from trainables.levels import Levels, lowest
 from trainables.protocol import Measurement
 from trainables.trial_files import ERROR, remove_error, write_error
 
@@ -46,7 +47,7 @@ class Conductor:
 
     def __init__(self, spec: Spec, ledger: Ledger, places: Places) -> None:
         self.spec = spec
-        self._ledger = ledger
+        self._ledger, self._levels = ledger, ledger.levels(spec.name)
         self._observers: tuple[Observer, ...] = ()
         self._live: dict[str, Live] = {}
         self._failures: dict[str, Failure] = {}
@@ -257,6 +258,7 @@ class Conductor:
         if live.arm.ledger.report(number, measurement):
             live.arm.look_for_best()
         live.arm.note(measurement.score, number)
+        self._note_levels(Levels.of(measurement.metrics))
         point("reported")
         reason = reason_to_stop(live.measurements, self.spec.stopping)
         if (
@@ -267,6 +269,13 @@ class Conductor:
             name = self.spec.stopping.pruner.name if self.spec.stopping.pruner else ""
             reason = f"{name} stopped it at step {measurement.step}"
         return reason
+
+    def _note_levels(self, measured: Levels) -> None:
+        """Stores what the scores can be seen against when a trial first tells, or has a lower ceiling."""
+        levels = lowest([self._levels, measured])
+        if levels != self._levels:
+            self._levels = levels
+            self._ledger.keep_levels(self.spec.name, levels)
 
     def _update(self, live: Live) -> None:
         live.record = replace(live.known, measurements=tuple(live.measurements))

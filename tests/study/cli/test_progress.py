@@ -17,6 +17,7 @@ from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from trainables.assignment import Turn
+from trainables.levels import Levels
 from trainables.protocol import Diverged, Measurement
 
 
@@ -198,3 +199,17 @@ def test_the_best_may_be_of_an_earlier_launch(record: Ledger) -> None:
     lines = [line for line in stream.getvalue().splitlines() if "one_timescale #1" in line]
     assert len(lines) == 1
     assert "score 5, complete; best of one_timescale 3 (#0)" in lines[0]
+
+
+def test_a_trial_whose_best_is_no_better_than_noise_is_said_to(record: Ledger) -> None:
+    conductor, stream = launched(record)
+    levels = {"score_floor": 540.0, "score_ceiling": 3493.0}
+    record.store_spec(conductor.spec.name, conductor.spec.model_dump(mode="json"))
+    for score in (3533.0, 3239.0):
+        measured = (Measurement(step=40, score=score, metrics=levels),)
+        turned = Turn(step=40, steps=40, measurements=measured, finished=True)
+        conductor.turn(begun(conductor), turned)
+    one, other = stream.getvalue().splitlines()
+    assert "; nothing learnt: not clearly below 3493, which noise scores as well; best of" in one
+    assert "nothing learnt" not in other
+    assert record.levels(conductor.spec.name) == Levels(floor=540.0, ceiling=3493.0)
