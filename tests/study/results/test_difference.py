@@ -130,6 +130,7 @@ def test_a_difference_as_json() -> None:
         next_arm="y",
         next_setting={"b": 1e-3},
         more=7,
+        few="x has too few",
     )
     expected = {
         "arms": ["x", "y"],
@@ -150,6 +151,7 @@ def test_a_difference_as_json() -> None:
         "next": {"arm": "y", "setting": {"b": 1e-3}},
         "more": 7,
         "unlearnt": [],
+        "few": "x has too few",
     }
     assert same(made.to_json(), expected)
     empty = ArmDifference(arms=("x", "y"), method="").to_json()
@@ -192,6 +194,7 @@ def test_a_comparison_as_json_without_a_surface() -> None:
     assert made["efforts"] == [each.to_json() for each in found.efforts]
     assert made["verdicts"] == [each.to_json() for each in found.verdicts]
     assert len(made["efforts"]) == len(made["verdicts"]) == 1
+    assert (found.efforts[0].arms, found.efforts[0].trials) == (("x", "y"), (2, 1))
     empty = ArmSummary(trials=0, outcomes={}, best=None, curve=()).to_json()
     assert same(empty, {"trials": 0, "best": None, "curve": [], "outcomes": {}, "optimum": None})
 

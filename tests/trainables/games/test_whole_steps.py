@@ -1,0 +1,211 @@
+"""Some noisy steps of every game against plain loops: where each goes, its score and what it tells."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from support.trials import game_trial, measurements
+
+from trainables.games.players import random_game
+from trainables.protocol import Measurement
+
+A, B, SEED = 0.02, 0.05, 7
+
+
+def played(trial: Any) -> Measurement:
+    """All steps of a game up to its only evaluation."""
+    (result,) = measurements(trial)
+    return result
+
+
+def noise_of(count: int, scale: float) -> list[float]:
+    return (scale * np.random.default_rng(SEED).standard_normal(count)).tolist()
+
+
+@pytest.mark.parametrize("rule", ["alternating", "simultaneous", "extragradient"])
+@pytest.mark.parametrize("d_steps", [1, 3])
+def test_two_players(rule: str, d_steps: int) -> None:
+    """Each gradient that is taken gets the next noise; f = 2 x y."""
+    noise = iter(noise_of(5 * 2 * (1 + d_steps), 0.3))
+    x, y, norms, path = 0.7, -0.4, [], []
+    for _ in range(5):
+        old_x = x
+        if rule == "alternating":
+            x -= A * (2 * y + next(noise))
+            for _ in range(d_steps):
+                y += B * (2 * x + next(noise))
+        elif rule == "simultaneous":
+            x -= A * (2 * y + next(noise))
+            for _ in range(d_steps):
+                y += B * (2 * old_x + next(noise))
+        else:
+            for _ in range(d_steps - 1):
+                next(noise)  # the look ahead of y, which f's slope in y does not depend on
+                y += B * (2 * x + next(noise))
+            far_x = x - A * (2 * y + next(noise))
+            far_y = y + B * (2 * x + next(noise))
+            x -= A * (2 * far_y + next(noise))
+            y += B * (2 * far_x + next(noise))
+        norms.append(math.hypot(x, y))
+        path.append((x, y))
+    trial = game_trial(
+        "bilinear",
+        A,
+        B,
+        d_steps=d_steps,
+        seed=SEED,
+        strength=2.0,
+        noise=0.3,
+        start=(0.7, -0.4),
+        update_rule=rule,
+        steps=5,
+        evaluate_every=5,
+        near=sorted(norms)[2],
+    )
+    result = played(trial)
+    assert trial.point == pytest.approx([x, y], rel=1e-12)
+    assert result.metrics["f"] == pytest.approx(2 * x * y, rel=1e-12)
+    assert (result.metrics["x"], result.metrics["y"]) == (pytest.approx(x), pytest.approx(y))
+    assert result.score == pytest.approx(sum(norms) / 5, rel=1e-12)
+    assert result.metrics["distance"] == pytest.approx(norms[-1], rel=1e-12)
+    first = next(n for n, norm in enumerate(norms, 1) if norm < sorted(norms)[2])
+    assert result.metrics[f"first_step_within_{sorted(norms)[2]:g}"] == first
+
+
+@pytest.mark.parametrize("method", ["heavy_ball", "gradient_descent"])
+def test_the_heavy_ball(method: str) -> None:
+    """Eq. 4 with r(n) = b / a: the place moves by the old velocity, then the velocity follows the slope."""
+    noise, theta, velocity, gaps = iter(noise_of(4 * 2, 0.2)), -1.5, 0.0, []
+
+    def slope(at: float) -> float:
+        from trainables.games.heavy_ball import height
+
+        return float((height(at + 1e-6) - height(at - 1e-6)) / 2e-6)
+
+    for _ in range(4):
+        gradient = slope(theta)
+        errors = next(noise), next(noise)
+        if method == "heavy_ball":
+            theta -= A * velocity
+            for error in errors:
+                velocity += B * (gradient + error - velocity)
+        else:
+            theta -= A * (gradient + errors[0])
+        gaps.append(abs(theta - 3.0))
+    settings: dict[str, Any] = {"noise": 0.2, "d_steps": 2, "steps": 4, "evaluate_every": 4}
+    result = played(game_trial("heavy_ball", A, B, method=method, seed=SEED, **settings))
+    assert result.metrics["theta"] == pytest.approx(theta, rel=1e-8)
+    assert result.metrics["velocity"] == pytest.approx(velocity, rel=1e-7)
+    bowl = 0.1 * (theta - 3) ** 2 - 0.6 * math.exp(-((theta / 0.2) ** 2) / 2)
+    bowl -= 2 * math.exp(-((theta - 3) ** 2) / 2)
+    assert result.metrics["height"] == pytest.approx(bowl, rel=1e-7)
+    assert result.score == pytest.approx(sum(gaps) / 4, rel=1e-8)
+
+
+def test_the_network_flow() -> None:
+    """Three links, the first source on all, the others on one each; rates n^-0.6 and n^-0.8."""
+    uses = [(0, 1), (0, 2), (0, 3)]
+    steps, d_steps = 6, 2
+    noise = iter(noise_of(steps * (3 + d_steps * 4), 2.0))
+    rates, prices, gaps = [0.3] * 4, [1.0] * 3, []
+    seen: set[float] = set()
+    for n in range(1, steps + 1):
+        b, a = 0.2 * n**-0.6, 0.3 * n**-0.8
+        overload = [sum(rates[s] for s in link) - 1 + next(noise) for link in uses]
+        paid = [sum(p for p, link in zip(prices, uses, strict=True) if s in link) for s in range(4)]
+        for _ in range(d_steps):
+            rates = [
+                min(max(r + b * (1 / r - p + next(noise)), 0.05), 1.0)
+                for r, p in zip(rates, paid, strict=True)
+            ]
+            seen.update(rates)
+        prices = [max(p + a * over, 0.0) for p, over in zip(prices, overload, strict=True)]
+        best = [1 / 4, 3 / 4, 3 / 4, 3 / 4, 4 / 3, 4 / 3, 4 / 3]
+        gaps.append(math.dist([*rates, *prices], best))
+    trial = game_trial(
+        "network_flow",
+        0.3,
+        0.2,
+        d_steps=d_steps,
+        seed=SEED,
+        noise=2.0,
+        start_rate=0.3,
+        start_price=1.0,
+        schedule={"name": "power", "tau_b": 0.6, "tau_a": 0.8},
+        steps=steps,
+        evaluate_every=steps,
+    )
+    result = played(trial)
+    assert trial.point == pytest.approx([*rates, *prices], rel=1e-12)
+    assert {0.05, 1.0} < seen  # both bounds were met
+    assert result.score == pytest.approx(sum(gaps) / steps, rel=1e-12)
+    assert result.metrics["utility"] == pytest.approx(sum(map(math.log, rates)))
+    loads = [sum(rates[s] for s in link) for link in uses]
+    assert result.metrics["largest_load"] == pytest.approx(max(loads))
+    assert result.metrics["mean_price"] == pytest.approx(sum(prices) / 3)
+    least = game_trial("network_flow", 0.3, 0.2, start_rate=0.001, start_price=2.0)
+    assert least.point.tolist() == [0.05] * 4 + [2.0] * 3
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+def test_sampled_players(reduced: bool) -> None:
+    """2 of 4 players of 2 numbers each look ahead, 2 move; what they take is n / k of their gradients."""
+    steps = 5
+    trial = game_trial(
+        "players",
+        A,
+        B,
+        seed=SEED,
+        players=4,
+        dimension=2,
+        sampling="random",
+        players_per_step=2,
+        variance_reduction=reduced,
+        noise=0.1,
+        steps=steps,
+        evaluate_every=steps,
+    )
+    matrix, equilibrium = random_game(trial.settings)
+    noise = np.reshape(noise_of(steps * 2 * 8, 0.1), (steps, 2, 8))
+    order = np.random.default_rng([SEED, 1]).random((steps, 2, 4)).argsort(axis=2)[:, :, :2]
+    point, table, gaps = np.zeros(8), np.zeros(8), []
+
+    def estimate(at: Any, players: Any, error: Any) -> Any:
+        slope, made = matrix @ (at - equilibrium) + error, table.copy()
+        for player in players:
+            for i in (2 * player, 2 * player + 1):
+                made[i] = table[i] + 4 / 2 * (slope[i] - table[i])
+                if reduced:
+                    table[i] = slope[i]
+        return made
+
+    for n in range(steps):
+        ahead = point - B * estimate(point, order[n, 0], noise[n, 0])
+        point = point - A * estimate(ahead, order[n, 1], noise[n, 1])
+        gaps.append(math.dist(point, equilibrium))
+    result = played(trial)
+    assert trial.point == pytest.approx(point, rel=1e-12)
+    assert result.score == pytest.approx(sum(gaps) / steps, rel=1e-12)
+    slope = np.linalg.norm(matrix @ (point - equilibrium))
+    assert result.metrics["gradient_norm"] == pytest.approx(slope, rel=1e-12)
+    assert result.metrics["gradients_taken"] == 2 * 2 * steps
+
+
+def test_the_saddle_tells_its_height() -> None:
+    """f = (1 + x^2)(100 - y^2), by differences in both directions."""
+    still = partial(game_trial, "saddle", start=(0.5, -0.4), noise=0.0, steps=1, evaluate_every=1)
+    moved = played(still(1e-6, 1e-6))
+    x, y = moved.metrics["x"], moved.metrics["y"]
+
+    def f(x: float, y: float) -> float:
+        return (1 + x**2) * (100 - y**2)
+
+    assert moved.metrics["f"] == pytest.approx(f(x, y), rel=1e-12)
+    down = (f(0.5 + 1e-5, -0.4) - f(0.5 - 1e-5, -0.4)) / 2e-5
+    up = (f(x, -0.4 + 1e-5) - f(x, -0.4 - 1e-5)) / 2e-5
+    assert x == pytest.approx(0.5 - 1e-6 * down, rel=1e-9)
+    assert y == pytest.approx(-0.4 + 1e-6 * up, rel=1e-9)
