@@ -38,7 +38,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/streams.py", (f"{GAN}/test_game.py", f"{GAN}/test_resume.py")),
     ("trainables/gan/game.py", (f"{GAN}/test_whole_updates.py", f"{GAN}/test_game.py")),
     ("trainables/gan/batches.py", (f"{GAN}/test_game.py", f"{GAN}/test_resume.py")),
-    ("trainables/scores/scorer.py", (f"{SCORES}/test_scorer.py", f"{SCORES}/test_noise.py")),
+    (
+        "trainables/scores/scorer.py",
+        (f"{SCORES}/test_scorer_by_hand.py", f"{SCORES}/test_noise.py"),
+    ),
     ("trainables/scores/disturb.py", (f"{SCORES}/test_disturb.py",)),
     ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity.py",)),
     ("trainables/scores/statistics.py", (f"{SCORES}/test_statistics.py",)),
