@@ -236,7 +236,7 @@ def _difference(finalists: Sequence[Finalist], arms: tuple[str, str]) -> SeedDif
     found = compared(first, second, (variance(runs[0], place), variance(runs[1], other)))
     lost = tuple(sum(map(math.isinf, each)) for each in (first, second))
     middle = statistics.median if any(lost) else statistics.fmean
-    means = [middle(each) if each else math.inf for each in (first, second)]
+    means = [middle(each) for each in (first, second)]
     made = SeedDifference(
         arms=arms,
         numbers=(mine[0][place].number, mine[1][other].number),
