@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from trainables.protocol import Diverged, Measurement, Parameters
@@ -67,7 +67,9 @@ class Turn:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the turn as plain JSON values."""
-        return asdict(self)
+        measurements = [measurement.to_json() for measurement in self.measurements]
+        diverged = None if self.diverged is None else vars(self.diverged)
+        return {**vars(self), "measurements": measurements, "diverged": diverged}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

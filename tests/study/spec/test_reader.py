@@ -228,6 +228,11 @@ def test_a_key_that_stands_twice_is_refused() -> None:
         parse_yaml("name: x\ntrial:\n  steps: 1\n  steps: 2\n", "here")
 
 
+def test_merged_fields_are_refused_in_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"<< is not read here \(line 3\)"):
+        parse_yaml("a: &a {b: 1}\nc:\n  <<: *a\n", "here")
+
+
 @pytest.mark.parametrize(
     "text", ["!!python/object/apply:os.system ['true']", "!!python/name:os.system"]
 )
