@@ -262,6 +262,19 @@ def test_results_do_not_know_the_record() -> None:
     assert ("results", "record") not in room_arrows()
 
 
+def test_a_newcomer_sees_few_rooms() -> None:
+    """Folders and files of study, and on how many floors they stand."""
+    rooms = {name.split(".")[1] for name in sources() if name.startswith("study.")}
+    rooms -= {"recipes"}  # YAML files, and no code
+    assert len(rooms | {"__init__"}) <= 16
+    ends = [pair for pair in room_arrows() if "ground" not in pair]
+    heights: dict[str, int] = {}
+    for name in reversed(FLOORS):
+        below = [heights[target] for start, target in ends if start == name]
+        heights[name] = 1 + max(below, default=1)
+    assert max(heights.values()) <= 9
+
+
 def test_only_the_two_faces_look_for_a_home() -> None:
     """Places are resolved in api and cli, and passed on."""
     users = {module for module, targets in graph().items() if "study.places.home" in targets}
@@ -269,7 +282,7 @@ def test_only_the_two_faces_look_for_a_home() -> None:
 
 
 def test_every_room_says_in_one_sentence_what_it_is() -> None:
-    for name in FLOORS:
+    for name in (*FLOORS, "ground"):
         if name != "api":
             text = ast.get_docstring(ast.parse((ROOT / "study" / name / "__init__.py").read_text()))
             assert text, name

@@ -3,7 +3,7 @@
 ``TTUR_FAULT=told:3`` kills the process with SIGKILL when it passes the point ``told`` for the third time;
 ``told:3:SIGTERM`` sends it another signal, and ``told:3:SIGTERM:group`` sends that to its whole group.
 Without the variable a point costs one dictionary look-up. The worker's points are POINTS here, the
-driver's are in study/faults.py; Ray passes the variable on to the workers that it starts.
+driver's are in study/ground/faults.py; Ray passes the variable on to the workers that it starts.
 
 ``TTUR_HOLD=FILE`` holds every trial while FILE exists: none goes on from an evaluation at the step that is
 written in FILE, or at a later one. So a test acts on trials of which it knows where they are.

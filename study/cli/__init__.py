@@ -7,7 +7,7 @@ import signal
 import sys
 
 from study.cli.ending import leave_at
-from study.signals import handled
+from study.ground.signals import handled
 
 
 def main() -> None:

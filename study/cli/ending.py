@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from study.errors import Interrupted
-from study.signals import watched, words
+from study.ground.signals import watched, words
 
 if TYPE_CHECKING:
     from study.search.conductor import Conductor

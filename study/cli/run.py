@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from study.cli.ending import ending_in_time, leave_at
-from study.credentials import hidden
 from study.errors import TrialsFail
-from study.faults import point
+from study.ground.credentials import hidden
+from study.ground.faults import point
+from study.ground.signals import handled
 from study.places.options import typed
-from study.signals import handled
 
 if TYPE_CHECKING:
     from study.cli.progress import Progress

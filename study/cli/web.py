@@ -13,9 +13,9 @@ from collections.abc import Callable
 from types import FrameType
 
 from study.errors import UserError
+from study.ground.signals import handled
 from study.places.locations import Places
 from study.record.opening import existing
-from study.signals import handled
 from study.tracking.store import is_http, sqlite_path, without_credentials
 
 LOOPBACK = "127.0.0.1"

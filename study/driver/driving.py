@@ -8,7 +8,7 @@ from collections.abc import Callable
 from study.driver.keeping import Keeping
 from study.driver.publishing import CLOSE_SECONDS, HURRIED_SECONDS, Publishing
 from study.driver.stop import Stop
-from study.faults import point
+from study.ground.faults import point
 from study.places.locations import Site
 from study.record.database import Ledger
 from study.record.publication import Publication

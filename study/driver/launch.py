@@ -11,7 +11,7 @@ from study.driver.driving import Observe, budgets, data_of, drive
 from study.driver.ending import LaunchResult, check_ending
 from study.driver.stop import Stop, signals
 from study.errors import UserError
-from study.faults import point
+from study.ground.faults import point
 from study.places.locations import Site
 from study.places.stores import check_installed
 from study.record.database import Counts

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from study.errors import StudyBusy
-from study.signals import watched, words
+from study.ground.signals import watched, words
 
 
 class Stop:

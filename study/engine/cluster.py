@@ -18,7 +18,7 @@ import yaml
 
 from study.engine.cpus import usable_cpus
 from study.errors import UserError
-from study.faults import point
+from study.ground.faults import point
 from study.spec.model import Resources
 
 _QUIET = {

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from study.signals import handled
+from study.ground.signals import handled
 
 FINAL = frozenset({0, 2, 3, 129, 130, 143})
 """Exit codes of ``ttur`` that another try would not change: done, bad input, trials fail, asked to stop.

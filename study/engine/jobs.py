@@ -19,8 +19,8 @@ from typing import Any
 
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from study.credentials import hidden, holds_secret
 from study.errors import UserError
+from study.ground.credentials import hidden, holds_secret
 from study.places.locations import ENVIRONMENT
 from study.places.options import Options
 from study.spec.model import Spec

@@ -73,7 +73,7 @@ def end(processes: Sequence[psutil.Process]) -> None:
 class _Server(services.ConsolePopen):
     """A server of the embedded engine, which is killed when Ray asks it to end.
 
-    A driver has SIGTERM blocked (study/signals.py), and what it starts inherits that: Ray would wait a
+    A driver has SIGTERM blocked (study/ground/signals.py), and what it starts inherits that: Ray would wait a
     second for each server to end of a SIGTERM before it kills it. Nothing is in them that is needed again.
     """
 

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from study.credentials import holds_secret
 from study.errors import UserError
+from study.ground.credentials import holds_secret
 from study.places import urls
 from study.places.locations import ENVIRONMENT, Places, Site
 from study.places.options import Options

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from study.credentials import hidden
 from study.errors import UserError
+from study.ground.credentials import hidden
 
 
 @dataclass(frozen=True, kw_only=True)

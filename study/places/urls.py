@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path, PurePath
 
-from study.credentials import hidden
 from study.errors import UserError
+from study.ground.credentials import hidden
 
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^?]*)(.*)", re.DOTALL)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")

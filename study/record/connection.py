@@ -9,8 +9,8 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 
-from study.credentials import hidden
 from study.errors import Unreachable, UserError
+from study.ground.credentials import hidden
 from study.record.private import STUDIES
 from study.record.retry import made_once
 

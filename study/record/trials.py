@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.space import SearchSpace
-from study.faults import point
+from study.ground.faults import point
 from study.record.attributes import (
     END_STEP,
     OUTCOME,

@@ -11,7 +11,7 @@ import math
 from contextlib import suppress
 from dataclasses import replace
 
-from study.faults import point
+from study.ground.faults import point
 from study.places.locations import Places
 from study.record.database import Ledger
 from study.search.arm import ArmState, arm_state

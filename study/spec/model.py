@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from study.credentials import holds_secret
+from study.ground.credentials import holds_secret
 from study.spec.arm import Arm, Number, Whole, check_arm
 from study.trial import CONFIRMING
 from trainables.kinds import parse_settings

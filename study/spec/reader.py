@@ -39,7 +39,9 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
             if key_node.tag == f"{_TAGS}merge":
-                raise UserError(f"<< is not read here (line {line}); write out the fields it stands for")
+                raise UserError(
+                    f"<< is not read here (line {line}); write out the fields it stands for"
+                )
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise UserError(f"{key!r} is not the name of a field (line {line}); correct it")

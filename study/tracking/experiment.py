@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.faults import point
+from study.ground.faults import point
 from study.tracking import moved, words
 from study.tracking.content import milliseconds
 from study.tracking.ownership import Owner, adopt, experiment_of

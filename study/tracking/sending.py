@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from study.faults import point
+from study.ground.faults import point
 from study.tracking import content, words
 from study.tracking.experiment import Experiment
 from study.tracking.uploads import There

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.credentials import HIDDEN, hidden
 from study.errors import UserError
+from study.ground.credentials import HIDDEN, hidden
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

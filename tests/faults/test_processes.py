@@ -10,7 +10,7 @@ import pytest
 from support.processes import end_hard, ended, seeded, workers
 from support.study import Place, assert_whole, saddle_spec, slow_saddle
 
-from study.faults import POINTS
+from study.ground.faults import POINTS
 from trainables.faults import POINTS as WORKER_POINTS
 
 logger = logging.getLogger(__name__)

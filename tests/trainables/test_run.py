@@ -433,7 +433,7 @@ def test_a_worker_that_dies_at_its_checkpoint_leaves_a_folder_to_go_on_from(
 def test_a_point_that_is_not_known_is_refused_when_one_is_armed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from study import faults as driver
+    from study.ground import faults as driver
     from trainables import faults as worker
 
     for module in (driver, worker):

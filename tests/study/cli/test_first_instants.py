@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from study.signals import words
+from study.ground.signals import words
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

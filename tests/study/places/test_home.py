@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from support.secrets import WITH_SECRETS
 
-from study.credentials import holds_secret
 from study.errors import UserError
+from study.ground.credentials import holds_secret
 from study.places.home import Home
 from study.places.locations import ENVIRONMENT
 from study.record.database import Ledger

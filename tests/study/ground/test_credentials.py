@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.secrets import WITH_SECRETS, WITHOUT_SECRETS
 
-from study.credentials import hidden, holds_secret, secrets_in
+from study.ground.credentials import hidden, holds_secret, secrets_in
 from study.tracking.store import without_credentials
 
 PIECES = st.sampled_from([*"@:/?#&=%;+ ", "%40", "%2F", "h", "5432", "me"])
