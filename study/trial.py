@@ -15,10 +15,6 @@ ONE, TWO = "one_timescale", "two_timescale"
 """The arms of the paper's question, the second being compared with the first."""
 
 
-CONFIRMING = ".confirm"
-"""What the names of studies end with that confirm another one; their arms are called ARM-NUMBER."""
-
-
 class Outcome(StrEnum):
     """How a trial ended."""
 

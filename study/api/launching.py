@@ -145,16 +145,28 @@ def extend(
 def confirm(
     name: str,
     *,
+    seeds: str | int | None = None,
+    steps: int | None = None,
     home: str | None = None,
     places: Locations | None = None,
     address: str | None = None,
 ) -> LaunchResult:
-    """Trains the finalists of a study again from new seeds; its ``confirm`` part says how many.
+    """Trains the finalists of a study again from fresh seeds; its ``confirm`` part says which and how many.
+
+    Args:
+        name: The study.
+        seeds: ``8``: so many seeds to compare by; ``"+4"``: 4 more than there are; None: as the spec says.
+        steps: Generator updates of the trials, more than in the search: they are a study of their own.
+        home: Folder of local state.
+        places: Locations by name.
+        address: A running Ray cluster.
 
     Examples:
-        >>> study.confirm("quickstart").ran  # doctest: +SKIP
-        16
+        >>> study.confirm("quickstart", seeds="+4").ran  # doctest: +SKIP
+        8
     """
     from study.driver import confirm
 
-    return confirm.confirm(*stored(name, options_of(home, places, address)))
+    spec, site = stored(name, options_of(home, places, address))
+    asked = None if seeds is None else str(seeds)
+    return confirm.confirm(spec, site, seeds=asked, steps=steps)

@@ -43,7 +43,8 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
     header = ["study", "state", "arm", "done", "budget", "complete", "diverged", "failed"]
     header += ["running", "interrupted"]
     lines = []
-    for study in studies:
+    shown = {study.study: study for each in studies for study in (each, each.confirmation) if study}
+    for study in shown.values():
         for name, arm in study.arms.items():
             done = arm.complete + arm.diverged + arm.failed
             counts = [done, arm.budget, arm.complete, arm.diverged, arm.failed]
@@ -87,21 +88,15 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
 def compare(name: str, as_json: bool, options: Options) -> None:
     """Compare the arms of the study NAME; reads MLflow only."""
     from study.api.sites import published
-    from study.results.answers import compared, confirmed
-    from study.results.tables import comparison_table, confirmation_table
-    from study.results.verdict import concluded
+    from study.results.answers import compared
+    from study.results.tables import comparison_table
 
     with published(name, options) as uri:
-        comparison, finalists = compared(name, tracking_uri=uri), confirmed(name, tracking_uri=uri)
+        comparison = compared(name, tracking_uri=uri)
     if as_json:
-        seeds = finalists.differences if finalists else ()
-        verdicts = [each.to_json() for each in concluded(comparison.differences, seeds)]
-        confirmation = finalists.to_json() if finalists else None
-        _echo_json(comparison.to_json() | {"confirmation": confirmation, "verdicts": verdicts})
-        return
-    click.echo(comparison_table(comparison))
-    if finalists is not None:
-        click.echo(f"\n{confirmation_table(finalists)}")
+        _echo_json(comparison.to_json())
+    else:
+        click.echo(comparison_table(comparison))
 
 
 @cli.command()

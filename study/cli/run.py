@@ -12,6 +12,7 @@ import click
 
 from study.cli.ending import ending_in_time, leave_at
 from study.errors import TrialsFail
+from study.ground.confirming import confirming
 from study.ground.credentials import hidden
 from study.ground.faults import point
 from study.ground.signals import handled
@@ -59,11 +60,12 @@ def run_study(spec: Spec, options: Options) -> None:
     site = site_of(spec, options)
     again = typed(options, "resume", spec.name)
     seconds = spec.resources.stop_seconds
-    result = with_progress(lambda observe: launch(spec, site, observe, _say), again, seconds)
+    result = with_progress(lambda observe: launch(spec, site, observe, say), again, seconds)
     _conclude(result, options)
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Says what a launch does, beside its progress."""
     click.echo(sentence, err=True)
 
 
@@ -84,6 +86,8 @@ def with_progress(
 
         def observe(conductor: Conductor) -> Progress:
             ending.conductor = conductor
+            for progress in shown:  # a terminal shows one table at a time
+                progress.close()
             shown.append(Progress(conductor))
             return shown[-1]
 
@@ -119,24 +123,28 @@ def _conclude(result: LaunchResult, options: Options) -> None:
     from study.tracking.reading import StudyNotFound
     from study.tracking.store import TrackingError
 
-    name = result.study
+    name, confirmation = result.study, result.confirmation
     point("concluding")
-    if not result.ran:
+    ran = result.ran + (confirmation.ran if confirmation else 0)
+    if not ran:
         click.echo(f"{name} is finished already: every arm has its budget; nothing was run.")
     try:
-        if result.ran or _trials(result) <= MANY:
+        if ran or _trials(result) <= MANY:
             # Its name may be another record's: a server that was away could not say so when this began.
             with published(name, options) as uri:
                 click.echo(comparison_table(compared(name, tracking_uri=uri)))
     except (TrackingError, StudyNotFound) as error:
         click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
-    if result.missing:
-        click.echo(f"{result.missing}; when it is back: {typed(options, 'sync', name)}")
+    _say_what_is_missing(name, [result, *([confirmation] if confirmation else [])], options)
     from study.tracking.store import without_credentials
 
     click.echo(f"MLflow: {without_credentials(result.places.tracking)}")
     asked = [typed(options, verb, name) for verb in ("best", "compare")]
-    more = [typed(options, "extend", name, "--trials", "+8"), typed(options, "ui")]
+    more = [
+        typed(options, "extend", name, "--trials", "+8"),
+        typed(options, "confirm", name, "--seeds", "+4"),
+        typed(options, "ui"),
+    ]
     click.echo(f"Next: {'    '.join(asked)}\n      {'    '.join(more)}")
     _check_any_ran(result, options)
 
@@ -156,3 +164,25 @@ def _check_any_ran(result: LaunchResult, options: Options) -> None:
         f"every trial of {result.study} failed; what one of them said: {said}. Put that right and run them "
         f"again with: {again}"
     )
+
+
+def conclude_confirmation(name: str, result: LaunchResult, options: Options) -> None:
+    """Prints what the finalists of a study come to."""
+    from study.results.answers import compared
+    from study.results.tables import comparison_table, confirmation_table
+    from study.tracking.reading import StudyNotFound
+    from study.tracking.store import TrackingError
+
+    try:
+        found = compared(name, tracking_uri=result.places.tracking)
+        longer = [each for each in found.longer if confirming(name, each.steps) == result.study]
+        click.echo(confirmation_table(longer[0]) if longer else comparison_table(found))
+    except (TrackingError, StudyNotFound) as error:
+        click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
+    _say_what_is_missing(name, [result], options)
+
+
+def _say_what_is_missing(name: str, results: list[LaunchResult], options: Options) -> None:
+    for each in results:
+        if each.missing:
+            click.echo(f"{each.missing}; when it is back: {typed(options, 'sync', name)}")

@@ -13,7 +13,14 @@ import click
 from study.cli import listing, look, take
 from study.cli.group import cli
 from study.cli.options import address, changes, located
-from study.cli.run import launching, read, run_study, with_progress
+from study.cli.run import (
+    conclude_confirmation,
+    launching,
+    read,
+    run_study,
+    say,
+    with_progress,
+)
 from study.errors import Interrupted, StudyBusy, TrialsFail, Unreachable, UserError
 from study.places.options import typed
 
@@ -103,25 +110,28 @@ def extend(
 
 @cli.command()
 @click.argument("name")
+@click.option(
+    "--seeds", default=None, metavar="[+]N", help="Seeds to compare by in all, or +N more."
+)
+@click.option(
+    "--steps", default=None, type=click.IntRange(min=1), help="Train so long, in a study beside."
+)
 @address
 @located
 @launching
-def confirm(name: str, options: Options) -> None:
-    """Train the finalists of the study NAME again from new seeds; its confirm part says how many."""
+def confirm(name: str, seeds: str | None, steps: int | None, options: Options) -> None:
+    """Train the finalists of the study NAME again from fresh seeds; its confirm part says how many."""
     from study.api.sites import stored
-    from study.driver import confirm
-    from study.results.answers import confirmed
-    from study.results.tables import confirmation_table
+    from study.driver.confirm import confirm
 
     spec, site = stored(name, options)
-    again = typed(options, "confirm", name)
-    seconds = spec.resources.stop_seconds
-    result = with_progress(lambda observe: confirm.confirm(spec, site, observe), again, seconds)
-    found = confirmed(name, tracking_uri=result.places.tracking)
-    if found is not None:
-        click.echo(confirmation_table(found))
-    if result.missing:
-        click.echo(f"{result.missing}; later: {typed(options, 'sync', result.study)}")
+    again = typed(options, "confirm", name, *(["--steps", str(steps)] if steps else []))
+    result = with_progress(
+        lambda observe: confirm(spec, site, observe, say, seeds=seeds, steps=steps),
+        again,
+        spec.resources.stop_seconds,
+    )
+    conclude_confirmation(name, result, options)
 
 
 @cli.command()

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 
 from study.errors import UserError
+from study.ground.confirming import confirmed_by
 from study.places.locations import Places
 from study.record.database import Ledger
 from study.record.publication import Publication
-from study.results.confirmation import SUFFIX
 from study.tracking.experiment import Experiment
 from study.tracking.ownership import Owner, experiment_of
 from study.tracking.reading import StudyNotFound, open_store
@@ -28,7 +28,7 @@ def publication_of(ledger: Ledger, study: str) -> Publication:
     A confirming study has the identity of the one that it confirms: they belong together.
     """
     found = Publication(ledger, study)
-    confirmed = study.removesuffix(SUFFIX)
+    confirmed, _ = confirmed_by(study) or (study, None)
     given = None
     if confirmed != study and ledger.stored_spec(confirmed) is not None:
         given = Publication(ledger, confirmed).identity()

@@ -2,31 +2,47 @@
 
 The lowest of many scores flatters the setting that has it. The study ``NAME.confirm`` has one arm for each
 finalist, called ``ARM-NUMBER`` after the trial that it was, with every parameter fixed and as many trials as
-seeds. It is launched, continued and recorded like any other study.
+seeds. It is launched, continued and recorded like any other study. Where an arm has several finalists, a few
+seeds of each choose one, and further seeds of that one are compared with the other arm's: who chose does not
+test.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
-from study.driver.driving import Observe
+from study.driver.beginning import held
+from study.driver.bringing import bring
 from study.driver.ending import LaunchResult
-from study.driver.launch import launch
+from study.driver.naming import ended_trials, finalists
+from study.driver.retraining import Finalists, confirmation_spec, finalist_name
+from study.driver.session import Observe, Say, Session, session
 from study.errors import UserError
+from study.ground.confirming import confirming
 from study.places.locations import Site
 from study.record.database import Ledger
-from study.results.confirmation import SUFFIX
-from study.results.finalists import promising
-from study.search.samplers import derived_seed
-from study.spec.arm import Arm
-from study.spec.model import Search, Spec
-from study.spec.reader import parse_spec, parse_stored
+from study.record.named import NOTES, is_confirmed, keep_confirmed
+from study.results.confirmation import place_of_best
+from study.results.retrained import finalist_of, read_at
+from study.spec.continuation import seeds_asked
+from study.spec.model import Spec
+from study.spec.reader import parse_stored
 from study.trial import TrialRecord
-from trainables.protocol import Parameters
+
+logger = logging.getLogger(__name__)
 
 
-def confirm(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchResult:
+def confirm(
+    spec: Spec,
+    site: Site,
+    observe: Observe | None = None,
+    say: Say = logger.info,
+    *,
+    seeds: str | None = None,
+    steps: int | None = None,
+) -> LaunchResult:
     """Trains the finalists of a study again and scores them; its ``confirm`` part says how.
 
     What was confirmed before stays; finalists that an extension brought are added.
@@ -35,93 +51,147 @@ def confirm(spec: Spec, site: Site, observe: Observe | None = None) -> LaunchRes
         spec: The study, as the record has it.
         site: Where it is; the confirming study is kept beside it.
         observe: Makes an observer (progress) for the launch.
+        say: Told, a sentence at a time, what is done.
+        seeds: ``8``: so many seeds to compare by; ``+4``: 4 more than there are; None: as the spec says.
+        steps: Generator updates of the trials, more than in the search; None: as many.
 
     Raises:
-        UserError: No trial of the study has a score.
+        UserError: No trial of the study has a score, or one of the two numbers cannot be.
+        StudyBusy: A driver runs the study.
     """
-    record = site.places.record
-    return launch(
-        confirmation_spec(spec, finalists(spec, record), _before(spec.name, record)), site, observe
-    )
+    if steps is not None and steps <= spec.settings.steps:
+        raise UserError(
+            f"--steps {steps}: the trials of {spec.name} have {spec.settings.steps} already; give more, or "
+            "leave it out"
+        )
+    with session(site, observe, say) as shared, held(spec.name, site.places, shared.stop) as ledger:
+        chosen = finalists(spec, ledger, say, anyway=True)
+        if not chosen:
+            raise UserError(f"no trial of {spec.name} has a score yet; let it run first")
+        if steps is not None:
+            return _longer(spec, chosen, ledger, shared, seeds, steps)
+        return _confirmed(spec, chosen, ledger, shared, seeds)
 
 
-def finalists(spec: Spec, record: str) -> dict[str, list[TrialRecord]]:
-    """Returns the trials of each arm that the surface names, the most promising first, from the record."""
-    ledger = Ledger(record)
-    try:
-        trials = {arm: ledger.arm(spec.name, arm).trials() for arm in spec.arms}
-    finally:
-        ledger.close()
-    rows = [trial for found in trials.values() for trial in found]
-    named = promising(rows, list(trials), spec.confirm.finalists)
-    return {
-        arm: [trial for number in numbers for trial in trials[arm] if trial.number == number]
-        for arm, numbers in named.items()
-    }
-
-
-def confirmation_spec(
-    spec: Spec, chosen: Mapping[str, Sequence[TrialRecord]], before: Spec | None = None
-) -> Spec:
-    """Makes the spec of the confirming study.
+def confirmed(spec: Spec, ledger: Ledger, session: Session) -> LaunchResult | None:
+    """Brings the confirmation of a study whose search has ended to its end.
 
     Args:
         spec: The study.
-        chosen: The finalists of each arm.
-        before: The confirming study as it is already; its arms are kept.
+        ledger: The record, for who holds the study's lease.
+        session: The launch.
 
-    Raises:
-        UserError: Nobody was chosen.
+    Returns:
+        How it ended; None if there was nothing to do or to confirm.
     """
-    arms = dict(before.arms) if before is not None else {}
-    for arm, trials in chosen.items():
-        for trial in trials:
-            arms[f"{arm}-{trial.number}"] = _fixed(trial.parameters, spec.confirm.seeds)
-    if not arms:
-        raise UserError(f"no trial of {spec.name} has a score yet; let it run first")
-    settings = spec.trial
-    if spec.confirm.samples is not None:
-        settings = _with_samples(settings, spec.confirm.samples)
-    made = spec.model_copy(
-        update={
-            "name": f"{spec.name}{SUFFIX}",
-            "card": None,
-            "trial": settings,
-            "arms": arms,
-            # Seeds that the search has not used: its winners also won by their seeds.
-            "search": Search(sampler="random", seed=derived_seed("confirm", spec.search.seed)),
+    made = _stored(ledger, confirming(spec.name))
+    unfinished = made is not None and _left(made, ledger)
+    notes = ledger.notes(NOTES, spec.name).get(spec.name, {})
+    if is_confirmed(notes, ended_trials(spec, ledger)) and not unfinished:
+        return None
+    chosen = finalists(spec, ledger, session.say, anyway=False)
+    return _confirmed(spec, chosen, ledger, session) if chosen else None
+
+
+def _confirmed(
+    spec: Spec,
+    chosen: Finalists,
+    ledger: Ledger,
+    session: Session,
+    seeds: str | None = None,
+) -> LaunchResult:
+    """Chooses among the finalists of each arm, and trains those that were chosen from seeds that compare."""
+    before = _stored(ledger, confirming(spec.name))
+    choosing = {arm: _choosing(spec, trials, before) for arm, trials in chosen.items()}
+    tests = seeds_asked(seeds, max(spec.confirm.seeds, _tested(choosing, before)))
+    # Where there is no choice the comparison need not wait for the others' choice.
+    asked = {
+        finalist_name(arm, trial): choosing[arm] or tests
+        for arm, trials in chosen.items()
+        for trial in trials
+    }
+    made = confirmation_spec(spec, chosen, asked, before)
+    result = _brought(made, session)
+    if any(choosing.values()):
+        best = {arm: [_best(trials, made, ledger, choosing[arm])] for arm, trials in chosen.items()}
+        asked = {finalist_name(arm, of[0]): choosing[arm] + tests for arm, of in best.items()}
+        further = _brought(confirmation_spec(spec, best, asked, made), session)
+        result = replace(further, ran=result.ran + further.ran)
+    keep_confirmed(ledger, spec.name)
+    return result
+
+
+def _longer(
+    spec: Spec,
+    chosen: Finalists,
+    ledger: Ledger,
+    session: Session,
+    seeds: str | None,
+    steps: int,
+) -> LaunchResult:
+    """Trains one finalist of each arm longer: the one that was chosen, else the most promising one."""
+    short, before = (_stored(ledger, confirming(spec.name, n)) for n in (None, steps))
+    best = (
+        chosen
+        if short is None
+        else {
+            arm: [_best(trials, short, ledger, _choosing(spec, trials, short))]
+            for arm, trials in chosen.items()
         }
     )
-    return parse_spec(made.model_dump(mode="json"))
+    best = {arm: trials[:1] for arm, trials in best.items()}
+    tests = seeds_asked(seeds, max(spec.confirm.seeds, _tested({}, before)))
+    asked = {finalist_name(arm, trials[0]): tests for arm, trials in best.items()}
+    return _brought(confirmation_spec(spec, best, asked, before, steps), session)
 
 
-def _fixed(parameters: Parameters, seeds: int) -> Arm:
-    fixed: dict[str, Any] = {
-        "space": "two_timescale",
-        "trials": seeds,
-        "b": [parameters.b, parameters.b],
-        "a": [parameters.a, parameters.a],
-        "d_steps": [parameters.d_steps],
-    }
-    if parameters.further:
-        searched = parameters.further.items()
-        fixed["further"] = {path: {"choices": [value]} for path, value in searched}
-    return Arm.model_validate(fixed)
+def _brought(spec: Spec, session: Session) -> LaunchResult:
+    """Runs what is left of a confirming study."""
+    with held(spec.name, session.site.places, session.stop) as ledger:
+        if left := _left(spec, ledger):
+            trials = "1 trial" if left == 1 else f"{left} trials"
+            session.say(f"{spec.name}: finalists are trained again from fresh seeds, {trials}")
+        return bring(spec, ledger, session)[0]
 
 
-def _with_samples(trial: Mapping[str, Any], samples: int) -> dict[str, Any]:
-    score = trial.get("score")
-    if not isinstance(score, Mapping) or "samples" not in score:
-        raise UserError(
-            f"confirm.samples is {samples}, but a trial of kind {trial['kind']} draws no samples"
-        )
-    return {**trial, "score": {**score, "samples": samples}}
+def _left(spec: Spec, ledger: Ledger) -> int:
+    """Trials of a confirming study that have not ended."""
+    ended = ended_trials(spec, ledger)
+    return sum(max(0, arm.trials - ended[name]) for name, arm in spec.arms.items())
 
 
-def _before(name: str, record: str) -> Spec | None:
-    ledger = Ledger(record)
-    try:
-        data = ledger.stored_spec(f"{name}{SUFFIX}")
-    finally:
-        ledger.close()
+def _choosing(spec: Spec, trials: Sequence[TrialRecord], before: Spec | None) -> int:
+    """How many seeds choose among the finalists of an arm; none of one finalist."""
+    arm = trials[0].arm
+    there = {name: other.trials for name, other in before.arms.items()} if before else {}
+    mine = {name: have for name, have in there.items() if name.rpartition("-")[0] == arm}
+    if len({finalist_name(arm, trial) for trial in trials} | mine.keys()) == 1:
+        return 0
+    # One that was alone until now has more runs than are needed to choose, and all of them choose.
+    return max(spec.confirm.choosing, min(mine.values(), default=0))
+
+
+def _tested(choosing: Mapping[str, int], before: Spec | None) -> int:
+    """The most seeds that compare a finalist already."""
+    there = before.arms.items() if before else ()
+    return max(
+        (arm.trials - choosing.get(name.rpartition("-")[0], 0) for name, arm in there), default=0
+    )
+
+
+def _best(trials: Sequence[TrialRecord], made: Spec, ledger: Ledger, choosing: int) -> TrialRecord:
+    """The finalist of an arm that its first seeds choose; the most promising one if none was trained."""
+    trained = [trial for trial in trials if finalist_name(trial.arm, trial) in made.arms]
+    if not choosing or not trained:
+        return trials[0]
+    found = []
+    for trial in trained:
+        name = finalist_name(trial.arm, trial)
+        runs = [run for run in ledger.arm(made.name, name).trials() if run.outcome is not None]
+        found.append(finalist_of(name, runs, read_at(trained)))
+    return trained[place_of_best(found, choosing)]
+
+
+def _stored(ledger: Ledger, name: str) -> Spec | None:
+    data = ledger.stored_spec(name)
     return None if data is None else parse_stored(data)

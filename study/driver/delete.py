@@ -12,7 +12,7 @@ from study.driver.stop import Stop
 from study.ground.faults import point
 from study.places.locations import Places, Site
 from study.record.database import Ledger
-from study.results.confirmation import SUFFIX
+from study.record.named import confirming_studies
 from study.tracking.ownership import Owner
 from study.tracking.reading import StudyNotFound, open_store
 from study.tracking.removal import experiments_of, remove
@@ -25,7 +25,7 @@ class Extent:
     """What a deletion would take.
 
     Attributes:
-        studies: The study and, if there is one, the study that confirms it.
+        studies: The study and those that confirm it.
         trials: Trials of all of them.
         folders: Where their trials' checkpoints, measurements and generators lie.
         tracking: The MLflow tracking URI.
@@ -55,7 +55,7 @@ def extent(study: str, site: Site) -> Extent:
 
 
 def delete(study: str, site: Site) -> list[str]:
-    """Deletes a study and the one that confirms it, for good.
+    """Deletes a study and those that confirm it, for good.
 
     That it is to go is written down first: cut off at any point, it is finished by the next call, and nothing
     else is done with the study meanwhile.
@@ -88,7 +88,8 @@ def delete(study: str, site: Site) -> list[str]:
         for name in names:
             Folder(_folder(places, name)).remove_all()
         point("delete-checkpoints")
-        site.forget(f"{study}{SUFFIX}")
+        for name in names[1:]:
+            site.forget(name)
         # The study itself goes last: by it the next call knows what to do.
         for name in reversed(names):
             ledger.delete(name)
@@ -98,8 +99,7 @@ def delete(study: str, site: Site) -> list[str]:
 
 
 def _with_confirmation(ledger: Ledger, study: str) -> tuple[str, ...]:
-    confirming = f"{study}{SUFFIX}"
-    return (study, confirming) if ledger.knows(confirming) else (study,)
+    return (study, *confirming_studies(ledger, study))
 
 
 def _folder(places: Places, study: str) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from study.driver.keeping import Keeping
 from study.driver.publishing import CLOSE_SECONDS, HURRIED_SECONDS, Publishing
-from study.driver.stop import Stop
+from study.driver.session import Session
 from study.ground.faults import point
-from study.places.locations import Site
 from study.record.database import Ledger
 from study.record.publication import Publication
 from study.search.conductor import Conductor
-from study.search.observer import Observer
 from study.spec.model import Spec
 
 logger = logging.getLogger(__name__)
@@ -24,20 +21,17 @@ STOPPING_SECONDS = 2.0
 KEEPING_SECONDS = 30.0
 """How long the end of a launch waits for files of ended trials to be removed; the next one goes on."""
 
-Observe = Callable[[Conductor], Observer]
-"""Makes an observer of a launch: progress."""
-
 
 def drive(
-    conductor: Conductor,
-    publication: Publication,
-    site: Site,
-    stop: Stop,
-    observe: Observe | None,
-    data: str,
+    conductor: Conductor, publication: Publication, session: Session, data: str
 ) -> tuple[int, int]:
     """Runs what is left and publishes it; returns how many runs lack anything, and how many only files."""
-    spec, places = conductor.spec, site.places
+    spec, places, stop, observe = (
+        conductor.spec,
+        session.site.places,
+        session.stop,
+        session.observe,
+    )
     if conductor.left:
         for doubt in spec.settings.warnings():
             logger.warning("trial: %s", doubt)
@@ -48,7 +42,7 @@ def drive(
     stop.tells(lambda _why: publishing.hurry(HURRIED_SECONDS))
     try:
         if conductor.left:
-            _run(spec, conductor, site.options.address)
+            session.engine.run(conductor)
             conductor.settle()
     except Exception as error:
         if not conductor.stopping:
@@ -65,14 +59,6 @@ def drive(
     unpublished = close(publishing, conductor, publication, seconds)
     keeping.close(min(seconds, KEEPING_SECONDS))
     return unpublished, publishing.without_files
-
-
-def _run(spec: Spec, conductor: Conductor, address: str | None) -> None:
-    # Ray takes seconds to import: a finished study, and every query, does without.
-    from study.engine import cluster, tune
-
-    with cluster.cluster(address, spec.resources):
-        tune.run(conductor, spec.resources, spec.settings.accelerated)
 
 
 def close(

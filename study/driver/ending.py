@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from study.driver.stop import Stop
 from study.errors import Interrupted, TrialsFail, UserError
+from study.ground.confirming import confirmed_by
 from study.places.locations import Places, Site
 from study.places.options import typed
 from study.search.conductor import Conductor
@@ -25,6 +26,7 @@ class LaunchResult:
             publishes them).
         places: Where everything is.
         without_files: Those of ``unpublished`` that lack nothing but files.
+        confirmation: How the confirmation ended; None if the launch had none to bring to an end.
     """
 
     study: str
@@ -33,6 +35,7 @@ class LaunchResult:
     unpublished: int
     places: Places
     without_files: int = 0
+    confirmation: LaunchResult | None = None
 
     @property
     def missing(self) -> str:
@@ -44,9 +47,29 @@ class LaunchResult:
         return f"MLflow lacks {' and '.join(lacking)}" if lacking else ""
 
 
+def going_on(name: str, site: Site) -> str:
+    """The command that goes on with a study that was cut off."""
+    found = confirmed_by(name)
+    if found is None:
+        return typed(site.options, "resume", name)
+    study, steps = found
+    return typed(site.options, "confirm", study, *(["--steps", str(steps)] if steps else []))
+
+
+def check_not_stopped(name: str, site: Site, stop: Stop) -> None:
+    """Raises what a launch ends with whose search has ended and that was asked to stop since."""
+    if stop.asked:
+        raise Interrupted(
+            f"{stop.why}; the search of {name} has ended, and its confirmation is left. "
+            f"Go on with: {going_on(name, site)}",
+            stop.signal,
+        )
+
+
 def check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: Stop) -> None:
     """Raises what a launch that did not reach its spec, or was signalled, ends with."""
     name = result.study
+    again = going_on(name, site)
     if conductor.refusal:
         raise UserError(
             f"no trial of {name} can be built: {conductor.refusal}; correct it and launch again "
@@ -55,16 +78,16 @@ def check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: S
     if conductor.fault:
         raise TrialsFail(
             f"{conductor.stopping}, the last one with: {conductor.fault}. None of them is used up: put that "
-            f"right and go on with: {typed(site.options, 'resume', name)}"
+            f"right and go on with: {again}"
         )
     if conductor.stopping and conductor.unfinished:
         raise Interrupted(
             f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
-            f"Go on with: {typed(site.options, 'resume', name)}",
+            f"Go on with: {again}",
             stop.signal,
         )
     if stop.signal is not None:
-        sync = typed(site.options, "sync", name)
+        sync = typed(site.options, "sync", (confirmed_by(name) or (name,))[0])
         later = f" {result.missing}; publish what is missing with: {sync}"
         raise Interrupted(
             f"{conductor.stopping}, but every trial of {name} has ended."

@@ -9,8 +9,11 @@ from study.driver.keeping import Keeping
 from study.driver.publishing import CLOSE_SECONDS, Publishing
 from study.driver.stop import Stop
 from study.places.locations import Site
+from study.record.database import Ledger
+from study.record.named import confirming_studies
 from study.search.conductor import Conductor
 from study.spec.model import Spec
+from study.spec.reader import parse_stored
 
 
 def reopen_failed(spec: Spec, site: Site) -> int:
@@ -27,7 +30,11 @@ def reopen_failed(spec: Spec, site: Site) -> int:
         StudyBusy: A driver runs it.
     """
     with held(spec.name, site.places, Stop()) as ledger:
-        return sum(ledger.reopen_failed(spec.name, arm) for arm in spec.arms)
+        return sum(
+            ledger.reopen_failed(each.name, arm)
+            for each in (spec, *_confirming(spec, ledger))
+            for arm in each.arms
+        )
 
 
 def sync(spec: Spec, site: Site) -> int:
@@ -45,19 +52,29 @@ def sync(spec: Spec, site: Site) -> int:
         UserError: The experiment of its name is not this record's.
     """
     with held(spec.name, site.places, Stop()) as ledger:
-        check_not_deleting(ledger, spec.name)
-        publication = publication_of(ledger, spec.name)
-        claim(publication, site.places)
-        conductor = Conductor(spec, ledger, site.places)
-        keeping = Keeping(spec, site.places, conductor)
-        publishing = Publishing(
-            publication,
-            site.places,
-            conductor,
-            everything=True,
-            keeps=keeping.keeps,
-            data=data_of(ledger, spec),
-        )
-        unpublished = close(publishing, conductor, publication, CLOSE_SECONDS)
-        keeping.close(0)
-        return unpublished
+        return sum(_synced(each, ledger, site) for each in (spec, *_confirming(spec, ledger)))
+
+
+def _synced(spec: Spec, ledger: Ledger, site: Site) -> int:
+    check_not_deleting(ledger, spec.name)
+    publication = publication_of(ledger, spec.name)
+    claim(publication, site.places)
+    conductor = Conductor(spec, ledger, site.places)
+    keeping = Keeping(spec, site.places, conductor)
+    publishing = Publishing(
+        publication,
+        site.places,
+        conductor,
+        everything=True,
+        keeps=keeping.keeps,
+        data=data_of(ledger, spec),
+    )
+    unpublished = close(publishing, conductor, publication, CLOSE_SECONDS)
+    keeping.close(0)
+    return unpublished
+
+
+def _confirming(spec: Spec, ledger: Ledger) -> list[Spec]:
+    """The studies that confirm a study."""
+    stored = (ledger.stored_spec(name) for name in confirming_studies(ledger, spec.name))
+    return [parse_stored(data) for data in stored if data is not None]

@@ -34,6 +34,11 @@ class Stop:
         """Whether the launch should end."""
         return bool(self._why)
 
+    @property
+    def why(self) -> str:
+        """The first reason; empty while nothing asks for an end."""
+        return self._why
+
     def signalled(self, number: signal.Signals) -> None:
         """Takes in a signal."""
         self.signal = self.signal or number

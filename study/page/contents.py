@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from study.ground.confirming import confirming
 from study.page.curves import CURVES_AN_ARM, Band, Curves, bands, leaders
 from study.page.importance import importances, parallel
 from study.page.landscape import Landscape, landscape
 from study.page.pictures import THUMBNAILS_AN_ARM, Sample, real, samples, thumbnails
 from study.page.plane import MOST_POINTS
-from study.results.answers import compared, confirmed
+from study.results.answers import compared
 from study.results.comparison import Comparison
-from study.results.confirmation import SUFFIX, Confirmation
+from study.results.confirmation import Confirmation
 from study.spec.reader import mapping, parse_yaml
 from study.tracking import query
 from study.tracking.files import code_of, spec_text
@@ -105,7 +106,7 @@ def gather(study: str, *, tracking_uri: str, cache: str | None = None) -> Conten
     arms = list(comparison.arms)
     # An arm has the same colour in every figure: they take arms as they come.
     rows = [row for arm in arms for row in rows if row.arm == arm]
-    finalists = confirmed(study, tracking_uri=tracking_uri)
+    finalists = comparison.confirmation
     drawn = [row for arm in arms for row in leaders(rows, arm)]
     spec = spec_text(study, tracking_uri=tracking_uri)
     trial = _trial(spec)
@@ -166,7 +167,7 @@ def _title(row: TrialRecord) -> str:
 def _bands(study: str, finalists: Confirmation | None, uri: str) -> list[Band]:
     if finalists is None:
         return []
-    rows = query.trials(f"{study}{SUFFIX}", tracking_uri=uri)
+    rows = query.trials(confirming(study), tracking_uri=uri)
     return bands(rows, query.histories(rows, tracking_uri=uri))
 
 

@@ -13,7 +13,7 @@ from study.page import figures
 from study.page.contents import Contents
 from study.page.curves import leaders
 from study.page.plane import points
-from study.results.confirmation import Finalist
+from study.results.retrained import Finalist
 from study.trial import ONE, TWO, TrialRecord
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import optuna
 import sqlalchemy as sa
@@ -128,46 +128,54 @@ class Ledger:
 
     def contents(self, study: str) -> dict[str, Any] | None:
         """Returns what the record holds of a study's data, or None: counts and fingerprints."""
-        found: dict[str, Any] | None = self._attribute(study, CONTENTS)
-        return found
+        return cast("dict[str, Any] | None", self.noted(study, CONTENTS))
 
     def keep_contents(self, study: str, contents: Mapping[str, Any]) -> None:
         """Stores what a study's data are."""
-        self._keep_attribute(study, CONTENTS, dict(contents))
+        self.note(study, CONTENTS, dict(contents))
 
     def levels(self, study: str) -> Levels:
         """Returns what a study's scores can be seen against, as far as its trials have told."""
-        return Levels(**(self._attribute(study, LEVELS) or {}))
+        return Levels(**(self.noted(study, LEVELS) or {}))
 
     def keep_levels(self, study: str, levels: Levels) -> None:
         """Stores what a study's scores can be seen against."""
-        self._keep_attribute(study, LEVELS, levels.to_json())
+        self.note(study, LEVELS, levels.to_json())
 
     def slots(self, study: str) -> int | None:
         """Returns how many trials the study's last launch could run at once, None if it did not say."""
-        found: int | None = self._attribute(study, SLOTS)
-        return found
+        return cast("int | None", self.noted(study, SLOTS))
 
     def keep_slots(self, study: str, slots: int) -> None:
         """Stores how many trials this launch can run at once."""
-        self._keep_attribute(study, SLOTS, slots)
+        self.note(study, SLOTS, slots)
 
-    def _attribute(self, study: str, key: str) -> Any:
+    def noted(self, study: str, key: str) -> Any:
+        """Returns what was noted of a study under a key, or None."""
+        return self.notes([key], study).get(study, {}).get(key)
+
+    def notes(self, keys: Sequence[str], study: str | None = None) -> dict[str, dict[str, Any]]:
+        """Returns what was noted of every study, or of one, under some keys, in one question."""
         studies, attribute = STUDIES, STUDY_ATTRIBUTES
         query = (
-            sa.select(attribute.c.value_json)
+            sa.select(studies.c.study_name, attribute.c.key, attribute.c.value_json)
             .select_from(studies.join(attribute))
-            .where(attribute.c.key == key, studies.c.study_name == study)
+            .where(attribute.c.key.in_(keys))
         )
+        if study is not None:
+            query = query.where(studies.c.study_name == study)
 
-        def read() -> Any:
+        def read() -> dict[str, dict[str, Any]]:
+            found: dict[str, dict[str, Any]] = {}
             with self.engine.connect() as connection:
-                text = connection.execute(query).scalar()
-            return None if text is None else json.loads(text)
+                for name, key, text in connection.execute(query):
+                    found.setdefault(name, {})[key] = json.loads(text)
+            return found
 
         return self.patience(read)
 
-    def _keep_attribute(self, study: str, key: str, value: Any) -> None:
+    def note(self, study: str, key: str, value: Any) -> None:
+        """Notes something of a study in place of what was noted under the key."""
         root = self.patience(lambda: optuna.load_study(study_name=study, storage=self.storage))
         self.patience(lambda: root.set_user_attr(key, value))
 
@@ -274,11 +282,6 @@ class Ledger:
             )
         )
         return ArmLedger(opened, self.patience)
-
-    def knows(self, study: str) -> bool:
-        """Whether anything of a study is here: its spec, or an arm."""
-        names = self.patience(lambda: optuna.get_all_study_names(self.storage))
-        return any(name == study or name.startswith(f"{study}/") for name in names)
 
     def delete(self, study: str) -> None:
         """Deletes a study: first its arms, and last what says that it is there."""

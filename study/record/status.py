@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from study.ground.confirming import confirming
 from study.record.database import Counts, Ledger
 from study.record.lease import driven
+from study.record.named import NOTES, is_confirmed
 from study.record.opening import existing, not_found, require
 from study.trial import Outcome
 
@@ -40,12 +42,18 @@ class StudyStatus:
 
     Attributes:
         slots: How many trials its launch can run at once on the nodes that are there; None if none runs.
+        study: Its name.
+        state: Whether it has been brought to its spec, its confirmation included, and else whether a driver
+            is at it.
+        arms: How far each arm is.
+        confirmation: How far the study is that confirms it, or None.
     """
 
     study: str
     state: Literal["running", "interrupted", "finished"]
     arms: dict[str, ArmStatus] = field(default_factory=dict)
     slots: int | None = None
+    confirmation: StudyStatus | None = None
 
     @property
     def busy(self) -> int | None:
@@ -77,11 +85,43 @@ def status(name: str | None, url: str) -> list[StudyStatus]:
             raise not_found(name, ledger.studies())
         held = driven(ledger.engine, name)
         counts = ledger.all_counts() if name is None else None
-        return [
-            _status(ledger, study, specs[study], study in held, counts) for study in sorted(specs)
-        ]
+        found = {
+            study: _status(ledger, study, specs[study], study in held, counts)
+            for study in sorted(specs)
+        }
+        notes = ledger.notes(NOTES, name)
+        for study, state in found.items():
+            made = found.get(confirming(study))
+            if made is None and name is not None:
+                made = _confirmation(ledger, study, study in held)
+            _confirmed(state, made, specs[study], notes.get(study, {}), study in held)
+        return list(found.values())
     finally:
         ledger.close()
+
+
+def _confirmation(ledger: Ledger, study: str, held: bool) -> StudyStatus | None:
+    """How far the study is that confirms another one."""
+    name = confirming(study)
+    stored = ledger.stored_spec(name)
+    return None if stored is None else _status(ledger, name, stored, held, None)
+
+
+def _confirmed(
+    state: StudyStatus,
+    made: StudyStatus | None,
+    spec: dict[str, Any],
+    notes: Mapping[str, Mapping[str, Any]],
+    held: bool,
+) -> None:
+    """Adds how far the confirmation of a study is; one that is due and not done leaves it unfinished."""
+    state.confirmation = made
+    confirms = (spec.get("confirm") or {}).get("when", "never") != "never"
+    if state.state != "finished" or not confirms:
+        return
+    after = {arm: a.complete + a.diverged + a.failed for arm, a in state.arms.items()}
+    if not is_confirmed(notes, after) or (made is not None and made.state != "finished"):
+        state.state = "running" if held else "interrupted"
 
 
 def _status(

@@ -1,16 +1,22 @@
-"""The answer of a study, read from MLflow: how its arms compare, and what its confirmation says."""
+"""The answer of a study, read from MLflow: how its arms compare, and what its confirmations say."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
+from study.ground.confirming import confirmed_by, confirming
 from study.results.comparison import Comparison, compare
-from study.results.confirmation import SUFFIX, Confirmation, confirmation
+from study.results.confirmation import Confirmation, confirmation
+from study.results.retrained import Steps, read_at
 from study.tracking import query, reading
+from study.trial import TrialRecord
+from trainables.protocol import Measurement
 
 
 def compared(study: str, *, tracking_uri: str) -> Comparison:
-    """The arms of a study side by side, each later one against the first.
+    """The arms of a study side by side, each later one against the first, by the search and by fresh seeds.
 
     Args:
         study: Name of the study.
@@ -22,36 +28,80 @@ def compared(study: str, *, tracking_uri: str) -> Comparison:
         TrackingError: The store could not be read.
     """
     rows = query.trials(study, tracking_uri=tracking_uri)
-    return compare(
-        study,
-        rows,
-        query.arms(study, tracking_uri=tracking_uri),
-        partial(query.curve, tracking_uri=tracking_uri),
+    arms = query.arms(study, tracking_uri=tracking_uri)
+    found = compare(study, rows, arms, partial(query.curve, tracking_uri=tracking_uri))
+    longer = reading.studies_from(f"{confirming(study)}-", tracking_uri=tracking_uri)
+    return replace(
+        found,
+        confirmation=_confirmed(study, None, rows, list(found.arms), tracking_uri),
+        longer=tuple(
+            made
+            for name in longer
+            if (by := confirmed_by(name)) is not None and by[0] == study
+            if (made := _confirmed(study, by[1], rows, list(found.arms), tracking_uri)) is not None
+        ),
     )
 
 
-def confirmed(study: str, *, tracking_uri: str) -> Confirmation | None:
+def confirmed(study: str, steps: int | None = None, *, tracking_uri: str) -> Confirmation | None:
     """The finalists of a study over new seeds; None if it was not confirmed.
 
     Args:
         study: Name of the study, not that of the confirming one.
+        steps: Generator updates of the trials; None: as many as in the search.
         tracking_uri: MLflow tracking URI.
 
     Raises:
         TrackingError: The store could not be read.
     """
     try:
-        rows = query.trials(f"{study}{SUFFIX}", tracking_uri=tracking_uri)
+        rows = query.trials(study, tracking_uri=tracking_uri)
+        arms = query.arms(study, tracking_uri=tracking_uri)
+    except reading.StudyNotFound:  # the store was lost since, and has the confirming study alone
+        rows, arms = [], []
+    return _confirmed(study, steps, rows, arms, tracking_uri)
+
+
+def _confirmed(
+    study: str,
+    steps: int | None,
+    searched: Sequence[TrialRecord],
+    arms: Sequence[str],
+    tracking_uri: str,
+) -> Confirmation | None:
+    name = confirming(study, steps)
+    try:
+        rows = query.trials(name, tracking_uri=tracking_uri)
+        owners = {reading.record_of(name, tracking_uri=tracking_uri)}
+        if searched:
+            owners.add(reading.record_of(study, tracking_uri=tracking_uri))
     except reading.StudyNotFound:
         return None
-    try:
-        arms = query.arms(study, tracking_uri=tracking_uri)
-        records = {
-            reading.record_of(name, tracking_uri=tracking_uri)
-            for name in (study, f"{study}{SUFFIX}")
-        }
-        if len(records - {None}) > 1:
-            return None  # somebody else's of that name
-    except reading.StudyNotFound:  # the store was lost since, and has the confirming study alone
-        arms = []
-    return confirmation(study, rows, arms)
+    if len(owners - {None}) > 1:
+        return None  # somebody else's of that name
+    read = read_at(searched) if steps is None else _at_the_end(rows, steps)
+    found = confirmation(study, _with_evaluations(rows, tracking_uri), arms, read)
+    return None if found is None else replace(found, steps=steps)
+
+
+def _at_the_end(rows: Sequence[TrialRecord], steps: int) -> Steps:
+    """Longer runs are read at their last step: the search has chosen none beyond its own."""
+    named = {row.arm.rpartition("-")[::2] for row in rows}
+    return {(arm, int(number)): steps for arm, number in named}
+
+
+def _with_evaluations(rows: Sequence[TrialRecord], tracking_uri: str) -> list[TrialRecord]:
+    """Trials with the scores of all their evaluations; of the best one all that is known stays."""
+    curves = query.histories(list(rows), tracking_uri=tracking_uri)
+    return [
+        replace(row, measurements=tuple(_evaluations(row, curve)))
+        if (curve := curves.get(row.identity))
+        else row
+        for row in rows
+    ]
+
+
+def _evaluations(row: TrialRecord, curve: Sequence[tuple[int, float]]) -> Iterator[Measurement]:
+    for step, score in curve:
+        known = row.best if row.step == step else None
+        yield known or Measurement(step=step, score=score, seconds=row.seconds, time=0.0)

@@ -1,7 +1,7 @@
 """The question a study asks: how much better is the best of one arm than the best of another?
 
-Pure functions of a table of trials; the same table always gives the same answer. What they say comes from the
-search alone; whether the settings found differ over new seeds is what a confirmation says (confirmation.py).
+Pure functions of a table of trials; the same table always gives the same answer. What the search says comes
+first; the verdict is that of fresh seeds where there are some (confirmation.py).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from study.trial import Outcome, TrialRecord, by_convention, compared_order, ran
 from trainables.levels import UNKNOWN, Levels, lowest
 
 if TYPE_CHECKING:
+    from study.results.confirmation import Confirmation
     from study.results.optimum import Optimum
     from study.results.verdict import Verdict
     from study.surface.surface import Surface
@@ -65,6 +66,8 @@ class Comparison:
         differences: Each later arm against the first; empty for a study of one arm.
         efforts: What each later arm and the first cost.
         levels: What its scores can be seen against: what real data and what samples of nothing score.
+        confirmation: The finalists over fresh seeds, if the study was confirmed.
+        longer: The same by longer trials, each from a study of its own.
     """
 
     study: str
@@ -73,6 +76,8 @@ class Comparison:
     differences: tuple[ArmDifference, ...]
     efforts: tuple[Effort, ...] = ()
     levels: Levels = UNKNOWN
+    confirmation: Confirmation | None = None
+    longer: tuple[Confirmation, ...] = ()
 
     @property
     def difference(self) -> ArmDifference | None:
@@ -81,10 +86,11 @@ class Comparison:
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What the search says of each later arm against the first."""
+        """What fresh seeds say of each later arm against the first, or else the search."""
         from study.results.verdict import concluded
 
-        return concluded(self.differences)
+        seeds = self.confirmation.differences if self.confirmation else ()
+        return concluded(self.differences, seeds)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -96,6 +102,8 @@ class Comparison:
             "difference": None if self.difference is None else self.difference.to_json(),
             "differences": [difference.to_json() for difference in self.differences],
             "efforts": [each.to_json() for each in self.efforts],
+            "confirmation": None if self.confirmation is None else self.confirmation.to_json(),
+            "longer": [each.to_json() for each in self.longer],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
         }
 

@@ -1,8 +1,11 @@
-"""The verdict of a confirmation: every finalist's mean over seeds, and how sure the difference is.
+"""The comparison of a confirmation: every finalist's mean over seeds, and how sure the difference is.
 
 Pure functions of the trials of a study ``NAME.confirm`` (see driver/confirm.py). Every seed counts: a run
-without a score is worse than any with one. Where an arm has several finalists, the first half of their
-seeds chooses among them and the other half is compared: whoever chose would flatter his choice.
+without a score is worse than any with one. Where an arm has several finalists, some of their seeds choose
+among them and the others are compared: whoever chose would flatter his choice.
+
+A run is read at the step at which the search's trial had its lowest score: it is fixed before the run begins.
+The lowest of a run's own evaluations flatters, the more so the noisier they are; it is told beside it.
 """
 
 from __future__ import annotations
@@ -13,77 +16,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from study.results.difference import LEVEL, Finding, finding
+from study.results.difference import LEVEL, Finding, finding, listed
 from study.results.levels import Judged, NothingLearnt, nothing_learnt
-from study.results.seeds import Runs, chosen, compared, variance
-from study.trial import CONFIRMING, TrialRecord, by_convention, compared_order
-from trainables.levels import UNKNOWN, Levels, lowest
-
-SUFFIX = CONFIRMING
-"""What the name of a confirming study ends with."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finalist:
-    """One configuration over its seeds.
-
-    Attributes:
-        arm: The arm of the study that it comes from.
-        number: The trial that it was.
-        b: Learning rate of the discriminator.
-        a: Learning rate of the generator.
-        d_steps: Discriminator updates per generator update.
-        scores: Lowest score of each seed's run, sorted; runs without a score are left out.
-        without: Runs that ended without a score (they diverged, or failed).
-        runs: The lowest score of each seed's run in the order of the seeds; None for one without.
-        noise: Largest standard deviation of a run's score over redrawn samples.
-        levels: What its scores can be seen against.
-    """
-
-    arm: str
-    number: int
-    b: float
-    a: float
-    d_steps: int
-    scores: tuple[float, ...]
-    without: int
-    runs: tuple[float | None, ...] = ()
-    noise: float = 0.0
-    levels: Levels = UNKNOWN
-
-    @property
-    def mean(self) -> float:
-        """Mean score, NaN without scores."""
-        return statistics.fmean(self.scores) if self.scores else math.nan
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Student's 95 % interval of the mean; None for fewer than two scores."""
-        if len(self.scores) < 2:
-            return None
-        from scipy import stats
-
-        spread = statistics.stdev(self.scores) / math.sqrt(len(self.scores))
-        half = float(stats.t.ppf(0.5 + LEVEL / 2, len(self.scores) - 1)) * spread
-        return self.mean - half, self.mean + half
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        interval = self.interval
-        return asdict(self) | {
-            "scores": list(self.scores),
-            "runs": list(self.runs),
-            "mean": self.mean if self.scores else None,
-            "interval": None if interval is None else list(interval),
-            "levels": self.levels.to_json(),
-            "share": self.levels.share(self.mean) if self.scores else None,
-        }
-
+from study.results.retrained import Finalist, Steps, finalist_of
+from study.results.seeds import Runs, chosen, compared, variance, worth
+from study.trial import TrialRecord, by_convention, compared_order
+from trainables.levels import lowest
 
 WELCH = "Welch's t interval of the difference of means over seeds"
 RANKS = "rank test (Mann-Whitney) over all seeds, those without a score last; without an interval of means"
 CHOSEN = ", over the seeds that had no part in choosing the finalist"
 """What the certainty of a confirmation rests on."""
+
+AT_STEP = "at the step at which the search's trial had its lowest score"
+LOWEST = "at each run's lowest evaluation"
+"""Where runs are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +50,9 @@ class SeedDifference:
         lower: Share of pairs of runs in which the second's is lower.
         method: What the certainty rests on.
         nothing: Why the two are not compared, if a finalist has learnt nothing yet.
+        read: Where each run is read.
+        steps: The steps at which they are read; None at each run's lowest evaluation.
+        lowest: The same finalists at each run's lowest evaluation, which flatters; None if that is ``read``.
     """
 
     arms: tuple[str, str] | None
@@ -117,6 +67,9 @@ class SeedDifference:
     lower: float | None = None
     method: str = WELCH
     nothing: NothingLearnt | None = None
+    read: str = LOWEST
+    steps: tuple[int, int] | None = None
+    lowest: SeedDifference | None = None
 
     @property
     def relative(self) -> float | None:
@@ -139,13 +92,17 @@ class SeedDifference:
         return known | {
             "arms": None if self.arms is None else list(self.arms),
             "finding": str(self.finding),
-            "numbers": None if self.numbers is None else list(self.numbers),
+            "numbers": listed(self.numbers),
             "seeds": list(self.seeds),
             "without": list(self.without),
             "means": list(self.means),
-            "interval": None if self.interval is None else list(self.interval),
+            "interval": listed(self.interval),
             "level": LEVEL,
             "unlearnt": [] if self.nothing is None else list(self.nothing.arms),
+            "relative": self.relative,
+            "relative_interval": listed(self.relative_interval),
+            "steps": listed(self.steps),
+            "lowest": None if self.lowest is None else self.lowest.to_json(),
         }
 
 
@@ -158,12 +115,14 @@ class Confirmation:
         score_name: Protocol of the scores.
         finalists: By arm, then by mean score.
         differences: Each later arm against the first; empty if there is only one.
+        steps: Generator updates of its trials; None if they are as long as the search's.
     """
 
     study: str
     score_name: str
     finalists: tuple[Finalist, ...]
     differences: tuple[SeedDifference, ...]
+    steps: int | None = None
 
     @property
     def difference(self) -> SeedDifference:
@@ -175,6 +134,7 @@ class Confirmation:
         return {
             "study": self.study,
             "score_name": self.score_name,
+            "steps": self.steps,
             "finalists": [finalist.to_json() for finalist in self.finalists],
             "difference": self.difference.to_json(),
             "differences": [difference.to_json() for difference in self.differences],
@@ -182,7 +142,10 @@ class Confirmation:
 
 
 def confirmation(
-    study: str, rows: Sequence[TrialRecord], arms: Sequence[str] = ()
+    study: str,
+    rows: Sequence[TrialRecord],
+    arms: Sequence[str] = (),
+    steps: Steps | None = None,
 ) -> Confirmation | None:
     """Summarises the rows of a confirming study; None without a row that has ended.
 
@@ -191,6 +154,8 @@ def confirmation(
         rows: The rows of its confirming study.
         arms: The arms of the study that was confirmed, in the order in which they are compared; others
             follow by convention.
+        steps: Where the runs of each finalist are read; the rows must have all their evaluations then. Where
+            a finalist's is not known, those of its pair are read at their lowest.
     """
     ended = [row for row in rows if row.outcome is not None]
     if not ended:
@@ -198,7 +163,7 @@ def confirmation(
     groups: dict[str, list[TrialRecord]] = {}
     for row in ended:
         groups.setdefault(row.arm, []).append(row)
-    finalists = [_finalist(name, group) for name, group in groups.items()]
+    finalists = [finalist_of(name, group, steps or {}) for name, group in groups.items()]
     have = {finalist.arm for finalist in finalists}
     order = [arm for arm in compared_order([*arms, *by_convention(have)]) if arm in have]
     finalists.sort(key=lambda f: (order.index(f.arm), math.isnan(f.mean), f.mean, f.number))
@@ -210,36 +175,65 @@ def confirmation(
     )
 
 
-def _finalist(name: str, rows: Sequence[TrialRecord]) -> Finalist:
-    arm, _, number = name.rpartition("-")
-    rows = sorted(rows, key=lambda row: row.number)
-    runs = tuple(row.score if row.counts else None for row in rows)
-    scores = sorted(score for score in runs if score is not None)
-    return Finalist(
-        arm=arm,
-        number=int(number),
-        b=rows[0].b,
-        a=rows[0].a,
-        d_steps=rows[0].d_steps,
-        scores=tuple(scores),
-        without=len(rows) - len(scores),
-        runs=runs,
-        noise=max((row.noise for row in rows), default=0.0),
-        levels=lowest([row.levels for row in rows]),
-    )
+def place_of_best(finalists: Sequence[Finalist], choosing: int) -> int:
+    """Which of an arm's finalists its first seeds choose.
+
+    Args:
+        finalists: Those of one arm.
+        choosing: So many seeds choose.
+    """
+    at_lowest = _at_lowest(finalists)
+    return min(range(len(finalists)), key=lambda i: worth(finalists[i].read(at_lowest)[:choosing]))
+
+
+def _at_lowest(finalists: Sequence[Finalist]) -> bool:
+    """Whether runs are read at their lowest, because it is not known at which step the search read them."""
+    return any(finalist.step is None for finalist in finalists)
 
 
 def _difference(finalists: Sequence[Finalist], arms: tuple[str, str]) -> SeedDifference:
     mine = [[f for f in finalists if f.arm == arm] for arm in arms]
-    runs = [[[math.inf if r is None else r for r in f.runs] for f in each] for each in mine]
-    (place, first), (other, second) = (chosen(each) for each in runs)
-    found = compared(first, second, (variance(runs[0], place), variance(runs[1], other)))
+    at_lowest = _at_lowest([*mine[0], *mine[1]])
+    one, two = (_Tested(each, *chosen([f.read(at_lowest) for f in each])) for each in mine)
+    made = _compared(arms, (one, two), at_lowest)
+    return made if at_lowest else replace(made, lowest=_compared(arms, (one, two), at_lowest=True))
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """Which finalist of an arm is compared, and how many of its first seeds chose it."""
+
+    finalists: Sequence[Finalist]
+    place: int
+    choosing: int
+
+    @property
+    def finalist(self) -> Finalist:
+        return self.finalists[self.place]
+
+    def runs(self, at_lowest: bool) -> list[float]:
+        """Its runs that are compared."""
+        return self.finalist.read(at_lowest)[self.choosing :]
+
+    def variance(self, at_lowest: bool) -> tuple[float, int]:
+        """Its variance over seeds, and the degrees of freedom of that."""
+        return variance([each.read(at_lowest) for each in self.finalists], self.place)
+
+
+def _compared(
+    arms: tuple[str, str], tested: tuple[_Tested, _Tested], at_lowest: bool
+) -> SeedDifference:
+    one, two = tested
+    first, second = one.runs(at_lowest), two.runs(at_lowest)
+    found = compared(first, second, (one.variance(at_lowest), two.variance(at_lowest)))
     lost = tuple(sum(map(math.isinf, each)) for each in (first, second))
     middle = statistics.median if any(lost) else statistics.fmean
     means = [middle(each) for each in (first, second)]
+    several = max(len(each.finalists) for each in tested) > 1
+    steps = one.finalist.step, two.finalist.step
     made = SeedDifference(
         arms=arms,
-        numbers=(mine[0][place].number, mine[1][other].number),
+        numbers=(one.finalist.number, two.finalist.number),
         seeds=(len(first), len(second)),
         without=(lost[0], lost[1]),
         means=(_finite(means[0]), _finite(means[1])),
@@ -247,10 +241,11 @@ def _difference(finalists: Sequence[Finalist], arms: tuple[str, str]) -> SeedDif
         interval=found.interval,
         p_value=found.p_value,
         lower=found.lower,
-        method=(RANKS if any(lost) else WELCH) + (CHOSEN if max(map(len, mine)) > 1 else ""),
+        method=(RANKS if any(lost) else WELCH) + (CHOSEN if several else ""),
+        read=LOWEST if at_lowest else AT_STEP,
+        steps=None if at_lowest else (steps[0] or 0, steps[1] or 0),
     )
-    finalists = (mine[0][place], mine[1][other])
-    nothing = _nothing(arms, finalists, (first, second))
+    nothing = _nothing(arms, (one.finalist, two.finalist), (first, second))
     return replace(made, finding=Finding.NONE if nothing else _finding(made), nothing=nothing)
 
 

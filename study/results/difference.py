@@ -110,17 +110,17 @@ class ArmDifference:
             "arms": list(self.arms),
             "absolute": self.absolute,
             "relative": self.relative,
-            "interval": _listed(self.interval),
+            "interval": listed(self.interval),
             "level": LEVEL,
             "probability": self.probability,
             "noise": self.noise,
             "method": self.method,
             "finding": str(self.finding),
-            "relative_interval": _listed(self.relative_interval),
+            "relative_interval": listed(self.relative_interval),
             "gains": dict(self.gains),
             "seen": self.seen,
             "trials": self.trials,
-            "scores": _listed(self.scores),
+            "scores": listed(self.scores),
             "margin": self.margin,
             "next": None
             if self.next_setting is None
@@ -177,5 +177,6 @@ def _interval(found: Array, optima: Array) -> tuple[float, float]:
     return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
-def _listed(pair: tuple[float, float] | None) -> list[float] | None:
+def listed(pair: tuple[float, float] | None) -> list[float] | None:
+    """Two numbers as JSON has them; None if there are none, or one is not finite."""
     return None if pair is None or not all(map(math.isfinite, pair)) else list(pair)

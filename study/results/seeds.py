@@ -41,20 +41,25 @@ class SeedTest:
     lower: float | None
 
 
-def chosen(runs: Sequence[Runs]) -> tuple[int, list[float]]:
-    """Which of an arm's finalists is compared, and with which of its runs.
+def chosen(runs: Sequence[Runs]) -> tuple[int, int]:
+    """Which of an arm's finalists is compared, and how many of its first seeds chose it.
+
+    As many seeds as the finalist with the fewest had choose among those that had more. If all had as many,
+    the first half of them chooses.
 
     Args:
         runs: Runs of each finalist, at least one finalist.
 
     Returns:
-        The place of the finalist, and its runs that had no part in the choice.
+        The place of the finalist, and how many of the first seeds have no part in the comparison.
     """
     if len(runs) == 1:
-        return 0, list(runs[0])
-    half = min(len(each) for each in runs) // 2
-    place = min(range(len(runs)), key=lambda i: _worth(runs[i][:half]))
-    return place, list(runs[place][half:])
+        return 0, 0
+    fewest = min(len(each) for each in runs)
+    tested = [place for place, each in enumerate(runs) if len(each) > fewest]
+    choosing = fewest if tested else fewest // 2
+    place = min(tested or range(len(runs)), key=lambda i: worth(runs[i][:choosing]))
+    return place, choosing
 
 
 def compared(
@@ -122,8 +127,8 @@ def rank_test(first: Runs, second: Runs) -> float:
     return float(np.mean([each >= seen - 1e-9 for each in sums]))
 
 
-def _worth(runs: Runs) -> tuple[int, float]:
-    """The fewer runs without a score the better, then the lower their mean."""
+def worth(runs: Runs) -> tuple[int, float]:
+    """What finalists are ranked by: the fewer runs without a score the better, then the lower their mean."""
     scored = [score for score in runs if math.isfinite(score)]
     return len(runs) - len(scored), statistics.fmean(scored) if scored else math.inf
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from study.results.comparison import ArmSummary, Comparison
-from study.results.confirmation import Confirmation, Finalist
+from study.results.confirmation import Confirmation
 from study.results.frame import METRICS
 from study.results.levels import OF_NOTHING
+from study.results.retrained import Finalist, mean_interval
 from study.results.verdict import of_seeds, percent
 from study.trial import UNFINISHED, Outcome, TrialRecord
 from trainables.levels import Levels, lowest
@@ -103,7 +104,7 @@ def _optional(value: ParameterValue) -> str:
 
 
 def comparison_table(comparison: Comparison) -> str:
-    """The arms side by side, where each is lowest, what it cost, what the intervals mean, and the answer."""
+    """The arms side by side, their optima and costs, the finalists over fresh seeds, and the answer."""
     if not comparison.arms:
         return "no trial has been published yet"
     score = comparison.score_name or "score"
@@ -114,8 +115,18 @@ def comparison_table(comparison: Comparison) -> str:
         lines = [[cell for at, cell in enumerate(line) if at != SHARE_AT] for line in lines]
     parts = [aligned(lines, left=1), *_levels(comparison.levels), *_optima(comparison)]
     parts += ["\n".join(map(str, comparison.efforts))] if comparison.efforts else []
-    parts += [*_methods(comparison), answer(comparison)]
+    parts += [*_methods(comparison), *_confirmed(comparison), answer(comparison)]
     return "\n\n".join(parts)
+
+
+def _confirmed(comparison: Comparison) -> list[str]:
+    """The finalists over fresh seeds; of longer trials with what these come to."""
+    found = comparison.confirmation
+    parts = [] if found is None else [f"Trained again from fresh seeds:\n{finalists_table(found)}"]
+    return parts + [
+        f"Trained again for {each.steps} steps:\n{confirmation_table(each)}"
+        for each in comparison.longer
+    ]
 
 
 def answer(comparison: Comparison) -> str:
@@ -127,12 +138,17 @@ def answer(comparison: Comparison) -> str:
 
 def confirmation_table(found: Confirmation) -> str:
     """The finalists as a table, and what their seeds come to in a sentence or two."""
-    header = ["finalist", "seeds", f"mean {found.score_name}", "95 %", "lowest", "highest"]
-    header += ["b", "a", "d_steps"]
-    parts = [aligned([header, *map(_finalist_line, found.finalists)], left=1)]
-    parts += _shares(found)
+    parts = [finalists_table(found)]
     parts += ["\n".join(str(of_seeds(each)) for each in found.differences)]
     return "\n\n".join(part for part in parts if part)
+
+
+def finalists_table(found: Confirmation) -> str:
+    """The finalists as a table, one line each, and how much of the way to real data each has come."""
+    header = ["finalist", "seeds", "at step", f"mean {found.score_name}", "95 %", "mean lowest"]
+    header += ["lowest", "highest", "b", "a", "d_steps"]
+    lines = [header, *map(_finalist_line, found.finalists)]
+    return "\n\n".join([aligned(lines, left=1), *_shares(found)])
 
 
 def _shares(found: Confirmation) -> list[str]:
@@ -146,14 +162,18 @@ def _shares(found: Confirmation) -> list[str]:
 
 
 def _finalist_line(f: Finalist) -> list[str]:
-    interval = f.interval
+    read = f.scores if f.step is None else f.scores_at_step
+    mean = f.mean if f.step is None else f.mean_at_step
+    without, interval = len(f.runs) - len(read), mean_interval(read)
     return [
         f"{f.arm} #{f.number}",
-        str(len(f.scores)) + (f" (+{f.without} without a score)" if f.without else ""),
-        _score(f.mean if f.scores else None),
+        str(len(read)) + (f" (+{without} without a score)" if without else ""),
+        "lowest" if f.step is None else str(f.step),
+        _score(mean if read else None),
         f"{interval[0]:.4g} to {interval[1]:.4g}" if interval else _NONE,
-        _score(f.scores[0] if f.scores else None),
-        _score(f.scores[-1] if f.scores else None),
+        _score(f.mean if f.scores else None),
+        _score(read[0] if read else None),
+        _score(read[-1] if read else None),
         f"{f.b:.3g}",
         f"{f.a:.3g}",
         str(f.d_steps),

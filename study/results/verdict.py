@@ -139,17 +139,34 @@ def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
         return "an arm has no run that counts"
     amount = f"{abs(two - one):.3g}" if found.relative is None else percent(abs(found.relative))
     text = f"{names[1]} scores {amount} {'lower' if two < one else 'higher'} than {names[0]}"
-    text += f" (mean {two:.4g} against {one:.4g} of {runs}"
+    text += f" (mean {two:.4g} against {one:.4g} of {runs}{_where(found)}"
     if found.relative_interval is not None:
         text += f"; 95 % interval {_span(found.relative_interval)}"
     elif found.interval is not None:
         text += f"; 95 % interval {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
-    return f"{text})"
+    return f"{text}{_at_lowest(found.lowest)})"
+
+
+def _where(found: SeedDifference) -> str:
+    """At which steps the runs are read."""
+    if found.steps is None:
+        return ""
+    first, second = found.steps
+    return f" at step {second}" if first == second else f" at steps {second} and {first}"
+
+
+def _at_lowest(found: SeedDifference | None) -> str:
+    """What the lowest evaluations of the same runs say, which flatter."""
+    if found is None or found.absolute is None:
+        return ""
+    part = found.relative
+    amount = f"{abs(found.absolute):.3g}" if part is None else percent(abs(part))
+    return f"; at their lowest evaluations {amount} {'lower' if found.absolute < 0 else 'higher'}"
 
 
 def _after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     if found.finding is Finding.NONE:
-        return "Next: confirm with more seeds; two for each finalist are the least."
+        return "Next: confirm with more seeds (--seeds +2); two for each finalist are the least."
     if found.finding is Finding.LOWER:
         return f"Next: take {names[1]}."
     if found.finding is Finding.HIGHER:
@@ -157,7 +174,7 @@ def _after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     if found.finding is Finding.EQUAL:
         return "Next: take either, the simpler one first."
     more = 3 * max(found.seeds)  # an interval narrows with the root of the runs
-    return f"Next: {more} more seeds for each finalist would about halve the interval."
+    return f"Next: {more} more seeds for each (confirm with --seeds +{more}) would about halve the interval."
 
 
 def _unlearnt(arms: tuple[str, str], nothing: NothingLearnt) -> Verdict:

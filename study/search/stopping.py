@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from study.spec.model import Stopping
+from study.spec.parts import Stopping
 from trainables.levels import Levels
 from trainables.protocol import Measurement
 

@@ -38,7 +38,7 @@ def continued(
     Raises:
         UserError: The new spec may not take the place of the stored one; see :func:`check_continues`.
     """
-    new = _by_the_same_rules(old, new)
+    new = _as_said(old, _by_the_same_rules(old, new))
     check_continues(old, new, asked, known=known)
     raised = {}
     for name, before in old.arms.items():
@@ -96,6 +96,16 @@ def _by_the_same_rules(old: Spec, new: Spec) -> Spec:
         return new
     data = {**after, "rules": before.get("rules")}
     return new.model_copy(update={"trial": Trial(parse_settings({**new.trial, "data": data}))})
+
+
+def _as_said(old: Spec, new: Spec) -> Spec:
+    """A spec that confirms as the stored one does in all that it does not say itself.
+
+    A study from before launches confirmed by themselves goes on as it began.
+    """
+    unsaid = {*type(old.confirm).model_fields} - new.confirm.model_fields_set
+    kept = {name: getattr(old.confirm, name) for name in unsaid}
+    return new.model_copy(update={"confirm": new.confirm.model_copy(update=kept)})
 
 
 def same_place(before: object, after: object) -> bool:
@@ -175,3 +185,26 @@ def extended(spec: Spec, trials: str, arm: str | None = None) -> Spec:
                 f"--trials {trials}: arms.{name} has a budget of {now} already; a budget can only grow"
             )
     return parse_spec(spec.with_budgets(budgets).model_dump(mode="json"))
+
+
+def seeds_asked(seeds: str | None, have: int) -> int:
+    """Reads how many seeds finalists are compared by.
+
+    Args:
+        seeds: ``8`` for 8 in all, ``+4`` for 4 more, None for those that there are.
+        have: How many there are, or the spec asks for.
+
+    Raises:
+        UserError: It is not a number, or below what there is.
+    """
+    if seeds is None:
+        return have
+    digits = seeds.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and int(digits)):
+        raise UserError(
+            f"--seeds {seeds!r} is not a number of seeds; write 8 (in all) or +4 (more)"
+        )
+    asked = have + int(digits) if seeds.startswith("+") else int(digits)
+    if asked < have:
+        raise UserError(f"--seeds {seeds}: finalists have {have} seeds already; they can only grow")
+    return asked

@@ -13,11 +13,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from study.ground.confirming import confirmed_by
 from study.ground.credentials import holds_secret
 from study.spec.arm import Arm, Number, Whole, check_arm
-from study.trial import CONFIRMING
+from study.spec.parts import Card, Confirm, Part, Search, Stopping
 from trainables.kinds import parse_settings
 from trainables.settings.base import TrialSettings
 
@@ -26,87 +27,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 LEAST_SHARE = 0.0001
 """The smallest part of a CPU or GPU that Ray can give."""
-
-
-class Part(BaseModel):
-    """A part of the spec; an unknown field is an error."""
-
-    # Pydantic's own text of an error is shown with --debug, and the input may be a URL with a password.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-class Card(Part):
-    """What a recipe tells of itself."""
-
-    summary: str = Field(default="", description="The question in a few words, for a list.")
-    cost: str = Field(default="", description="Its time in a word or two, for a list.")
-    question: str = Field(default="", description="What the study answers.")
-    budget: str = Field(default="", description="Trials, steps and samples.")
-    expected_time: str = Field(default="", description="How long it takes, and on what.")
-    expected_result: str = Field(default="", description="What should come out.")
-    command: str = Field(default="", description="The command that runs it.")
-
-
-class Search(Part):
-    """How the arms are searched."""
-
-    sampler: Literal["joint", "tpe", "gp", "cmaes", "random", "qmc", "grid"] = Field(
-        default="tpe",
-        description="joint: one surface of the score that learns from the trials of all arms; the others are "
-        "Optuna's, one an arm.",
-    )
-    seed: Whole = Field(
-        default=0, ge=0, le=2**31, description="Seed of the search and of every trial."
-    )
-    startup: Whole = Field(
-        default=5, ge=1, description="Random trials before tpe or gp begin to model."
-    )
-
-
-class Pruner(Part):
-    """A comparison between the trials of an arm at the same step, beside the rising-score rule."""
-
-    name: Literal["asha", "hyperband", "median"] = Field(
-        description="asha and hyperband: successive halving; median: a trial goes on while its best "
-        "score lies below the median of the others at the same step."
-    )
-    min_evaluations: Whole = Field(
-        default=1, ge=1, description="Evaluations before the first decision."
-    )
-    reduction_factor: Whole = Field(
-        default=3, ge=2, description="Of asha and hyperband: one in so many goes on at each rung."
-    )
-
-
-class Stopping(Part):
-    """When a trial ends before its last step: its score rises, or collapses (stopping.py)."""
-
-    rule: Literal["rising", "none"] = Field(default="rising", description="none: run every step.")
-    warmup: Whole = Field(
-        default=2, ge=0, description="Evaluations before the rule may stop a trial."
-    )
-    patience: Whole = Field(
-        default=3, ge=1, description="Evaluations in a row that must lie above the best so far."
-    )
-    min_delta: Number = Field(
-        default=1.0, ge=0, description="A rise counts when it is larger than this many noise units."
-    )
-    collapse: Number | None = Field(
-        default=10.0, gt=1, description="A score above this multiple of the best stops at once."
-    )
-    pruner: Pruner | None = Field(
-        default=None, description="An optional comparison with other trials."
-    )
-
-
-class Confirm(Part):
-    """Re-training of finalists."""
-
-    finalists: Whole = Field(default=1, ge=1, description="Configurations of each arm to re-train.")
-    seeds: Whole = Field(default=8, ge=1, description="Seeds for each.")
-    samples: Whole | None = Field(default=None, ge=2, description="Samples of the final score.")
 
 
 class Resources(Part):
@@ -228,7 +148,7 @@ class Spec(Part):
 
     @model_validator(mode="after")
     def _name_is_not_that_of_a_confirmation(self) -> Self:
-        named = self.name.endswith(CONFIRMING)
+        named = confirmed_by(self.name)
         if named and not all(re.fullmatch(r".+-\d+", arm) for arm in self.arms):
             raise ValueError(
                 f"name is {self.name!r}, but `ttur confirm` calls its own studies so; choose another name"

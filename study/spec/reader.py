@@ -193,6 +193,9 @@ def parse_stored(data: Mapping[str, Any]) -> Spec:
         meant["trial"] = as_stored(trial)
     if isinstance(resources := data.get("resources"), Mapping):
         meant["resources"] = _as_stored(resources)
+    if isinstance(confirm := data.get("confirm") or {}, Mapping):
+        # Nothing was confirmed by itself before that could be said.
+        meant["confirm"] = {"when": "never", **confirm}
     return parse_spec(meant)
 
 

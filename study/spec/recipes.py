@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from study.errors import UserError
-from study.spec.model import Card
+from study.spec.parts import Card
 from study.spec.reader import mapping, parse_yaml
 
 _SUFFIX = ".yaml"

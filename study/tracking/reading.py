@@ -100,3 +100,23 @@ def check_record(study: str, record: str | None, *, tracking_uri: str) -> None:
             f"the study {study!r} in MLflow at {where} belongs to another record than the one that this "
             "home launched last; give the --home that launched it, or a new folder as --home"
         )
+
+
+def studies_from(prefix: str, *, tracking_uri: str) -> list[str]:
+    """The names of the studies that begin so, sorted.
+
+    Raises:
+        StudyNotFound: There is no such store.
+        TrackingError: The store could not be read.
+    """
+    check_file(tracking_uri, prefix)
+    read = tables.read(tracking_uri, lambda t: t.names(prefix))
+    if read is not None:
+        return read
+    store = open_store(tracking_uri, prefix)
+    try:
+        found = store.search_experiments(filter_string=f"name LIKE '{prefix}%'")
+    except failures() as error:
+        raise unreadable(tracking_uri, error) from None
+    # For LIKE an underscore is any character.
+    return sorted(each.name for each in found if each.name.startswith(prefix))

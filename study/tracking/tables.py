@@ -78,6 +78,16 @@ class Tables:
         )
         return ExperimentFacts(experiment, dict(tags))
 
+    def names(self, prefix: str) -> list[str]:
+        """The names of the experiments that begin so, sorted."""
+        found = self._rows(
+            "SELECT name FROM experiments WHERE substr(name, 1, :length) = :prefix"
+            " AND lifecycle_stage = 'active'",
+            prefix=prefix,
+            length=len(prefix),
+        )
+        return sorted({name for (name,) in found})
+
     def runs(
         self,
         experiment: ExperimentFacts,

@@ -59,7 +59,8 @@ def test_a_study_runs_to_its_budget_and_is_left_alone_when_finished(place: Place
         "running": 0,
         "interrupted": 0,
     }
-    assert state == {"study": "little", "state": "finished", "arms": dict.fromkeys(ARMS, counts)}
+    arms = dict.fromkeys(ARMS, counts)
+    assert state == {"study": "little", "state": "finished", "arms": arms, "confirmation": None}
     best = place.json("best", "little")
     assert {row["arm"] for row in best} == set(ARMS)
     assert [row["score"] for row in best] == sorted(row["score"] for row in best)

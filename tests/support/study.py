@@ -60,6 +60,8 @@ def saddle_spec(name: str = "little", trials: int = 3, **parts: Any) -> dict[str
         },
         "search": {"sampler": "random", "seed": 1},
         "stopping": {"rule": "none"},
+        # A study is confirmed in the tests that ask what a confirmation does.
+        "confirm": {"when": "never"},
         # A busy machine may take long to end a launch, which is not what most tests ask.
         "resources": {"cpus": 2, "checkpoint_seconds": 0, "stop_seconds": 120},
     }

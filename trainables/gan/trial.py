@@ -38,6 +38,7 @@ class GanTrial(AdversarialTrial):
         _, height, width, channels = data.images.shape
         self._image = f"{channels}x{height}x{width}"
         self._configuration["data"] = data.fingerprint
+        self._draw = settings.score.draw
         self._sampler = ImageSampler(
             self.game.sampled, networks.latent, settings.sampling, context.device
         )
@@ -70,5 +71,5 @@ class GanTrial(AdversarialTrial):
         return {"samples.png": png_grid(self._sampler), "score.json": facts.encode()}
 
     def _score(self) -> Score:
-        found = self._scorer.evaluate(self._sampler)
+        found = self._scorer.evaluate(self._sampler, self._draw)
         return replace(found, metrics={**found.metrics, **self._levels.metrics})

@@ -41,7 +41,7 @@ class LanguageTrial(AdversarialTrial):
         self._sampler = LineSampler(
             self.game.sampled, networks.latent, settings.score.batch_size, context.device
         )
-        self._samples = settings.score.samples
+        self._samples, self._draw = settings.score.samples, settings.score.draw
         self._scorer = NgramScorer(self._text, settings.score)
         self._score_name = settings.score_name
         cache = Path(context.cache)
@@ -64,7 +64,7 @@ class LanguageTrial(AdversarialTrial):
         return {"samples.txt": ("\n".join(lines) + "\n").encode()}
 
     def _score(self) -> Score:
-        found = self._scorer.evaluate(self._sampler(0, self._samples))
+        found = self._scorer.evaluate(self._sampler(self._draw, self._samples))
         return replace(found, metrics={**found.metrics, **self._levels.metrics})
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from trainables.settings.adversarial import AdversarialSettings, LossName
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.optimisation import OptimiserSettings, RegulariserSettings
-from trainables.settings.score import count_label
+from trainables.settings.score import Draw, count_label
 from trainables.settings.text import BUNDLED, TextSettings, expanded_text, text_labels
 
 PAPER_SAMPLES = 640
@@ -50,6 +50,7 @@ class NgramScoreSettings(Settings):
         description="Generated lines per evaluation. Scores of different counts are never compared.",
     )
     batch_size: int = Field(default=64, ge=1, description="Lines generated at a time.")
+    draw: Draw = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -72,6 +73,7 @@ class NgramScoreSettings(Settings):
 class LanguageSettings(AdversarialSettings):
     """One character GAN in training; unless set otherwise with the paper's WGAN-GP settings."""
 
+    added: ClassVar[tuple[str, ...]] = (*AdversarialSettings.added, "score.draw")
     paths: ClassVar[tuple[str, ...]] = ("data.path",)
     levels_by: ClassVar[str] = "trainables.language.levels"
 

@@ -21,6 +21,17 @@ from trainables.settings.tables import REFERENCE, NameOf
 ExtractorName = Annotated[str, NameOf(EXTRACTORS)]
 Extra = Literal["kid", "inception_score", "fid_inf"]
 
+Draw = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=2**31,
+        description="Which draw of z every evaluation is made with. One number gives the same z in every "
+        "trial; a confirmation takes another one than the search, whose winners also won by their z.",
+    ),
+]
+"""The number of a set of z."""
+
 
 class ScoreSettings(Settings):
     """The Frechet distance between the features of real and of generated images."""
@@ -76,6 +87,8 @@ class ScoreSettings(Settings):
         "samples), 2 or more take the spread over that many draws at each evaluation, the scored one "
         "among them. It counts as at least what real images show against real ones (score_floor_noise).",
     )
+
+    draw: Draw = 0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -174,6 +187,8 @@ class OwnScoreSettings(Settings):
         description="The score's noise is its spread over so many draws of z at each evaluation, the scored "
         "one among them; 0 counts it as exact.",
     )
+
+    draw: Draw = 0
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -240,6 +240,7 @@ def test_status_of_all_studies(ttur: Line) -> None:
             "arms": {"one_timescale": counts, "two_timescale": counts},
             "slots": None,
             "busy": None,
+            "confirmation": None,
         }
     ]
     assert "little" in ttur("status")[1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.driver.confirm import confirmation_spec
+from study.driver.retraining import confirmation_spec
 from study.errors import UserError
 from study.results.confirmation import confirmation
 from study.results.tables import confirmation_table
@@ -148,7 +148,7 @@ def test_the_confirming_study_fixes_the_parameters_and_changes_the_seeds() -> No
 def test_earlier_finalists_stay() -> None:
     first = confirmation_spec(spec(), {"one_timescale": [entry(3, {1: 1.0}, Outcome.COMPLETE)]})
     second = confirmation_spec(
-        spec(), {"one_timescale": [entry(8, {1: 0.5}, Outcome.COMPLETE)]}, first
+        spec(), {"one_timescale": [entry(8, {1: 0.5}, Outcome.COMPLETE)]}, before=first
     )
     assert list(second.arms) == ["one_timescale-3", "one_timescale-8"]
 

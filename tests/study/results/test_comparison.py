@@ -114,6 +114,8 @@ def test_one_arm_three_arms_and_none() -> None:
         "difference": None,
         "differences": [],
         "efforts": [],
+        "confirmation": None,
+        "longer": [],
         "verdicts": [],
     }
     assert comparison_table(empty) == "no trial has been published yet"

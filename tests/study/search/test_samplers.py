@@ -12,7 +12,8 @@ from support.study import empty_record, saddle_spec, sample_of
 from study.record.database import Ledger
 from study.record.trials import ArmLedger
 from study.search.samplers import derived_seed, make_pruner, make_sampler
-from study.spec.model import Spec, Stopping
+from study.spec.model import Spec
+from study.spec.parts import Stopping
 from study.trial import Outcome
 from trainables.protocol import Measurement
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.search.stopping import reason_to_stop
-from study.spec.model import Stopping
+from study.spec.parts import Stopping
 from trainables.protocol import Measurement
 
 scores = st.lists(st.floats(0.01, 1e6), min_size=1, max_size=30)

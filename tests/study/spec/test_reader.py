@@ -10,9 +10,9 @@ import yaml
 from support.study import saddle_spec
 
 from study.errors import UserError
-from study.results.confirmation import SUFFIX
+from study.ground.confirming import confirming
 from study.spec import model
-from study.spec.model import CONFIRMING, Spec
+from study.spec.model import Spec
 from study.spec.reader import dump_yaml, mapping, parse_spec, parse_yaml, read_spec_file, set_fields
 from study.spec.recipes import recipe_text
 
@@ -149,9 +149,8 @@ def test_whole_numbers_are_numbers() -> None:
 
 
 def test_a_confirmation_may_have_its_name() -> None:
-    data = saddle_spec(f"little{SUFFIX}")
+    data = saddle_spec(confirming("little"))
     data["arms"] = {"one-3": data["arms"]["one_timescale"]}
-    assert SUFFIX == CONFIRMING
     assert parse_spec(data).name == "little.confirm"
 
 
