@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -11,9 +12,11 @@ import pytest
 from optuna.pruners import NopPruner, ThresholdPruner
 from optuna.samplers import GridSampler, RandomSampler
 from optuna.trial import TrialState, create_trial
+from support.study import empty_record
 
 from search_spaces import build_space
 from search_spaces.space import SearchSpace
+from study.record import trials as module
 from study.record.attributes import REFUSED
 from study.record.retry import Patience
 from study.record.trials import ArmLedger
@@ -136,6 +139,15 @@ def test_a_trial_that_runs_here_or_is_known_is_not_in_the_queue(
     assert states == [TrialState.RUNNING, TrialState.FAIL]
 
 
+def test_a_trial_of_an_earlier_launch_is_not_held_against_the_present_space(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    arm.ask(SPACE, deque([GOOD]))
+    narrow = build_space("one_timescale", {"b": [5e-3, 1e-2], "d_steps": [1, 2]})
+    assert again(kept).queue(narrow) == arm.queue(narrow) == 0
+    assert kept.trials[0].state is TrialState.RUNNING
+
+
 def test_a_trial_that_was_half_asked_is_counted_apart_and_taken_up(
     arm: ArmLedger, kept: optuna.Study
 ) -> None:
@@ -227,6 +239,17 @@ def test_an_end_is_kept_with_its_reason(
         arm.end(number, outcome, objective, reason, 25)
 
 
+def test_an_end_that_is_told_twice_is_one(
+    arm: ArmLedger, kept: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is where the record took it in but the answer was lost."""
+    real = kept.tell
+    monkeypatch.setattr(kept, "tell", lambda *a, **k: (real(*a, **k), real(*a, **k))[1])
+    number = arm.ask(SPACE).number
+    assert arm.end(number, Outcome.COMPLETE, 1.0, None, 10) is not None
+    assert kept.trials[number].value == 1.0
+
+
 def test_a_reason_from_an_end_that_was_not_told_is_taken_back(
     arm: ArmLedger, kept: optuna.Study
 ) -> None:
@@ -247,6 +270,27 @@ def test_a_run_is_kept_and_nothing_is_taken_back(arm: ArmLedger) -> None:
     assert (arm.trial(number).mlflow_run_id, arm.trial(number).published) == ("abd", True)
 
 
+def test_the_run_of_a_trial_that_has_ended_is_kept_in_a_database(tmp_path: Path) -> None:
+    kept = optuna.create_study(storage=empty_record(tmp_path), study_name="s/x")
+    arm = ArmLedger(kept, Patience())
+    for number in (0, 1):
+        arm.ask(SPACE)
+        arm.end(number, Outcome.COMPLETE, 1.0, None, 10)
+    arm.set_run(1, "abc", published=True)
+    assert [t.mlflow_run_id for t in again(kept).trials()] == [None, "abc"]
+    assert [t.published for t in again(kept).trials()] == [False, True]
+
+
+def test_the_places_at_which_tests_kill_have_their_names(
+    arm: ArmLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[str] = []
+    monkeypatch.setattr(module, "point", passed.append)
+    arm.ask(SPACE)
+    arm.end(0, Outcome.COMPLETE, 1.0, None, 10)
+    assert passed == ["asked", "telling", "told"]
+
+
 def test_trials_that_another_program_ended_are_strangers(
     arm: ArmLedger, kept: optuna.Study
 ) -> None:
@@ -258,6 +302,7 @@ def test_trials_that_another_program_ended_are_strangers(
     arm.ask(SPACE)
     arm.end(2, Outcome.COMPLETE, 1.0, None, 10)
     assert arm.strangers() == 1
+    assert (arm.half_asked(), arm.asked()) == ([], (1,))
     assert [t.number for t in arm.trials()] == [2]
 
 
