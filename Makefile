@@ -8,11 +8,11 @@ BIN := $(VENV)/bin
 FAST := not slow and not cluster and not faults and not browser and not gpu
 SLOW := (slow or browser) and not gpu and not faults and not cluster
 
-.PHONY: help quickstart setup format lint docs test faults cluster mutants clean
+.PHONY: help quickstart setup format lint docs test faults cluster mutants bench bench-quick clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 quickstart: $(VENV)/.installed  ## tune real GANs on the bundled digits and compare the two arms
 	$(BIN)/ttur launch
@@ -54,6 +54,12 @@ cluster: $(VENV)/.installed-dev  ## only the tests on a Ray cluster of network n
 mutants: $(VENV)/.installed-dev  ## put small faults into the formulas and rules; what no test sees is in build/mutants
 	$(BIN)/python tests/mutants/run.py $(MODULES)
 
+bench: $(VENV)/.installed-bench  ## measure every claim against its peers (hours), into benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.run
+
+bench-quick: $(VENV)/.installed-bench  ## the same with small sizes (minutes), into build/bench-quick.md
+	$(BIN)/python -m benchmarks.run --quick --output build/bench-quick.md
+
 clean:  ## remove what the tools left behind; .venv and studies stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*
 
@@ -67,4 +73,8 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --editable '.[dev]'
+	touch $(VENV)/.installed $@
+
+$(VENV)/.installed-bench: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --editable '.[bench]'
 	touch $(VENV)/.installed $@

@@ -1,14 +1,15 @@
 """Time of one GAN update: ours, and the loops that people write, with the same networks in one run.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.training_step [--side 32] [--width 64] [--batch 64]
+    OMP_NUM_THREADS=1 python -m benchmarks.training_step [--networks dcgan] [--side 32] [--width 64]
 
-One update is one of D and one of G. The loops take turns and the best of their rounds counts, so that
+One update is one of D and one of G. The loops take turns, and the median of their rounds counts, so that
 other work on the machine does less harm; times are CPU-seconds of one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
 
@@ -65,6 +66,37 @@ def tutorial_loop(networks: Networks, images: np.ndarray, batch: int, reads: boo
     return step
 
 
+def wgan_gp_loop(networks: Networks, images: np.ndarray, batch: int) -> Step:
+    """The usual WGAN-GP loop: one Wasserstein update of D with its penalty, and one of G on fresh z."""
+    data = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+    g, d = networks.generator.train(), networks.discriminator.train()
+    g_adam = torch.optim.Adam(g.parameters(), RATES["a"], (0.5, 0.999))
+    d_adam = torch.optim.Adam(d.parameters(), RATES["b"], (0.5, 0.999))
+
+    def drawn() -> Tensor:
+        made: Tensor = g(networks.latent.draw(batch, torch.default_generator))
+        return made
+
+    def penalty(real: Tensor, fake: Tensor) -> Tensor:
+        alpha = torch.rand(batch, 1, 1, 1)
+        at = (alpha * real + (1 - alpha) * fake).requires_grad_(True)
+        scores = d(at)
+        ones = torch.ones_like(scores)
+        (slope,) = torch.autograd.grad(scores, at, ones, create_graph=True, retain_graph=True)
+        return ((slope.reshape(batch, -1).norm(2, dim=1) - 1) ** 2).mean()
+
+    def step() -> None:
+        d_adam.zero_grad()
+        real, fake = data[torch.randint(len(data), (batch,))], drawn().detach()
+        (-d(real).mean() + d(fake).mean() + 10 * penalty(real, fake)).backward()
+        d_adam.step()
+        g_adam.zero_grad()
+        (-d(drawn()).mean()).backward()
+        g_adam.step()
+
+    return step
+
+
 def our_loop(settings: GanSettings, images: np.ndarray) -> Step:
     """The trial's own update, with its checks for values that are not finite."""
     streams = Streams(0)
@@ -90,6 +122,7 @@ def seconds(step: Step, count: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", choices=["dcgan", "wgan_gp"], default="dcgan")
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
@@ -99,7 +132,9 @@ def main() -> None:
     torch.set_num_threads(1)
     shape = (1000, given.side, given.side, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    choice = NetworkSettings(name="dcgan", width=given.width)
+    choice = NetworkSettings(name=given.networks, width=given.width)
+    penalised = given.networks == "wgan_gp"
+    loss = {"loss": "wasserstein", "regulariser": "gradient_penalty"} if penalised else {}
     settings = {
         latents: GanSettings.model_validate(
             {
@@ -109,27 +144,38 @@ def main() -> None:
                 "steps": 10**6,
                 "evaluate_every": 10**6,
                 "generator_latents": latents,
+                **loss,
             }
         )
         for latents in ("fresh", "same")
     }
+
+    def built() -> Networks:
+        return build(choice, 3, given.side, 0)
+
+    peers = {"tutorial loop": tutorial_loop(built(), images, given.batch, True)}
+    if penalised:
+        peers = {"tutorial loop": wgan_gp_loop(built(), images, given.batch)}
+    else:
+        peers["the same without reads"] = tutorial_loop(built(), images, given.batch, False)
     loops = {
-        "tutorial loop": tutorial_loop(build(choice, 3, given.side, 0), images, given.batch, True),
-        "the same without reads": tutorial_loop(
-            build(choice, 3, given.side, 0), images, given.batch, False
-        ),
+        **peers,
         "ours, fresh z for G": our_loop(settings["fresh"], images),
         "ours, same z for G": our_loop(settings["same"], images),
     }
-    best = dict.fromkeys(loops, float("inf"))
+    rounds: dict[str, list[float]] = {name: [] for name in loops}
+    for step in loops.values():
+        step()  # the first makes moments and buffers
     for _ in range(given.rounds):
         for name, step in loops.items():
-            best[name] = min(best[name], seconds(step, given.updates))
+            rounds[name].append(seconds(step, given.updates))
+    middle = {name: statistics.median(each) for name, each in rounds.items()}
     print(
-        f"DCGAN {given.side}x{given.side}, width {given.width}, batch {given.batch}, CPU ms an update"
+        f"{given.networks} {given.side}x{given.side}, width {given.width}, batch {given.batch}, CPU ms an "
+        "update"
     )
-    for name, value in best.items():
-        print(f"  {name:28s}{1e3 * value:8.1f}{best['tutorial loop'] / value:8.2f}x")
+    for name, value in middle.items():
+        print(f"  {name:28s}{1e3 * value:8.1f}{middle['tutorial loop'] / value:8.2f}x")
 
 
 if __name__ == "__main__":
