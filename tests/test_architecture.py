@@ -289,6 +289,34 @@ def test_every_room_says_in_one_sentence_what_it_is() -> None:
             assert "\n" not in text, name
 
 
+CLAUSE = re.compile(r"(How|If|What|When|Where|Whether|Which|Who|Whose|Why)\b")
+
+
+def test_a_module_says_first_what_it_is() -> None:
+    """In one line, as a statement and not as a clause."""
+    for name, path in sources().items():
+        text = ast.get_docstring(ast.parse(path.read_text()))
+        assert text, name
+        first, _, rest = text.partition("\n")
+        assert first.endswith((".", "?")), name
+        assert not CLAUSE.match(first), name
+        assert rest == "" or rest.startswith("\n"), name
+
+
+def test_messages_are_in_plain_idiom() -> None:
+    """Something "is not a folder", and not "no folder"."""
+    odd = re.compile(
+        r"(?<!there\s)\b(is|are) no (?!longer|more|better|other|wider|larger)", re.IGNORECASE
+    )
+    found = {
+        f"{name}: {node.value}"
+        for name, path in sources().items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and odd.search(node.value)
+    }
+    assert found == set()
+
+
 LONGEST_FILE = 300
 
 

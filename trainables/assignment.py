@@ -1,4 +1,4 @@
-"""What passes between a launch and the worker that runs a trial: the assignment and the turns."""
+"""The values between a launch and the worker that runs a trial: the assignment, and the turns."""
 
 from __future__ import annotations
 

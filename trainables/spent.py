@@ -1,4 +1,4 @@
-"""Where the time of a trial goes: its data, training, evaluations, the files that it writes, and waiting."""
+"""The time of a trial, by what it went into: data, training, evaluations, files that it writes, waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the study of a call is: resolved here, once, from what the caller said and what is stored."""
+"""The site of a call: where its study is, resolved once from what the caller said and what is stored."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ())
     if isinstance(what, Mapping):
         return parse_spec(located(set_fields(dict(what), changes), here))
     text = str(what)
-    # os.path: a name that no file can have is no error there.
+    # os.path: a name that no file can have is not an error there.
     if text.endswith((".yaml", ".yml")) or "/" in text or os.path.isfile(text):  # noqa: PTH113
         read = located(read_spec_file(Path(text)), here / Path(text).parent)
         return parse_spec(located(set_fields(read, changes), here))

@@ -1,4 +1,4 @@
-"""How a launch begins: the study is held, its spec and the stored one become one, and its data are known."""
+"""The beginning of a launch: the study is held, its spec joined with the stored one, its data known."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _not_made_yet(url: str, file: Path | None) -> str:
     if file is not None:
         folder = next(path for path in file.absolute().parents if path.exists())
         try:
-            # A file without a name: to be root is no leave to write everywhere.
+            # A file without a name: root may not be able to write everywhere either.
             tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             raise OSError(f"{file} cannot be made: {error.strerror or error}") from None

@@ -54,7 +54,7 @@ def drive(
         logger.warning("the engine ended before the trials were checkpointed: %s", error)
     seconds = STOPPING_SECONDS if conductor.stopping else CLOSE_SECONDS
     point("closing")
-    if stop.robbed:
+    if stop.taken_over:
         seconds = 0.0  # its trials are the other driver's, and run
     unpublished = close(publishing, conductor, publication, seconds)
     keeping.close(min(seconds, KEEPING_SECONDS))

@@ -1,4 +1,4 @@
-"""How a launch ended: its result, or what it raises instead."""
+"""The end of a launch: its result, or what it raises instead."""
 
 from __future__ import annotations
 

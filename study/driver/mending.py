@@ -1,4 +1,4 @@
-"""What is put right between launches: failed trials are opened again, and MLflow gets what it lacks."""
+"""The work between launches: failed trials are opened again, and MLflow gets what it lacks."""
 
 from __future__ import annotations
 

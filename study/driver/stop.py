@@ -50,7 +50,7 @@ class Stop:
         self("another driver took the study over")
 
     @property
-    def robbed(self) -> bool:
+    def taken_over(self) -> bool:
         """Whether another driver has the study now."""
         return self._lost
 

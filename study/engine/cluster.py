@@ -96,7 +96,7 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
         left = private.processes()
         ray.shutdown()
         private.end(left)
-        if before is None:  # a token that was made is no other cluster's
+        if before is None:  # the token was made for this cluster alone
             os.environ.pop("RAY_AUTH_TOKEN", None)
             private.follow_environment()
         if address is None:
@@ -105,10 +105,10 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
 
 
 def _provide_token(address: str | None) -> None:
-    """Sees to it that there is a token: Ray refuses to do without where the mode asks for one.
+    """Makes a token where there is none and the mode asks for one: without it Ray refuses to start.
 
-    For the embedded engine it is made for this process, kept in no file, and passed on to Ray's own
-    processes by the environment. A cluster's is the user's; a cluster without any takes none amiss.
+    The embedded engine's token is made for this process. No file keeps it; Ray's own processes get it from
+    the environment. A running cluster has the user's token; one without a token accepts any.
     """
     if os.environ["RAY_AUTH_MODE"] != "token" or "RAY_AUTH_TOKEN" in os.environ:
         return

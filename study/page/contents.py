@@ -1,4 +1,4 @@
-"""What a report shows, read from MLflow: trials, comparison, confirmation, curves, samples and the spec."""
+"""The contents of a report, read from MLflow: trials, comparison, confirmation, curves, samples, the spec."""
 
 from __future__ import annotations
 

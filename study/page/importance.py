@@ -1,4 +1,4 @@
-"""What Optuna says of the parameters: how much each matters, and every trial along parallel axes.
+"""Optuna's view of the parameters: how much each matters, and every trial along parallel axes.
 
 The trials are given to Optuna as a study in memory; nothing is read from a record.
 """

@@ -137,7 +137,7 @@ def _of_search(contents: Contents, best: TrialRecord) -> Line:
 
 
 def _dataset(contents: Contents) -> str:
-    """What was learnt from, as the spec names it; the kind of trial if it is no data."""
+    """What was learnt from, as the spec names it; the kind of trial if it has no data."""
     trial = contents.fields.get("trial")
     known = trial if isinstance(trial, Mapping) else {}
     data = known.get("data")

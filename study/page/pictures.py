@@ -1,4 +1,4 @@
-"""What trials make, to look at: a small picture for each of the best, those of finalists, and real ones."""
+"""Samples to look at: a small picture for each of the best trials, those of finalists, and real ones."""
 
 from __future__ import annotations
 

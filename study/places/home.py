@@ -30,7 +30,7 @@ class Home:
 
     def __init__(self, path: str | None = None) -> None:
         self.path = Path(path or os.environ.get("TTUR_HOME") or "ttur-home").absolute()
-        # os.path: a name that is too long is no error there. A home need not be there yet.
+        # os.path: a name that is too long is not an error there. A home need not be there yet.
         there = next(each for each in (self.path, *self.path.parents) if os.path.exists(each))  # noqa: PTH110
         if not there.is_dir():
             raise UserError(f"{there} is not a folder; give another --home")

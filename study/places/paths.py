@@ -1,4 +1,4 @@
-"""What a relative path in a spec means: beside the file that it is written in, else the working folder."""
+"""Relative paths in a spec: they begin beside the file that they stand in, else in the working folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trial has in Optuna's storage beside its parameters and scores, and how it is read."""
+"""The attributes that a trial has in Optuna's storage beside its parameters and scores, and its reading."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BY_STATE = {
 
 
 def is_strange(trial: FrozenTrial) -> bool:
-    """Whether a trial is none of the study's: it waits, or another program put it there."""
+    """Whether a trial is not the study's: it waits, or another program put it there."""
     ended_elsewhere = trial.state.is_finished() and PARAMETERS not in trial.user_attrs
     return trial.state == TrialState.WAITING or ended_elsewhere
 

@@ -88,7 +88,7 @@ class Ledger:
         return self._storage
 
     def studies(self) -> list[str]:
-        """Returns the names of the studies, sorted; other people's in the same database are none of ours."""
+        """Returns the names of the studies, sorted; without those of other people in the same database."""
         return sorted(self.stored_specs())
 
     def stored_spec(self, study: str) -> dict[str, Any] | None:

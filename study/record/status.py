@@ -133,7 +133,7 @@ def _status(
 ) -> StudyStatus:
     """The state of one study; its arms are counted one by one unless that was done for all."""
     arms = {}
-    # Not parsed as a spec: that would import a search space of the user's own, and looking is no launch.
+    # Not parsed as a spec: that would import a search space of the user's own, and this only looks.
     for name, arm in spec["arms"].items():
         if counted is None:
             counts = ledger.counts(study, name)

@@ -1,1 +1,1 @@
-"""The answers that a table of trials gives: pure functions of its rows, and the pages made of them."""
+"""The answers that a table of trials gives: pure functions of its rows, and text made of them."""

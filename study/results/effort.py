@@ -1,4 +1,4 @@
-"""What each of two arms cost: whether their budgets are equal, what stopping saved, who was there first."""
+"""The cost of two arms: whether their budgets are equal, what stopping saved, which was there first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trials of an arm are worth training again: those whose settings the surface has lowest.
+"""The finalists: the trials of an arm whose settings the surface has lowest, worth training again.
 
 The lowest score that was seen is mostly luck where scores are noisy; the surface takes what its neighbours
 scored into account. Of several finalists each is the one that lowers most what the best of all of them is

@@ -1,7 +1,7 @@
-"""When there is no answer, whatever the numbers are: nothing was learnt yet, or the study is too small.
+"""The cases without an answer, whatever the numbers are: nothing was learnt, or the study is too small.
 
 A finalist whose score is not clearly below what samples of nothing score (noise, the mean of the data, an
-untrained generator) has learnt nothing that the score can see; which of two such is lower is no answer.
+untrained generator) has learnt nothing that the score can see; which of two such is lower is not an answer.
 """
 
 from __future__ import annotations

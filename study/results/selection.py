@@ -1,4 +1,4 @@
-"""Which trials of a study are looked at, and in which order: the rows of ``ttur trials``."""
+"""The rows of ``ttur trials``: which trials of a study are looked at, and in which order."""
 
 from __future__ import annotations
 

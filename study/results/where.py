@@ -215,7 +215,7 @@ class _Reader:
             return lambda fields: any(_equal(value(fields), each(fields)) for each in among)
         if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
             raise self._wrong("names no field")
-        if isinstance(right, ast.Constant):  # ('x') is no tuple for Python
+        if isinstance(right, ast.Constant):  # ('x') is not a tuple for Python
             return self._within(left, ast.Tuple([right]))
         part, whole = self._value(left), self._value(right)
 

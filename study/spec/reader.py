@@ -98,7 +98,7 @@ def read_spec_file(path: Path) -> dict[str, Any]:
     """Reads a spec file into a mapping.
 
     Raises:
-        UserError: There is no such file, it cannot be read, or it holds no mapping.
+        UserError: There is no such file, it cannot be read, or it is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -113,7 +113,7 @@ def read_spec_file(path: Path) -> dict[str, Any]:
 def mapping(data: Any, source: str) -> dict[str, Any]:
     """Returns data as a mapping with string keys, or raises a UserError that names the source."""
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise UserError(f"{source} holds no mapping of fields; see `ttur schema`")
+        raise UserError(f"{source} is not a mapping of fields; see `ttur schema`")
     return data
 
 

@@ -20,7 +20,7 @@ def code_version() -> str:
 
 
 def _commit(root: Path) -> str:
-    """The commit of the clone at ``root``, or an empty string if it is none."""
+    """The commit of the clone at ``root``, or an empty string if it is not a clone."""
     # Only a repository whose top is ours: an installed copy may lie inside somebody else's.
     if not (root / ".git").exists():
         return ""

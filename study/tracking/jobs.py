@@ -1,4 +1,4 @@
-"""What waits to be published."""
+"""The jobs of the publisher: what waits to be published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose an experiment in MLflow is: a record adopts, changes and deletes only what it made itself."""
+"""The owner of an experiment in MLflow: a record adopts, changes and deletes only what it made itself."""
 
 from __future__ import annotations
 

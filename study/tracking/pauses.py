@@ -1,4 +1,4 @@
-"""When MLflow and the store of its files are asked again, and how long the end of a launch waits for them."""
+"""The pauses after which MLflow and the store of its files are asked again, and those at a launch's end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow has of one trial's run, and what is sent next: values first, its status last."""
+"""The state of one trial's run in MLflow, and the sending of what it lacks: values first, its status last."""
 
 from __future__ import annotations
 

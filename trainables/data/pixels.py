@@ -1,4 +1,4 @@
-"""From an opened image to the pixels that a person sees: 8 bits, grey or RGB, upright, on a background."""
+"""The pixels of an opened image as a person sees them: 8 bits, grey or RGB, upright, on a background."""
 
 from __future__ import annotations
 

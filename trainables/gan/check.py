@@ -1,4 +1,4 @@
-"""What a GAN on images refuses when it is built, in one place: asked of the trial, and ahead of it."""
+"""The check of a GAN on images: what is refused when a trial is built, asked of the trial and ahead of it."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class TrialSettings(Settings, ABC):
 
     @classmethod
     def with_paths(cls, data: Mapping[str, Any], resolve: Callable[[str], str]) -> dict[str, Any]:
-        """Returns settings, not yet validated, with each path resolved; what is no text is left alone."""
+        """Returns settings, not yet validated, with each path resolved; what is not text is left alone."""
         made = cls.written_out(data)
         for path in cls.paths:
             group, _, field = path.partition(".")

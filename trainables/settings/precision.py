@@ -1,4 +1,4 @@
-"""How exactly updates are computed: the names that a spec uses."""
+"""The precision of updates: the names that a spec uses."""
 
 from __future__ import annotations
 

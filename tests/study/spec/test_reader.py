@@ -248,7 +248,7 @@ def test_what_is_no_yaml_is_refused_with_its_line(text: str) -> None:
 
 @pytest.mark.parametrize("data", [None, [], "text", 3, {1: 2}])
 def test_what_is_no_mapping_is_refused(data: Any) -> None:
-    with pytest.raises(UserError, match="holds no mapping of fields"):
+    with pytest.raises(UserError, match="is not a mapping of fields"):
         mapping(data, "spec.yaml")
 
 
