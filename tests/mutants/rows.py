@@ -5,6 +5,7 @@ from __future__ import annotations
 GAN, SCORES, LANGUAGE, GAMES = (
     f"tests/trainables/{name}" for name in ("gan", "scores", "language", "games")
 )
+BATCHES = (f"{GAN}/test_batches_and_streams.py", f"{GAN}/test_batches_on_a_device.py")
 RESULTS, SEARCH = "tests/study/results", "tests/study/search"
 
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -35,9 +36,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("study/surface/*.py", ("tests/study/surface",)),
     ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),
     ("trainables/gan/optimisers.py", (f"{GAN}/test_optimisers.py",)),
-    ("trainables/gan/streams.py", (f"{GAN}/test_game.py", f"{GAN}/test_resume.py")),
+    ("trainables/gan/streams.py", BATCHES),
     ("trainables/gan/game.py", (f"{GAN}/test_whole_updates.py", f"{GAN}/test_game.py")),
-    ("trainables/gan/batches.py", (f"{GAN}/test_game.py", f"{GAN}/test_resume.py")),
+    ("trainables/gan/batches.py", BATCHES),
+    ("trainables/gan/ahead.py", BATCHES),
     (
         "trainables/scores/scorer.py",
         (f"{SCORES}/test_scorer_by_hand.py", f"{SCORES}/test_noise.py"),
