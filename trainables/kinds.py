@@ -1,18 +1,20 @@
 """The kinds of trial, by the name that a spec uses; nothing heavy is imported before it is needed.
 
-To add a kind: a settings model (a subclass of TrialSettings, no torch in its module), a class with
-the Trial protocol, and one line in KINDS.
+One of a user's own is named as ``package.module:function`` (own_kind.py). To add one here: a settings
+model (a subclass of TrialSettings, no torch in its module), a class with the Trial protocol, and one line
+in KINDS.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from typing import Any
 
 from trainables.protocol import Context, Parameters, ParameterValue, Trial
+from trainables.references import load
 from trainables.settings.base import TrialSettings
+from trainables.settings.tables import is_reference
 
 
 @dataclass(frozen=True)
@@ -47,39 +49,37 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def load(reference: str) -> Any:
-    """Imports ``package.module:name`` and returns what it names.
-
-    Raises:
-        ValueError: The reference is malformed, names nothing, or its module cannot be run; the message says
-            which.
-    """
-    module, separator, name = reference.partition(":")
-    if not (module and separator and name):
-        raise ValueError(f"{reference!r} is not of the form package.module:name")
-    try:
-        return EntryPoint(name=name, value=reference, group="ttur").load()
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{reference!r} cannot be imported: {error}") from error
-    except (MemoryError, OSError):  # not the module's fault: another try may do better
-        raise
-    except (Exception, SystemExit) as error:  # a user's module runs as it is imported
-        raise ValueError(
-            f"{reference!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-
-
 def parse_settings(data: Mapping[str, Any]) -> TrialSettings:
     """Validates the ``trial`` part of a spec.
 
     Raises:
         ValueError: Unknown kind, unknown field, or a value out of range (pydantic's ValidationError).
     """
-    kind = data.get("kind")
+    return _halves(data.get("kind"))[0]().model_validate(data)
+
+
+def _halves(kind: object) -> tuple[Callable[[], type[TrialSettings]], Callable[[], Any]]:
+    """The two halves of a kind, each imported when it is called for.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    if isinstance(kind, str) and is_reference(kind):
+        name = kind
+
+        def own() -> tuple[type[TrialSettings], Any]:
+            from trainables.own_kind import own_kind
+
+            return own_kind(name)
+
+        return lambda: own()[0], lambda: own()[1]
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(sorted(KINDS))}")
-    settings: TrialSettings = load(KINDS[kind].settings).model_validate(data)
-    return settings
+        known = ", ".join(sorted(KINDS))
+        raise ValueError(
+            f"kind is {kind!r}; it must be one of {known}, or your own as package.module:function"
+        )
+    where = KINDS[kind]
+    return lambda: load(where.settings), lambda: load(where.trial)
 
 
 def with_paths(data: Mapping[str, Any], resolve: Callable[[str], str]) -> dict[str, Any]:
@@ -90,14 +90,17 @@ def with_paths(data: Mapping[str, Any], resolve: Callable[[str], str]) -> dict[s
 
 def as_stored(data: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a ``trial`` mapping of a record; one of an earlier version says so by what it lacks."""
+    if data.get("kind") not in KINDS:  # a user's own, whose code is not run to read a record
+        return dict(data)
     found = _settings_of(data)
     return dict(data) if found is None else found.as_stored(data)
 
 
 def _settings_of(data: Mapping[str, Any]) -> type[TrialSettings] | None:
-    kind = data.get("kind")
-    known = KINDS.get(kind) if isinstance(kind, str) else None
-    return None if known is None else load(known.settings)
+    try:
+        return _halves(data.get("kind"))[0]()
+    except ValueError:  # which whoever validates the mapping is told
+        return None
 
 
 def uses_accelerator(data: Mapping[str, Any]) -> bool:
@@ -131,5 +134,9 @@ def with_parameters(
 def build_trial(data: Mapping[str, Any], parameters: Parameters, context: Context) -> Trial:
     """Builds the trial that a spec's ``trial`` mapping and a sample describe."""
     settings = with_parameters(parse_settings(data), parameters.further)
-    trial: Trial = load(KINDS[data["kind"]].trial)(settings, parameters, context)
+    trial = _halves(data["kind"])[1]()(settings, parameters, context)
+    if not isinstance(trial, Trial):
+        from trainables.own_kind import lacking
+
+        raise ValueError(lacking(data["kind"], trial))
     return trial

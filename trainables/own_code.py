@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainables.kinds import load
 from trainables.networks.contract import OF_THE_MOMENT
+from trainables.references import load
 
 
 def loaded(field: str, name: str, returns: str) -> Callable[..., Any]:

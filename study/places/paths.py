@@ -9,6 +9,7 @@ from typing import Any
 
 from study.errors import UserError
 from study.places import urls
+from study.spec import user_code
 from trainables.kinds import with_paths
 
 PLACES = ("record", "tracking", "artifacts", "checkpoints", "cache")
@@ -26,6 +27,7 @@ def located(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         UserError: A path begins with the home folder of somebody who is not known here.
     """
     made = dict(data)
+    user_code.allow(data)  # a kind of one's own says which of its settings are paths
     if isinstance(made.get("trial"), Mapping):
         made["trial"] = with_paths(made["trial"], lambda path: _absolute(path, folder))
     if isinstance(made.get("storage"), Mapping):

@@ -7,14 +7,16 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from study.spec.model import Spec
-from trainables.kinds import KINDS, load
+from trainables.kinds import KINDS
+from trainables.references import load
+from trainables.settings.tables import REFERENCE
 
 
 def schema() -> dict[str, Any]:
     """Returns the JSON Schema (draft 2020-12) of a spec, with the settings of every kind of trial."""
     made: dict[str, Any] = Spec.model_json_schema()
     definitions = made.setdefault("$defs", {})
-    kinds = []
+    kinds: list[dict[str, Any]] = []
     for kind, where in sorted(KINDS.items()):
         settings = TypeAdapter(load(where.settings)).json_schema(ref_template="#/$defs/{model}")
         definitions.update(settings.pop("$defs", {}))
@@ -22,6 +24,8 @@ def schema() -> dict[str, Any]:
         definitions[settings["title"]] = settings
         kinds.append({"$ref": f"#/$defs/{settings['title']}"})
         settings["properties"]["kind"] = {"const": kind}
+    own = {"kind": {"pattern": f"^{REFERENCE}$", "type": "string"}}
+    kinds.append({"type": "object", "properties": own, "required": ["kind"]})
     made["properties"]["trial"] = {
         "description": "What one trial does: kind and its settings.",
         "anyOf": kinds,

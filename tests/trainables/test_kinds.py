@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from trainables.kinds import KINDS, load, parse_settings, with_parameters
+from trainables.kinds import KINDS, parse_settings, with_parameters
+from trainables.references import load
 from trainables.settings.base import TrialSettings
 
 
@@ -19,7 +20,7 @@ def test_both_halves_of_a_kind_are_there(kind: str) -> None:
 
 def test_settings_of_no_kind_need_torch() -> None:
     code = (
-        "import sys; from trainables.kinds import KINDS, load;"
+        "import sys; from trainables.kinds import KINDS; from trainables.references import load;"
         "[load(kind.settings) for kind in KINDS.values()];"
         "sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
     )

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from PIL.Image import Image
 
-Content = Path | bytes | np.ndarray | Exception
-"""A file, what is in one, pixels (H x W x C of any type of number), or why there is nothing."""
+Content = Path | bytes | np.ndarray | Image | Exception
+"""A file, what is in one, an image, pixels (H x W x C of any type of number), or why there is nothing."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ def decode(item: Item, look: Look) -> NamedImage | Broken:
             raise item.content
         if isinstance(item.content, np.ndarray):
             return NamedImage(item.label, _of_array(item.content, look))
+        if isinstance(item.content, Image.Image):
+            return NamedImage(item.label, seen(item.content, look))
         return _of_file(item.label, item.content, look)
     except ReadOtherwise as error:
         raise DataError(

@@ -141,12 +141,13 @@ def image_folder(settings: DataSettings, source: Source, cache: Path) -> Path:
     """Where the prepared images of these settings are, or will be."""
     facts = _old_facts(settings) if settings.rules == 1 else _facts(settings)
     key = store.digest([settings.rules, facts, source.state])
-    return cache / "data" / f"{settings.name}-{key[:16]}"
+    return cache / "data" / f"{settings.name.replace(':', '.')}-{key[:16]}"
 
 
 def _facts(settings: DataSettings) -> Mapping[str, object]:
     """The settings that change the prepared pixels, defaults filled in."""
-    return settings.model_dump(exclude={"flip", "path", "rules"}) | {
+    return {
+        **settings.model_dump(exclude={"flip", "augment", "path", "rules"}),
         "split": settings.stated_split,
         "size": settings.image_size,
         "crop": settings.image_crop,

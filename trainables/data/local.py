@@ -71,10 +71,10 @@ def open_array(file: Path, settings: DataSettings) -> Collection:
     complaint = f"data.path is {str(file)!r}, which is not an array file that can be read"
     arrays = read_arrays(file, complaint)
     if isinstance(arrays, np.ndarray):
-        return _from_array(file.name, arrays, settings)
+        return from_array(file.name, arrays, settings)
     if {"jpeg", "offsets"} <= set(arrays):
         return _from_jpegs(file.name, arrays["jpeg"], arrays["offsets"])
-    return _from_array(file.name, _the_images(file.name, arrays), settings)
+    return from_array(file.name, _the_images(file.name, arrays), settings)
 
 
 def _the_images(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -87,7 +87,8 @@ def _the_images(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     return found[0]
 
 
-def _from_array(name: str, array: np.ndarray, settings: DataSettings) -> Collection:
+def from_array(name: str, array: np.ndarray, settings: DataSettings) -> Collection:
+    """The images in an array of NHWC, NCHW or NHW, whose type of number the settings allow."""
     _check_type(name, array, settings)
     if array.ndim == 3 and (array.shape[2] in (1, 3) or array.shape[0] in (1, 3)):
         order = "(H, W, C)" if array.shape[2] in (1, 3) else "(C, H, W)"

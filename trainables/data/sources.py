@@ -19,8 +19,9 @@ from trainables.data.local import (
     open_array,
     open_folder,
 )
+from trainables.data.own import OwnImages
 from trainables.data.parquet import choose_files, open_parquet
-from trainables.kinds import load
+from trainables.references import load
 from trainables.settings.data import DataSettings
 from trainables.settings.datasets import FORMS, DataSet
 
@@ -58,6 +59,9 @@ def find_source(settings: DataSettings, cache: Path) -> Source:
         DataError: A path of the user's is not there.
     """
     row = settings.row
+    if settings.is_own:
+        own = OwnImages(settings)
+        return Source(own.state, own.open, origin="what it returns")
     if row is None:
         found: Source = load(FORMS[settings.name].find)(settings, Path(str(settings.path)))
         return found

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trainables.devices import kind_of, uploaded
 from trainables.gan.ahead import Ahead
+from trainables.gan.own_augment import Augment
 from trainables.gan.streams import Streams
 
 RESIDENT_BYTES = 2**28
@@ -144,19 +145,31 @@ class ImageBatches:
     """Batches of real images; only a batch at a time is converted to floats."""
 
     def __init__(
-        self, images: np.ndarray, batch_size: int, flip: bool, streams: Streams, device: str
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        flip: bool,
+        streams: Streams,
+        device: str,
+        augment: Augment | None = None,
     ) -> None:
         order = EpochOrder(len(images), batch_size, "images", streams)
         self._batches = RowBatches(images, order, device)
         self._size = batch_size
         self._mirrored = Ahead(self._drawn, streams.flip, device) if flip else None
+        self._streams = streams
+        self._augment = augment
 
     def next(self) -> Tensor:
         """Returns the next batch, float32 in [-1, 1], shape (B, C, H, W), channels last in memory."""
         batch = self._batches.next().permute(0, 3, 1, 2)
         if self._mirrored is not None:
             batch = torch.where(self._mirrored.next(), batch.flip(3), batch)
-        return to_network(batch)
+        batch = to_network(batch)
+        if self._augment is None:
+            return batch
+        with self._streams.inside_networks(), torch.no_grad():
+            return self._augment(batch).contiguous(memory_format=torch.channels_last)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the data order stands; ``flip`` is where the stream of that name does."""

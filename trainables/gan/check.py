@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trainables.data.images import look_at
 from trainables.gan.batches import require_a_batch
+from trainables.gan.own_augment import build_augment
 from trainables.networks.build import build
 from trainables.networks.contract import scores_alone
 from trainables.networks.pair import Networks
@@ -80,6 +81,9 @@ def check(
     if images is not None:
         for variant in list({repr(each): each for each in wanted}.values())[:VARIANTS]:
             fitting_networks(variant, images, seed=0)
+        if data.augment is not None:
+            _, *shape, channels = images
+            build_augment(data.augment, (channels, shape[0], shape[1]))
     if isinstance(score, ScoreSettings):
         _check_score(score, cache)
     elif images is not None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainables.gan.own_loss import DiscriminatorLoss, GeneratorLoss, build_own_loss
-from trainables.kinds import load
+from trainables.references import load
 from trainables.settings.losses import LOSSES
 
 

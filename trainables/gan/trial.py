@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from trainables.data.images import load_images
+from trainables.data.images import ImageData, load_images
 from trainables.devices import own_random_numbers
 from trainables.gan.adversarial import AdversarialTrial
 from trainables.gan.batches import ImageBatches
 from trainables.gan.check import Wanted, fitting_networks
 from trainables.gan.levels import levels, scorer_of
+from trainables.gan.own_augment import Augment, build_augment
 from trainables.gan.sampling import ImageSampler, png_grid
 from trainables.gan.streams import Streams
 from trainables.protocol import Context, Parameters
@@ -32,7 +33,12 @@ class GanTrial(AdversarialTrial):
         )
         networks = fitting_networks(wanted, data.images.shape, streams.weights_seed)
         batches = ImageBatches(
-            data.images, settings.batch_size, settings.data.flip, streams, context.device
+            data.images,
+            settings.batch_size,
+            settings.data.flip,
+            streams,
+            context.device,
+            _augment(settings, data, context),
         )
         super().__init__(settings, parameters, context, networks, batches, streams)
         _, height, width, channels = data.images.shape
@@ -73,3 +79,10 @@ class GanTrial(AdversarialTrial):
     def _score(self) -> Score:
         found = self._scorer.evaluate(self._sampler, self._draw)
         return replace(found, metrics={**found.metrics, **self._levels.metrics})
+
+
+def _augment(settings: GanSettings, data: ImageData, context: Context) -> Augment | None:
+    if settings.data.augment is None:
+        return None
+    _, height, width, channels = data.images.shape
+    return build_augment(settings.data.augment, (channels, height, width), context.device)

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from trainables.devices import own_random_numbers
-from trainables.kinds import load
 from trainables.networks import dcgan, wgan_gp
 from trainables.networks.contract import OF_THE_MOMENT, check_contract
 from trainables.networks.layers import apply_spectral_norm
 from trainables.networks.pair import Latent, Networks
+from trainables.references import load
 from trainables.settings.networks import NetworkSettings
 
 

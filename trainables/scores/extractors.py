@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from trainables.kinds import load
+from trainables.references import load
 from trainables.scores.extractor import Extractor
 from trainables.settings.score import ScoreSettings
 

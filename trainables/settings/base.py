@@ -95,6 +95,8 @@ class TrialSettings(Settings, ABC):
         for path in cls.paths:
             group, _, field = path.partition(".")
             inner = made.get(group)
+            if not field and isinstance(inner, str):
+                made[group] = resolve(inner)
             if isinstance(inner, Mapping) and isinstance(inner.get(field), str):
                 made[group] = {**inner, field: resolve(inner[field])}
         return made

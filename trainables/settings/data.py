@@ -1,7 +1,7 @@
 """The settings of images: which data set, which part of it, and how it is prepared.
 
-Everything here but ``flip`` changes the prepared pixels, which are kept once per node under a key
-made of these settings.
+Everything here but ``flip`` and ``augment`` changes the prepared pixels, which are kept once per node under
+a key made of these settings.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema
 
 from trainables.settings.base import Settings
 from trainables.settings.datasets import DATA_SETS, NAMES, DataSet, kind_of
-from trainables.settings.tables import NameOf
+from trainables.settings.tables import REFERENCE, NameOf, is_reference
 
 Fit = Literal["crop", "squash", "pad"]
 """How an image comes to a square; see :attr:`DataSettings.fit`."""
@@ -35,8 +35,9 @@ class DataSettings(Settings):
     With a path the name may be left out: the end of the path says it; any other path is a folder.
     """
 
-    name: Annotated[str, NameOf(NAMES)] = Field(
-        description="A known data set, or `folder` (images in `path`, sub-folders included), `array` "
+    name: Annotated[str, NameOf(NAMES, or_own=True)] = Field(
+        description="A known data set, `package.module:function` (a function of your own that gives images), "
+        "or `folder` (images in `path`, sub-folders included), `array` "
         "(a .npy or .npz file), `archive` (a .zip or .tar of images), `parquet` (a file, or a folder of "
         "them, with a column of images: the layout of Hugging Face)."
     )
@@ -115,13 +116,19 @@ class DataSettings(Settings):
         default=False,
         description="Show each image mirrored with probability 1/2 in training; never for scores.",
     )
+    augment: str | None = Field(
+        default=None,
+        pattern=f"^{REFERENCE}$",
+        description="`package.module:function`: what changes each batch of real images in training, after "
+        "`flip`; never for scores.",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
         value = expanded(value)
         name = value.get("name") if isinstance(value, dict) else None
-        if isinstance(name, str) and name not in NAMES:
+        if isinstance(name, str) and name not in NAMES and not is_reference(name):
             raise ValueError(
                 f"data is {name!r}, which is not a known data set ({', '.join(DATA_SETS)}); "
                 f"for a folder or file of that name write ./{name.removeprefix('./')}"
@@ -155,7 +162,9 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         known = self.row
-        if known is None and self.path is None:
+        if self.is_own and self.path is not None:
+            raise ValueError(f"path is {self.path!r}, but {self.name} gives the images; remove it")
+        if known is None and self.path is None and not self.is_own:
             raise ValueError(f"path is missing; data of name {self.name!r} needs the path to it")
         if known is not None and known.how == "installed" and self.path is not None:
             raise ValueError(
@@ -182,6 +191,11 @@ class DataSettings(Settings):
         model = dict(handler.resolve_ref_schema(handler(core_schema)))
         model["anyOf"] = [{"required": [key]} for key in (*model.pop("required"), "path")]
         return {"anyOf": [{"type": "string"}, model], "description": model["description"]}
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a function of a user's own gives the images."""
+        return is_reference(self.name)
 
     @property
     def row(self) -> DataSet | None:

@@ -28,7 +28,7 @@ class SamplingSettings(Settings):
 class GanSettings(AdversarialSettings):
     """One GAN on images in training."""
 
-    added: ClassVar[tuple[str, ...]] = (*AdversarialSettings.added, "score.draw")
+    added: ClassVar[tuple[str, ...]] = (*AdversarialSettings.added, "score.draw", "data.augment")
     paths: ClassVar[tuple[str, ...]] = ("data.path", "score.weights", "score.statistics")
     levels_by: ClassVar[str] = "trainables.gan.levels"
 
