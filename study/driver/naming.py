@@ -1,4 +1,4 @@
-"""Which trials are finalists: named once for each state of the search, and kept in the record."""
+"""The finalists of a study: named once for each state of the search, and kept in the record."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ def _named(spec: Spec, ledger: Ledger, anyway: bool) -> Named:
 
 
 def _counted(spec: Spec, ledger: Ledger, arm: str) -> int:
-    """Trials of an arm that ended and are no failures."""
+    """Trials of an arm that ended, those that failed left out."""
     ended = ledger.counts(spec.name, arm).ended
     return ended.total() - ended[Outcome.FAILED]
