@@ -149,6 +149,19 @@ def test_a_region_around_points_is_beside_them_and_inside() -> None:
     assert region.contains(kept).all()
 
 
+def test_fewer_trials_than_rates_span_what_lies_between_them() -> None:
+    rows = [trial(1e-4, 1e-4, w=0.0), trial(1e-2, 1e-3, w=5.0), trial(1e-3, 1e-2, w=2.0)]
+    plane = Plane(rows)
+    points = plane.points(rows)
+    made = Region(plane, points[:2], points.min(0), points.max(0)).sample(
+        50, np.random.default_rng(5)
+    )
+    assert made.shape == (50, 3)
+    along = (made - points[0]) / (points[1] - points[0])
+    assert along[:, 0] == pytest.approx(along[:, 1])
+    assert along[:, 0] == pytest.approx(along[:, 2])
+
+
 def test_a_line_stays_a_line_where_points_off_it_are_given() -> None:
     rows = [trial(10**x, 10**x) for x in np.linspace(-4, -2, 9)]
     rows += [trial(1e-4, 1e-2, arm="y")]

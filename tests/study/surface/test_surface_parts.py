@@ -109,6 +109,28 @@ def test_of_too_many_trials_the_far_ones_are_averaged_by_arm(
         assert of[np.mean(cell)] == (cell[0] % 2, pytest.approx(root_mean))
 
 
+def test_a_cell_is_halved_along_its_widest_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second coordinate spans 39, the first 0.9: the halves are the lower and the upper ones of it."""
+    monkeypatch.setattr(module, "MOST", 4)
+    y = np.arange(40.0)
+    points = np.column_stack([(y % 10) / 10, y])
+    values = np.where(y < 2, -9.0, y)
+    found = thinned(points, np.arange(2), np.zeros(40, int), values, np.zeros(40))
+    averaged = found.counts > 1
+    assert sorted(found.counts) == [1, 1, 19, 19]
+    alone = set(found.points[~averaged, 1])
+    rest = [one for one in y if one not in alone]
+    halves = sorted(found.points[averaged, 1])
+    assert halves == [pytest.approx(np.mean(rest[:19])), pytest.approx(np.mean(rest[19:]))]
+
+
+def test_the_extent_of_a_cell_is_its_widest_side_times_the_root_of_its_number() -> None:
+    points = np.array([[0.0, 0.0], [1.0, 5.0], [2.0, 1.0], [0.5, 9.0]])
+    assert module._extent(points, np.array([0, 1, 2])) == pytest.approx(5 * math.sqrt(3))
+    assert module._extent(points, np.array([0, 1, 2, 3])) == pytest.approx(9 * 2)
+    assert module._extent(points, np.array([1])) == 0.0
+
+
 def test_what_is_nearer_to_a_lost_trial_is_beyond() -> None:
     points = np.array([[0.0], [0.4], [0.5], [0.6], [1.0]])
     scored, lost = np.array([[0.0]]), np.array([[1.0]])
