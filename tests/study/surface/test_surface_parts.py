@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from study.surface import surface as module
+from study.surface.gaussian import Array
+from study.surface.plane import Plane, Region
 from study.surface.surface import Surface, lacking, pressed, thinned, too_few
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
@@ -208,6 +210,26 @@ def test_the_candidates_are_of_each_arms_region_and_the_lowest_is_at_the_optimum
     assert middle["b"] == pytest.approx(middle["a"])
 
 
+def test_candidates_are_looked_for_beside_the_best_eighth_but_at_least_eight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    beside = []
+
+    def around(self: Region, points: Array, size: float, generator: object) -> Array:
+        assert size == module.BESIDE == 0.06
+        beside.append(points)
+        raise LookupError
+
+    monkeypatch.setattr(Region, "around", around)
+    rows = studied()
+    with pytest.raises(LookupError):
+        Surface(rows, ["x", "y"])
+    best = sorted(rows, key=lambda row: row.objective)[:8]
+    places = {tuple(point) for point in Plane([*rows]).points(best)}
+    assert {tuple(point) for point in beside[0]} == places
+    assert len(beside[0]) == module.POOL // 2 == 512
+
+
 def test_a_trial_without_a_score_is_high_and_says_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """Known noise is that of the logarithm, noise / score; of a lost trial the upper half."""
     caught = []
@@ -244,6 +266,7 @@ def test_arms_of_which_one_is_worse_everywhere_are_shifted() -> None:
     equal = [row for row in equal if row.number < 8]
     surface = Surface(equal, ["x", "y"])
     assert surface.shifted
+    assert all(process._shift > 0 for process in surface.processes)
     found = surface.means[surface.found("y")] - surface.means[surface.found("x")]
     assert found == pytest.approx(math.log(1.5), abs=0.1)
     assert not Surface([row for row in equal if row.arm == "y"], ["y"]).shifted
