@@ -51,6 +51,8 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/games/figures.py", (f"{GAMES}/test_figures.py",)),
     ("trainables/games/*.py", (GAMES,)),
     ("trainables/language/text.py", (f"{LANGUAGE}/test_text.py",)),
+    ("trainables/language/scorer.py", (f"{LANGUAGE}/test_scorer.py",)),
+    ("trainables/language/networks.py", (f"{LANGUAGE}/test_networks.py",)),
     ("trainables/language/*.py", (LANGUAGE,)),
     ("trainables/gan/own_loss.py", (f"{GAN}/test_own_loss.py",)),
     ("trainables/gan/*.py", (GAN, "tests/trainables/test_plain_training.py")),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +76,62 @@ def test_noise_is_at_least_that_of_real_lines(text: TextData) -> None:
     same = np.repeat(np.asarray(text.tokens[:1]), 100, axis=0)  # its jackknife spread is 0
     score = scorer.evaluate(same)
     assert score.noise == score.metrics["score_floor_noise"] > 0
+
+
+def grams(lines: list[str], n: int) -> Counter[str]:
+    return Counter(line[i : i + n] for line in lines for i in range(len(line) - n + 1))
+
+
+def plain_divergence(real: Counter[str], made: Counter[str]) -> float:
+    total = 0.0
+    for gram in real.keys() | made.keys():
+        shares = real[gram] / real.total(), made[gram] / made.total()
+        middle = sum(shares) / 2
+        total += sum(share / 2 * math.log2(share / middle) for share in shares if share)
+    return total
+
+
+@pytest.mark.parametrize("order", [1, 3, 6])
+def test_a_score_is_the_divergence_of_its_order_and_the_others_are_told(
+    text: TextData, order: int
+) -> None:
+    """Against dictionaries of strings; the jackknife leaves out each of 16 groups of 3 or 4 lines."""
+    scorer = NgramScorer(text, NgramScoreSettings(name=f"jsd{order}", samples=50))
+    random = np.random.default_rng(1)
+    tokens = random.integers(0, len(text.characters), size=(50, 10)).astype(np.uint16)
+    tokens[:25] = text.tokens[:25]
+    real, made = (
+        ["".join(text.characters[c] for c in row) for row in rows] for rows in (text.tokens, tokens)
+    )
+    score = scorer.evaluate(tokens)
+    expected = {n: plain_divergence(grams(real, n), grams(made, n)) for n in range(1, 7)}
+    assert {n: score.metrics[f"jsd{n}"] for n in expected} == {
+        n: pytest.approx(value, rel=1e-9) for n, value in expected.items()
+    }
+    assert score.value == score.metrics[f"jsd{order}"]
+    assert scorer.level(tokens) == pytest.approx(score.value, rel=1e-12)
+    groups = [[i for i in range(50) if i * 16 // 50 == group] for group in range(16)]
+    left_out = [
+        plain_divergence(
+            grams(real, order), grams([made[i] for i in range(50) if i not in group], order)
+        )
+        for group in groups
+    ]
+    mean = sum(left_out) / 16
+    spread = math.sqrt(15 / 16 * sum((value - mean) ** 2 for value in left_out))
+    floor = scorer.floors[order - 1]
+    assert scorer.floor == floor
+    assert score.noise == pytest.approx(max(spread, floor.noise), rel=1e-9)
+    assert [score.metrics[f"jsd{n}_floor"] for n in expected] == [f.value for f in scorer.floors]
+    assert (score.metrics["score_floor"], score.metrics["score_floor_noise"]) == (
+        floor.value,
+        floor.noise,
+    )
+
+
+def test_a_text_needs_more_lines_than_are_sampled(text: TextData) -> None:
+    assert NgramScorer(text, NgramScoreSettings(samples=LINES - 1)).floors
+    with pytest.raises(
+        ValueError, match=f"score.samples is {LINES}, but the text has only {LINES} lines"
+    ):
+        NgramScorer(text, NgramScoreSettings(samples=LINES))
