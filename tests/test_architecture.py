@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -317,12 +318,24 @@ def test_messages_are_in_plain_idiom() -> None:
     assert found == set()
 
 
-LONGEST_FILE = 300
+LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
 
 def test_no_file_is_longer_than_one_can_read_at_a_time() -> None:
     lengths = {name: len(path.read_text().splitlines()) for name, path in sources().items()}
     assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    """Its docstring counted; half of them have no more than eight lines."""
+    lengths = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name, path in sources().items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+    assert statistics.median(lengths.values()) <= 8
 
 
 def test_settings_do_not_import_torch() -> None:

@@ -52,17 +52,7 @@ def plain_training(settings: AdversarialSettings, parameters: Parameters) -> tup
     """
     left_out = _left_out(settings)
     d_loss, g_loss = _LOSSES.get(settings.loss, _OWN)
-    weights = settings.regulariser
-    penalty = ""
-    if weights.gradient_penalty:
-        penalty = _PENALTY.format(weight=weights.every * weights.gradient_penalty)
-    if weights.r1:
-        penalty += _R1.format(weight=weights.every * weights.r1)
-    update = "_"
-    if weights.every > 1:
-        update, inner = "update", penalty.replace("\n    ", "\n        ")
-        count = f"step * {parameters.d_steps} + update"
-        penalty = f"            if ({count}) % {weights.every} == 0:\n    {inner}"
+    update, penalty = _penalty(settings, parameters)
     same = settings.generator_latents == "same"
     again = "z" if same else f"latents({settings.batch_size})"
     return (
@@ -90,6 +80,21 @@ def train(generator, discriminator, batches, latents):
 """,
         left_out,
     )
+
+
+def _penalty(settings: AdversarialSettings, parameters: Parameters) -> tuple[str, str]:
+    """The name of the count of D's updates in a step, and the lines of the penalty."""
+    weights = settings.regulariser
+    penalty = ""
+    if weights.gradient_penalty:
+        penalty = _PENALTY.format(weight=weights.every * weights.gradient_penalty)
+    if weights.r1:
+        penalty += _R1.format(weight=weights.every * weights.r1)
+    if weights.every == 1:
+        return "_", penalty
+    inner = penalty.replace("\n    ", "\n        ")
+    count = f"step * {parameters.d_steps} + update"
+    return "update", f"            if ({count}) % {weights.every} == 0:\n    {inner}"
 
 
 def _left_out(settings: AdversarialSettings) -> list[str]:

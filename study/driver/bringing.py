@@ -47,9 +47,8 @@ def bring(spec: Spec, ledger: Ledger, session: Session) -> tuple[LaunchResult, S
     counts = {name: ledger.counts(spec.name, name) for name in spec.arms}
     if not changed and _nothing_to_do(spec, publication, counts):
         ended = {name: dict(count.ended) for name, count in counts.items()}
-        return LaunchResult(
-            study=spec.name, counts=ended, ran=0, unpublished=0, places=places
-        ), spec
+        result = LaunchResult(study=spec.name, counts=ended, ran=0, unpublished=0, places=places)
+        return result, spec
     # 6. What is left is run, published and tidied up.
     conductor = Conductor(spec, ledger, places)
     before = conductor.ended

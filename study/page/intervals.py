@@ -9,6 +9,9 @@ from study.page.chart import SYMBOLS, Chart, Json, colour
 from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
 from study.results.difference import MARGIN
+from study.results.retrained import Finalist
+
+_MARKS: Json = {"type": "scatter", "mode": "markers", "showlegend": False}
 
 
 def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
@@ -92,33 +95,9 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
     data: list[Json] = []
     order = list(arms)
     for line, each in enumerate(found.finalists):
-        place = order.index(each.arm) if each.arm in order else len(order)
-        base = {"type": "scatter", "mode": "markers", "showlegend": False}
-        data.append(
-            base
-            | {
-                "x": list(each.scores),
-                "y": [line + 0.17] * len(each.scores),
-                "name": "one seed",
-                "marker": {"size": 9, "color": colour(place, 0.55)}
-                | {"symbol": SYMBOLS[place % len(SYMBOLS)]},
-                "hovertemplate": "one seed: %{x:.4g}<extra></extra>",
-            }
-        )
+        data.append(_seeds(each, line, order.index(each.arm) if each.arm in order else len(order)))
         if each.scores:
-            bars = {} if each.interval is None else _bars(each.mean, each.interval)
-            data.append(
-                base
-                | {
-                    "x": [each.mean],
-                    "y": [line - 0.17],
-                    "name": "mean",
-                    "error_x": bars | {"thickness": 2.5, "width": 10, "color": "@ink"},
-                    "marker": {"symbol": "line-ns", "size": 22}
-                    | {"line": {"width": 3, "color": "@ink"}},
-                    "hovertemplate": "mean: %{x:.4g}<extra></extra>",
-                }
-            )
+            data.append(_mean(each, line))
     said = [
         f"{f.arm} #{f.number} mean {f.mean:.4g} of {len(f.scores)} seeds"
         for f in found.finalists
@@ -142,6 +121,29 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
         },
         height=90 + 62 * len(found.finalists),
     )
+
+
+def _seeds(finalist: Finalist, line: int, place: int) -> Json:
+    return _MARKS | {
+        "x": list(finalist.scores),
+        "y": [line + 0.17] * len(finalist.scores),
+        "name": "one seed",
+        "marker": {"size": 9, "color": colour(place, 0.55)}
+        | {"symbol": SYMBOLS[place % len(SYMBOLS)]},
+        "hovertemplate": "one seed: %{x:.4g}<extra></extra>",
+    }
+
+
+def _mean(finalist: Finalist, line: int) -> Json:
+    bars = {} if finalist.interval is None else _bars(finalist.mean, finalist.interval)
+    return _MARKS | {
+        "x": [finalist.mean],
+        "y": [line - 0.17],
+        "name": "mean",
+        "error_x": bars | {"thickness": 2.5, "width": 10, "color": "@ink"},
+        "marker": {"symbol": "line-ns", "size": 22} | {"line": {"width": 3, "color": "@ink"}},
+        "hovertemplate": "mean: %{x:.4g}<extra></extra>",
+    }
 
 
 def importances(found: Mapping[str, Mapping[str, float]], arms: Sequence[str]) -> Chart | None:
