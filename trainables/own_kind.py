@@ -29,7 +29,7 @@ from trainables.settings.base import TrialSettings
 
 METHODS = ("advance", "save", "load", "artifacts")
 MEMBERS = (*METHODS, "score_name", "step", "finished")
-"""What a trial must have; those that are no methods may come about as it is built."""
+"""What a trial must have; those that are not methods may come about as it is built."""
 
 
 def own_kind(name: str) -> tuple[type[TrialSettings], Callable[..., Trial]]:

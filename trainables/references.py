@@ -1,4 +1,4 @@
-"""What ``package.module:name`` names is imported; what goes wrong is said in one sentence."""
+"""References to code as ``package.module:name``: imported, and what goes wrong said in one sentence."""
 
 from __future__ import annotations
 
