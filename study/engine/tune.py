@@ -11,7 +11,7 @@ next, when a trial stops and what is remembered is the conductor's. They talk th
     gave a trial up        -->  _Failures.on_trial_error    --> failed(), unless the launch is ending
 
 Every session here is a fresh Tuner over the record, and none is ever restored. A session ends after
-SESSION_TRIALS trials, because Tune keeps all trials of a session in memory.
+so many trials (session_trials), because Tune keeps all trials of a session in memory.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ from trainables.assignment import Turn
 from trainables.tune import TuneTrainable
 
 SESSION_TRIALS = 500
+SESSION_ROUNDS = 25
+"""Trials of a session for each slot. At its end slots stand idle until the longest trial has ended and new
+workers have begun: half a trial, as a rule, in so many."""
+SESSION_MOST = 2000
+"""Tune keeps 28 kB of a trial of six evaluations (measured)."""
 
 PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 """Ray's variable: how many trials wait for a slot. By itself Tune lets one wait, so that slots are filled one
@@ -74,8 +79,9 @@ def _session(conductor: Conductor, resources: Resources, gpu: float) -> None:
     request = {"CPU": resources.cpu, **({"GPU": gpu} if gpu else {})}
     most = resources.max_concurrent or cluster.slots(resources.cpu, gpu)
     room = cluster.room(resources.cpu, gpu)
-    conductor.room(min(room, most) if most else room)
-    session = _Session.begin(conductor)
+    slots = min(room, most) if most else room
+    conductor.room(slots)
+    session = _Session.begin(conductor, session_trials(slots))
     names = session.names
     with tempfile.TemporaryDirectory(prefix="ttur-tune-") as scratch:
         tuner = tune.Tuner(
@@ -107,6 +113,16 @@ def _session(conductor: Conductor, resources: Resources, gpu: float) -> None:
             session.end()
 
 
+def session_trials(slots: int) -> int:
+    """How many trials a session has at most, for so many at a time.
+
+    Example:
+        >>> [session_trials(slots) for slots in (2, 64, 1000)]
+        [500, 1600, 2000]
+    """
+    return min(SESSION_MOST, max(SESSION_TRIALS, SESSION_ROUNDS * slots))
+
+
 @contextmanager
 def _pending(trials: int, most: int | None) -> Iterator[None]:
     """Lets so many trials wait for a slot, unless the user's environment says otherwise."""
@@ -128,15 +144,16 @@ class _Session:
 
     _open: ClassVar[dict[str, _Session]] = {}
 
-    def __init__(self, key: str, conductor: Conductor) -> None:
+    def __init__(self, key: str, conductor: Conductor, trials: int) -> None:
         self.key = key
         self.conductor = conductor
+        self.trials = trials
         self.names: dict[str, str] = {}
         self.steps: dict[str, int] = {}
 
     @classmethod
-    def begin(cls, conductor: Conductor) -> _Session:
-        session = cls(uuid.uuid4().hex, conductor)
+    def begin(cls, conductor: Conductor, trials: int) -> _Session:
+        session = cls(uuid.uuid4().hex, conductor, trials)
         cls._open[session.key] = session
         return session
 
@@ -158,7 +175,7 @@ class _Asker(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Returns the next trial's config, or that there is none in this session."""
         session = _Session.of(self._key)
-        if len(session.names) >= SESSION_TRIALS:
+        if len(session.names) >= session.trials:
             return str(Searcher.FINISHED)
         assignment = session.conductor.next()
         if assignment is None:
