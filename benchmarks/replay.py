@@ -31,6 +31,7 @@ from study.spec.model import Spec
 from study.spec.reader import parse_spec, set_fields
 from study.trial import Outcome, TrialRecord, ranked
 from trainables.assignment import Assignment, Turn
+from trainables.levels import UNKNOWN, Levels
 from trainables.protocol import Measurement
 
 NOISE = 0.05
@@ -70,7 +71,16 @@ class MemoryRecord:
 
     def __init__(self) -> None:
         self._storage = optuna.storages.InMemoryStorage()
+        self._levels = UNKNOWN
         self.patience = Patience()
+
+    def levels(self, _study: str) -> Levels:
+        """What the scores can be seen against."""
+        return self._levels
+
+    def keep_levels(self, _study: str, levels: Levels) -> None:
+        """Remembers that."""
+        self._levels = levels
 
     def arm(
         self,

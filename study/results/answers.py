@@ -11,7 +11,7 @@ from study.results.comparison import Comparison, compare
 from study.results.confirmation import Confirmation, confirmation
 from study.results.retrained import Steps, read_at
 from study.tracking import query, reading
-from study.trial import TrialRecord
+from study.trial import TrialRecord, by_convention, compared_order
 from trainables.protocol import Measurement
 
 
@@ -29,18 +29,15 @@ def compared(study: str, *, tracking_uri: str) -> Comparison:
     """
     rows = query.trials(study, tracking_uri=tracking_uri)
     arms = query.arms(study, tracking_uri=tracking_uri)
-    found = compare(study, rows, arms, partial(query.curve, tracking_uri=tracking_uri))
+    order = compared_order([*arms, *by_convention({row.arm for row in rows})])
+    fresh = _confirmed(study, None, rows, order, tracking_uri)
+    curve = partial(query.curve, tracking_uri=tracking_uri)
+    found = compare(study, rows, arms, curve, fresh)
     longer = reading.studies_from(f"{confirming(study)}-", tracking_uri=tracking_uri)
-    return replace(
-        found,
-        confirmation=_confirmed(study, None, rows, list(found.arms), tracking_uri),
-        longer=tuple(
-            made
-            for name in longer
-            if (by := confirmed_by(name)) is not None and by[0] == study
-            if (made := _confirmed(study, by[1], rows, list(found.arms), tracking_uri)) is not None
-        ),
-    )
+    by = [confirmed_by(name) for name in longer]
+    lengths = sorted(each[1] for each in by if each and each[0] == study and each[1] is not None)
+    made = [_confirmed(study, steps, rows, order, tracking_uri) for steps in lengths]
+    return replace(found, longer=tuple(each for each in made if each is not None))
 
 
 def confirmed(study: str, steps: int | None = None, *, tracking_uri: str) -> Confirmation | None:

@@ -113,6 +113,7 @@ def compare(
     rows: Sequence[TrialRecord],
     arms: Sequence[str] = (),
     curves: Curves | None = None,
+    confirmation: Confirmation | None = None,
 ) -> Comparison:
     """Compares each arm of a study with the first one.
 
@@ -122,6 +123,7 @@ def compare(
         arms: Names of its arms in the order of the spec, those without a trial included; arms that
             only the trials name follow by convention (one_timescale, two_timescale, the others).
         curves: Looks up the scores of a trial, where its row has the lowest alone.
+        confirmation: The finalists over fresh seeds, if the study was confirmed.
 
     Raises:
         ValueError: The scores were taken by different protocols.
@@ -151,6 +153,7 @@ def compare(
             effort((order[0], arm), grouped[order[0]], grouped[arm]) for arm in order[1:]
         ),
         levels=levels,
+        confirmation=_confirmation(confirmation, surface, rows),
     )
 
 
@@ -180,6 +183,17 @@ def _surface(rows: Sequence[TrialRecord], arms: Sequence[str]) -> Surface | None
 
     enough = [arm for arm in arms if lacking(rows, arm) is None]
     return Surface(rows, enough) if enough else None
+
+
+def _confirmation(
+    found: Confirmation | None, surface: Surface | None, rows: Sequence[TrialRecord]
+) -> Confirmation | None:
+    """Adds to a confirmation what the search leaves open."""
+    if found is None or surface is None:
+        return found
+    from study.results.unexplored import with_unexplored
+
+    return with_unexplored(found, surface, rows)
 
 
 def _with_optimum(summary: ArmSummary, surface: Surface | None, arm: str) -> ArmSummary:

@@ -13,97 +13,23 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from study.results.difference import LEVEL, Finding, finding, listed
+from study.results.difference import LEVEL, Finding, finding
 from study.results.levels import Judged, NothingLearnt, nothing_learnt
 from study.results.retrained import Finalist, Steps, finalist_of
+from study.results.seed_difference import (
+    AT_STEP,
+    CHOSEN,
+    LOWEST,
+    RANKS,
+    WELCH,
+    SeedDifference,
+)
 from study.results.seeds import Runs, chosen, compared, variance, worth
 from study.trial import TrialRecord, by_convention, compared_order
 from trainables.levels import lowest
-
-WELCH = "Welch's t interval of the difference of means over seeds"
-RANKS = "rank test (Mann-Whitney) over all seeds, those without a score last; without an interval of means"
-CHOSEN = ", over the seeds that had no part in choosing the finalist"
-"""What the certainty of a confirmation rests on."""
-
-AT_STEP = "at the step at which the search's trial had its lowest score"
-LOWEST = "at each run's lowest evaluation"
-"""Where runs are read."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeedDifference:
-    """The best finalist of a later arm against that of the first.
-
-    Attributes:
-        arms: The study's first arm, and the one that is compared with it; None if there is only one.
-        finding: What it comes to.
-        numbers: The trials that the two finalists were.
-        seeds: Runs of each that are compared.
-        without: Those of them that have no score.
-        means: Mean of each, or median if a run has no score; None if that is not finite.
-        absolute: The second's minus the first's; None if one is not finite.
-        interval: 95 % interval of ``absolute``; None for fewer than two scores on a side or a run without.
-        p_value: Of the rank test over all runs, two-sided; None without runs.
-        lower: Share of pairs of runs in which the second's is lower.
-        method: What the certainty rests on.
-        nothing: Why the two are not compared, if a finalist has learnt nothing yet.
-        read: Where each run is read.
-        steps: The steps at which they are read; None at each run's lowest evaluation.
-        lowest: The same finalists at each run's lowest evaluation, which flatters; None if that is ``read``.
-    """
-
-    arms: tuple[str, str] | None
-    finding: Finding = Finding.NONE
-    numbers: tuple[int, int] | None = None
-    seeds: tuple[int, int] = (0, 0)
-    without: tuple[int, int] = (0, 0)
-    means: tuple[float | None, float | None] = (None, None)
-    absolute: float | None = None
-    interval: tuple[float, float] | None = None
-    p_value: float | None = None
-    lower: float | None = None
-    method: str = WELCH
-    nothing: NothingLearnt | None = None
-    read: str = LOWEST
-    steps: tuple[int, int] | None = None
-    lowest: SeedDifference | None = None
-
-    @property
-    def relative(self) -> float | None:
-        """``absolute`` over the first's mean, or None if that is not positive."""
-        base = self.means[0]
-        return self.absolute / base if self.absolute is not None and base and base > 0 else None
-
-    @property
-    def relative_interval(self) -> tuple[float, float] | None:
-        """``interval`` over the first's mean, or None if that is not positive."""
-        base = self.means[0]
-        if self.interval is None or not base or base <= 0:
-            return None
-        return self.interval[0] / base, self.interval[1] / base
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        known = asdict(self)
-        del known["nothing"]
-        return known | {
-            "arms": None if self.arms is None else list(self.arms),
-            "finding": str(self.finding),
-            "numbers": listed(self.numbers),
-            "seeds": list(self.seeds),
-            "without": list(self.without),
-            "means": list(self.means),
-            "interval": listed(self.interval),
-            "level": LEVEL,
-            "unlearnt": [] if self.nothing is None else list(self.nothing.arms),
-            "relative": self.relative,
-            "relative_interval": listed(self.relative_interval),
-            "steps": listed(self.steps),
-            "lowest": None if self.lowest is None else self.lowest.to_json(),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)

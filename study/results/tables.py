@@ -11,7 +11,8 @@ from study.results.confirmation import Confirmation
 from study.results.frame import METRICS
 from study.results.levels import OF_NOTHING
 from study.results.retrained import Finalist, mean_interval
-from study.results.verdict import of_seeds, percent
+from study.results.verdict import of_seeds
+from study.results.wording import percent
 from study.trial import UNFINISHED, Outcome, TrialRecord
 from trainables.levels import Levels, lowest
 from trainables.protocol import ParameterValue

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from study.results.confirmation import SeedDifference
 from study.results.difference import MARGIN, ArmDifference, Finding
 from study.results.levels import NothingLearnt
+from study.results.seed_difference import SeedDifference
+from study.results.wording import percent, span, sure
 
 Source = Literal["search", "fresh seeds", "nothing"]
 """What a verdict rests on."""
 
-
-UNIT = " %"
 
 MORE_TRIALS = "Next: let the arms have more trials (ttur extend)."
 """What to do about a study that is too small for an answer."""
@@ -27,6 +26,7 @@ class Verdict:
     Attributes:
         arms: The study's first arm and the one that is compared with it.
         finding: What it comes to.
+        settings: What it comes to for the two settings that fresh seeds compare; None without such.
         source: What it rests on.
         sentence: What was found, from what, and how sure that is.
         next: What to do next.
@@ -37,6 +37,7 @@ class Verdict:
     source: Source
     sentence: str
     next: str
+    settings: Finding | None = None
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.next}"
@@ -46,6 +47,7 @@ class Verdict:
         return {
             "arms": list(self.arms),
             "finding": str(self.finding),
+            "settings": None if self.settings is None else str(self.settings),
             "source": self.source,
             "sentence": self.sentence,
             "next": self.next,
@@ -102,9 +104,10 @@ def of_seeds(found: SeedDifference) -> Verdict:
     names = ("", "")
     if found.numbers is not None:
         names = (f"{first}'s #{found.numbers[0]}", f"{second}'s #{found.numbers[1]}")
+    both = "the two" if found.finding is found.arms_finding else "these two settings"
     sentences = {
-        Finding.LOWER: f"Over fresh seeds {_by_seeds(found, names)}: the two differ.",
-        Finding.HIGHER: f"Over fresh seeds {_by_seeds(found, names)}: the two differ.",
+        Finding.LOWER: f"Over fresh seeds {_by_seeds(found, names)}: {both} differ.",
+        Finding.HIGHER: f"Over fresh seeds {_by_seeds(found, names)}: {both} differ.",
         Finding.EQUAL: f"No difference above the margin of {percent(MARGIN)} over fresh seeds: "
         f"{_by_seeds(found, names)}.",
         Finding.OPEN: f"No difference can be told over fresh seeds: {_by_seeds(found, names)}.",
@@ -112,11 +115,31 @@ def of_seeds(found: SeedDifference) -> Verdict:
     }
     return Verdict(
         arms=(first, second),
-        finding=found.finding,
+        finding=found.arms_finding,
         source="nothing" if found.finding is Finding.NONE else "fresh seeds",
-        sentence=sentences[found.finding],
+        sentence=" ".join([sentences[found.finding], *_of_arms(found)]),
         next=_after_seeds(found, names),
+        settings=found.finding,
     )
+
+
+def _of_arms(found: SeedDifference) -> list[str]:
+    """What the difference of two settings says of their arms, as far as the search tells."""
+    interval = found.arms_interval
+    if interval is None or found.arms is None or found.finding is Finding.OPEN:
+        return []
+    if found.finding is found.arms_finding:
+        if found.finding is Finding.EQUAL:
+            return []
+        return [
+            f"So do the arms, whatever the search has left untried (95 % interval {span(interval)})."
+        ]
+    one, two = found.room or (0.0, 0.0)
+    first, second = found.arms
+    return [
+        "Whether the arms differ cannot be told yet: by the search another setting may score lower still, "
+        f"by up to {percent(one)} in {first} and {percent(two)} in {second}."
+    ]
 
 
 def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
@@ -133,15 +156,15 @@ def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
             if found.lower is None
             else f"{names[1]} is lower in {found.lower:.0%} of pairs of runs"
         )
-        sure = "" if found.p_value is None else f" (rank test, p = {found.p_value:.2g})"
-        return f"{share}{sure}; {lost}".replace("%", " %")
+        tested = "" if found.p_value is None else f" (rank test, p = {found.p_value:.2g})"
+        return f"{share}{tested}; {lost}".replace("%", " %")
     if one is None or two is None:
         return "an arm has no run that counts"
     amount = f"{abs(two - one):.3g}" if found.relative is None else percent(abs(found.relative))
     text = f"{names[1]} scores {amount} {'lower' if two < one else 'higher'} than {names[0]}"
     text += f" (mean {two:.4g} against {one:.4g} of {runs}{_where(found)}"
     if found.relative_interval is not None:
-        text += f"; 95 % interval {_span(found.relative_interval)}"
+        text += f"; 95 % interval {span(found.relative_interval)}"
     elif found.interval is not None:
         text += f"; 95 % interval {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
     return f"{text}{_at_lowest(found.lowest)})"
@@ -167,10 +190,12 @@ def _at_lowest(found: SeedDifference | None) -> str:
 def _after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     if found.finding is Finding.NONE:
         return "Next: confirm with more seeds (--seeds +2); two for each finalist are the least."
+    open_ = found.finding is not found.arms_finding
+    extend = ", or give the arms more trials (ttur extend) to know" if open_ else ""
     if found.finding is Finding.LOWER:
-        return f"Next: take {names[1]}."
+        return f"Next: take {names[1]}{extend}."
     if found.finding is Finding.HIGHER:
-        return f"Next: take {names[0]}."
+        return f"Next: take {names[0]}{extend}."
     if found.finding is Finding.EQUAL:
         return "Next: take either, the simpler one first."
     more = 3 * max(found.seeds)  # an interval narrows with the root of the runs
@@ -215,9 +240,9 @@ def _nothing(found: ArmDifference) -> Verdict:
 
 
 def _differ(found: ArmDifference) -> str:
-    sure = found.probability or 0.0
-    sure = sure if found.finding is Finding.LOWER else 1 - sure
-    return f"{_start(found)}, by the search's {found.trials} trials, with a probability of {_sure(sure)}."
+    lower = found.probability or 0.0
+    part = lower if found.finding is Finding.LOWER else 1 - lower
+    return f"{_start(found)}, by the search's {found.trials} trials, with a probability of {sure(part)}."
 
 
 def _equal(found: ArmDifference) -> str:
@@ -232,7 +257,7 @@ def _open(found: ArmDifference) -> str:
     return (
         f"No difference can be told yet: {_start(found)}, by the search's {found.trials} trials; what is "
         f"below the margin of {percent(found.margin)} counts as none, and {second} is lower by more than "
-        f"5 % with a probability of {_sure(gain)}."
+        f"5 % with a probability of {sure(gain)}."
     )
 
 
@@ -258,29 +283,5 @@ def _start(found: ArmDifference) -> str:
     way = "lower" if relative < 0 else "higher"
     return (
         f"{second}'s best setting scores {percent(abs(relative))} {way} than {first}'s "
-        f"({two:.4g} against {one:.4g}; 95 % interval {_span(found.relative_interval or (0.0, 0.0))})"
+        f"({two:.4g} against {one:.4g}; 95 % interval {span(found.relative_interval or (0.0, 0.0))})"
     )
-
-
-def _span(interval: tuple[float, float]) -> str:
-    """An interval in words: 5 to 30 % lower, or 5 % lower to 2 % higher."""
-    low, high = interval
-    if high <= 0:
-        return f"{percent(-high).removesuffix(UNIT)} to {percent(-low)} lower"
-    if low >= 0:
-        return f"{percent(low).removesuffix(UNIT)} to {percent(high)} higher"
-    return f"{percent(-low)} lower to {percent(high)} higher"
-
-
-def percent(part: float) -> str:
-    """A part of one as percent, one or two digits: 12 %, 1.2 %, 0.04 %."""
-    value = part * 100
-    digits = 0 if value >= 9.95 or value == 0 else 1
-    return f"{value:.{digits}f}{UNIT}" if value >= 0.095 or value == 0 else f"{value:.1g}{UNIT}"
-
-
-def _sure(probability: float) -> str:
-    """A probability as percent; a finite number of draws never makes one certain."""
-    if probability > 0.995:
-        return "over 99 %"
-    return "under 1 %" if probability < 0.005 else f"{probability * 100:.0f} %"

@@ -139,6 +139,17 @@ class Surface:
         lowest: Array = self.draws[:, self.of == self.arms.index(arm)].min(1)
         return lowest
 
+    def room_below(self, trial: TrialRecord) -> float:
+        """The part by which the best of a trial's arm may score lower than the trial's setting, at most.
+
+        Returns:
+            Its 97.5 % quantile, in [0, 1).
+        """
+        group = self.arms.index(trial.arm)
+        points = np.vstack([self.plane.points([trial]), self.points[self.of == group]])
+        draws = drawn(self.processes, points, np.full(len(points), group), DRAWS)
+        return float(np.quantile(-np.expm1(draws.min(1) - draws[:, 0]), 0.975))
+
     def setting(self, candidate: int) -> dict[str, ParameterValue]:
         """The parameters of a candidate."""
         return self.setting_at(self.points[candidate], self.arms[self.of[candidate]])

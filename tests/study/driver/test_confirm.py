@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.driver.retraining import confirmation_spec
+from study.driver.retraining import FRESH_DRAW, confirmation_spec
 from study.errors import UserError
+from study.ground.confirming import confirmed_by, confirming
+from study.record.named import CONFIRMED, FINALISTS, Named, is_confirmed
 from study.results.confirmation import confirmation
 from study.results.tables import confirmation_table
 from study.spec.model import Spec
@@ -159,3 +161,80 @@ def test_what_cannot_be_confirmed_is_said() -> None:
     chosen = {"one_timescale": [entry(3, {1: 1.0}, Outcome.COMPLETE)]}
     with pytest.raises(UserError, match="saddle draws no samples"):
         confirmation_spec(spec(samples=100), chosen)
+
+
+def gan(**confirm: object) -> Spec:
+    trial = {
+        "kind": "gan",
+        "data": "digits",
+        "networks": {"name": "dcgan", "width": 2},
+        "steps": 6,
+        "evaluate_every": 2,
+        "score": {"samples": 16},
+    }
+    arms = {"one_timescale": {"space": "one_timescale", "trials": 4, "b": [1e-4, 1e-2]}}
+    return parse_spec({"name": "g", "trial": trial, "arms": arms, "confirm": confirm})
+
+
+CHOSEN = {"one_timescale": [entry(3, {100: 1.0}, Outcome.COMPLETE)]}
+
+
+def test_a_confirmation_has_other_z_and_ends_no_run_early() -> None:
+    searched = gan()
+    made = confirmation_spec(searched, CHOSEN)
+    assert searched.trial["score"]["draw"] == 0
+    assert made.trial["score"]["draw"] == FRESH_DRAW
+    assert made.score_name == searched.score_name
+    assert (made.stopping.rule, made.stopping.pruner) == ("none", None)
+    assert made.confirm.when == "never"
+    more = confirmation_spec(gan(samples=64), CHOSEN)
+    assert more.trial["score"]["samples"] == 64
+
+
+def test_one_that_began_with_the_z_of_the_search_goes_on_with_them() -> None:
+    before = confirmation_spec(gan(), CHOSEN)
+    score = {**before.trial["score"], "draw": 0}
+    data = before.model_dump(mode="json")
+    before = parse_spec({**data, "trial": {**data["trial"], "score": score}})
+    assert confirmation_spec(gan(), CHOSEN, before=before).trial["score"]["draw"] == 0
+
+
+def test_seeds_only_grow_and_longer_trials_have_others() -> None:
+    first = confirmation_spec(spec(), CHOSEN, {"one_timescale-3": 6})
+    assert first.arms["one_timescale-3"].trials == 6
+    assert (
+        confirmation_spec(spec(seeds=4), CHOSEN, before=first).arms["one_timescale-3"].trials == 6
+    )
+    longer = confirmation_spec(spec(), CHOSEN, steps=500)
+    assert (longer.name, longer.settings.steps) == ("s.confirm-500", 500)
+    assert longer.search.seed != first.search.seed
+
+
+def test_what_is_due_is_told_from_what_was_noted() -> None:
+    named = Named(after={"one": 8}, count=2, numbers={"one": [3, 5]})
+    noted = {FINALISTS: named.to_json()}
+    assert not is_confirmed({}, {"one": 8})
+    assert not is_confirmed(noted, {"one": 8})
+    assert is_confirmed({**noted, CONFIRMED: named.to_json()}, {"one": 8})
+    assert not is_confirmed({**noted, CONFIRMED: named.to_json()}, {"one": 9})  # extended since
+    nobody = Named(after={"one": 3}, count=2, numbers={})
+    assert is_confirmed({FINALISTS: nobody.to_json()}, {"one": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "confirms"),
+    [
+        ("faces.confirm", ("faces", None)),
+        ("faces.confirm-500", ("faces", 500)),
+        ("faces", None),
+        (".confirm", None),
+        ("faces.confirm-05", None),
+        ("faces.confirmed", None),
+    ],
+)
+def test_the_name_of_a_confirmation_says_of_what(
+    name: str, confirms: tuple[str, int | None] | None
+) -> None:
+    assert confirmed_by(name) == confirms
+    if confirms is not None:
+        assert confirming(*confirms) == name

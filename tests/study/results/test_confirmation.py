@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from study.results.confirmation import CHOSEN, RANKS, WELCH, Finalist, SeedDifference, confirmation
+from study.results.confirmation import CHOSEN, RANKS, WELCH, Finalist, confirmation
 from study.results.difference import Finding
+from study.results.seed_difference import SeedDifference
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.results.confirmation import SeedDifference, confirmation
+from study.results.confirmation import confirmation
 from study.results.difference import Finding
+from study.results.seed_difference import SeedDifference
 from study.results.seeds import chosen, compared, rank_test, variance
 from study.results.tables import confirmation_table
 from study.trial import TrialRecord
@@ -139,3 +140,10 @@ def test_an_added_seed_is_added_at_the_end() -> None:
     assert found is not None
     assert found.finalists[0].runs == (4.0, None, 3.0)
     assert found.to_json()["finalists"][0]["runs"] == [4.0, None, 3.0]
+
+
+def test_who_has_more_runs_than_the_others_was_chosen_by_as_many_as_these_have() -> None:
+    # The first has the lower runs, but the second was trained on.
+    assert chosen([[1.0, 1.0], [2.0, 2.0, 9.0, 9.0]]) == (1, 2)
+    # Of two that were trained on the first seeds choose, whatever the others score.
+    assert chosen([[3.0, 3.0, 0.0, 0.0], [2.0, 2.0, 9.0, 9.0], [9.0, 9.0]]) == (1, 2)

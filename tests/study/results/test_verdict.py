@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from study.results.confirmation import SeedDifference
 from study.results.difference import ArmDifference, Finding
-from study.results.verdict import concluded, of_search, of_seeds, percent
+from study.results.seed_difference import SeedDifference
+from study.results.verdict import concluded, of_search, of_seeds
+from study.results.wording import percent
 
 
 def found(finding: Finding, **known: Any) -> ArmDifference:
@@ -85,6 +86,7 @@ def test_every_verdict_is_plain_json() -> None:
         "source": "nothing",
         "sentence": "No answer yet: too few (lowest score of two minus that of one: -1.2).",
         "next": "Next: confirm the finalists from fresh seeds to know.",
+        "settings": None,
     }
 
 

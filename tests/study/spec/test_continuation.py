@@ -6,9 +6,10 @@ import pytest
 from support.study import saddle_spec
 
 from study.errors import UserError
-from study.spec.continuation import check_continues, continued, differences
+from study.spec.continuation import check_continues, continued, differences, seeds_asked
 from study.spec.model import Spec
-from study.spec.reader import set_fields
+from study.spec.parts import Confirm
+from study.spec.reader import parse_stored, set_fields
 
 OLD = Spec.model_validate(saddle_spec(trials=4))
 ASKED = {"one_timescale": 4, "two_timescale": 2}
@@ -110,3 +111,49 @@ def test_differences_are_dotted_paths() -> None:
         ("f", None, 4),
     ]
     assert list(differences(old, old)) == []
+
+
+def stored(**confirm: Any) -> Spec:
+    """A spec as the record has it, in which these fields of ``confirm`` were written."""
+    data = OLD.model_dump(mode="json")
+    return parse_stored({**data, "confirm": confirm})
+
+
+def test_a_study_of_before_is_not_confirmed_unless_it_is_asked_for() -> None:
+    old = stored(finalists=1, seeds=8, samples=None)
+    assert old.confirm.when == "never"
+    unsaid = changed()
+    unsaid = unsaid.model_copy(update={"confirm": Confirm()})
+    assert unsaid.confirm.when == "end"
+    going_on, _ = continued(old, unsaid, ASKED)
+    assert going_on.confirm == old.confirm
+    asked, _ = continued(old, changed("confirm.when=end"), ASKED)
+    assert (asked.confirm.when, asked.confirm.seeds) == ("end", 8)
+
+
+def test_a_new_study_is_confirmed() -> None:
+    data = saddle_spec()
+    del data["confirm"]
+    spec = Spec.model_validate(data)
+    assert (spec.confirm.when, spec.confirm.finalists, spec.confirm.seeds) == ("end", 2, 4)
+    assert parse_stored(spec.model_dump(mode="json")).confirm == spec.confirm
+
+
+@pytest.mark.parametrize(("seeds", "asked"), [(None, 4), ("4", 4), ("9", 9), ("+4", 8)])
+def test_seeds_are_asked_for_in_all_or_as_more(seeds: str | None, asked: int) -> None:
+    assert seeds_asked(seeds, 4) == asked
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ("four", "--seeds 'four' is not a number of seeds; write 8 (in all) or +4 (more)"),
+        ("+0", "is not a number of seeds"),
+        ("-1", "is not a number of seeds"),
+        ("2", "--seeds 2: finalists have 4 seeds already; they can only grow"),
+    ],
+)
+def test_seeds_that_cannot_be_are_refused(seeds: str, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        seeds_asked(seeds, 4)
+    assert words in str(caught.value)

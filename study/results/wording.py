@@ -1,0 +1,29 @@
+"""Numbers in words: parts as percent, intervals, probabilities."""
+
+from __future__ import annotations
+
+UNIT = " %"
+
+
+def span(interval: tuple[float, float]) -> str:
+    """An interval in words: 5 to 30 % lower, or 5 % lower to 2 % higher."""
+    low, high = interval
+    if high <= 0:
+        return f"{percent(-high).removesuffix(UNIT)} to {percent(-low)} lower"
+    if low >= 0:
+        return f"{percent(low).removesuffix(UNIT)} to {percent(high)} higher"
+    return f"{percent(-low)} lower to {percent(high)} higher"
+
+
+def percent(part: float) -> str:
+    """A part of one as percent, one or two digits: 12 %, 1.2 %, 0.04 %."""
+    value = part * 100
+    digits = 0 if value >= 9.95 or value == 0 else 1
+    return f"{value:.{digits}f}{UNIT}" if value >= 0.095 or value == 0 else f"{value:.1g}{UNIT}"
+
+
+def sure(probability: float) -> str:
+    """A probability as percent; a finite number of draws never makes one certain."""
+    if probability > 0.995:
+        return "over 99 %"
+    return "under 1 %" if probability < 0.005 else f"{probability * 100:.0f} %"
