@@ -121,7 +121,7 @@ def test_the_heavy_ball(method: str) -> None:
 
 @pytest.mark.parametrize("name", ["power", "cosine"])
 def test_the_network_flow(name: str) -> None:
-    """Three links, the first source on all, the others on one each; the rates fall as powers or as a cosine."""
+    """Three links, the first source on all, the others on one each; rates fall as powers or a cosine."""
     uses = [(0, 1), (0, 2), (0, 3)]
     steps, d_steps = 6, 2
     noise = iter(noise_of(steps * (3 + d_steps * 4), 2.0))
