@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from support.processes import end_hard, ended, session, wait_until
 from support.study import ARMS, Place, assert_whole, saddle_spec
 
+from study.signals import SAME_SECONDS
 from trainables.trial_files import read_measurements
 
 pytestmark = pytest.mark.faults
 
 TRIALS = 3
+
+KILLED_AFTER = 30.0
+"""Seconds after which Slurm kills what it has asked to end (KillWait); nothing of ours may need them all."""
+
+STOP_SECONDS = 25.0
+"""What a clean end may take here: longer, and the product's own timer ends it with another sentence."""
+
+WORDS = ("ttur: terminated", "ttur: interrupted", "ttur: ended by a hang-up")
 
 BEFORE = (
     ("opened:1", "SIGTERM"),
@@ -43,20 +56,41 @@ def _signals_are_heard() -> Iterator[None]:
 
 
 def signalled(place: Place, spec: str, moment: str, sent: str) -> str:
-    """Launches a study that gets a signal; it must end as it should, with all its processes."""
-    process = place.start("launch", spec, TTUR_FAULT=f"{moment}:{sent}")
+    """Launches a study that gets a signal; it must end as it should and in time, with all its processes."""
+    process = place.start("launch", spec, TTUR_FAULT=f"{moment}:SIGSTOP")
     try:
+        wait_until(f"it stands still at {moment}", lambda: stands(process), process)
+        began = time.monotonic()
+        send(process, sent)
+        process.send_signal(signal.SIGCONT)
         said = ended(process)
+        took = time.monotonic() - began
         wait_until("all its processes are gone", lambda: not session(process.pid), seconds=30)
     finally:
         end_hard(process)
-    number = signal.Signals[sent.partition(":")[0]]
-    assert process.returncode == 128 + number, f"{moment} {sent}: {said}"
+    assert process.returncode == 128 + named(sent), f"{moment} {sent}: {said}"
+    assert took < KILLED_AFTER, f"{moment} {sent}: {said}"
     last = said.strip().splitlines()[-1]
-    assert last.startswith(("ttur: terminated", "ttur: interrupted", "ttur: ended by a hang-up"))
+    assert last.startswith(WORDS)
     assert "Traceback" not in said
     assert "Exception ignored" not in said
     return said
+
+
+def named(sent: str) -> signal.Signals:
+    return signal.Signals[sent.partition(":")[0]]
+
+
+def send(process: subprocess.Popen[str], sent: str) -> None:
+    """Sends a signal to a process, or to its whole group."""
+    if sent.endswith(":group"):
+        os.killpg(process.pid, named(sent))
+    else:
+        process.send_signal(named(sent))
+
+
+def stands(process: subprocess.Popen[str]) -> bool:
+    return psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
 
 
 def assert_kept(place: Place) -> None:
@@ -75,7 +109,8 @@ def assert_kept(place: Place) -> None:
 def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(tmp_path: Path) -> None:
     place = Place(tmp_path)
     trial = {"kind": "saddle", "steps": 40, "evaluate_every": 10, "seconds_per_step": 0.02}
-    resources = {"checkpoint_seconds": 86_400}  # no checkpoint but that of the end is ever due
+    # No checkpoint but that of the end is ever due.
+    resources = {"checkpoint_seconds": 86_400, "stop_seconds": STOP_SECONDS}
     spec = str(place.write(saddle_spec(trials=TRIALS, trial=trial, resources=resources)))
     for moment, sent in BEFORE:
         assert "before a trial had begun" in signalled(place, spec, moment, sent)
@@ -85,6 +120,7 @@ def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(tmp_path: Path) 
         assert place.json("status", "little")["state"] == "interrupted"
     said = signalled(place, spec, "closing:1", "SIGTERM:group")
     assert "every trial of little has ended" in said
+    signalled(place, spec, "concluding:1", "SIGINT:group")
     place.ttur("launch", spec)
     assert_whole(place, "little", TRIALS)
 
@@ -96,5 +132,31 @@ def test_a_launch_that_cannot_end_in_time_ends_all_the_same(tmp_path: Path) -> N
     spec = str(place.write(saddle_spec(trials=1, resources=resources)))
     said = signalled(place, spec, "assigned:2", "SIGTERM:group")
     assert "but its trials did not end within 0.5 s; go on from the last checkpoints" in said
+    place.ttur("launch", spec)
+    assert_whole(place, "little", 1)
+
+
+def test_a_second_signal_ends_a_launch_at_once(tmp_path: Path) -> None:
+    """Its trials are held in one turn, and its own timer would let them be for long."""
+    place = Place(tmp_path)
+    spec = str(place.write(saddle_spec(trials=1, resources={"stop_seconds": 1000})))
+    place.hold(20)
+    process = place.start("launch", spec)
+    try:
+        place.wait_for_checkpoints("little", 10, 2, process)
+        began = time.monotonic()
+        while (
+            process.poll() is None
+        ):  # the first of them asks; which of the others is heard is not known
+            send(process, "SIGTERM:group")
+            time.sleep(2 * SAME_SECONDS)
+            assert time.monotonic() - began < KILLED_AFTER
+        said = ended(process)
+        wait_until("all its processes are gone", lambda: not session(process.pid), seconds=30)
+    finally:
+        end_hard(process)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "ttur: terminated at once; go on from the last checkpoints with: ttur resume" in said
+    place.let_go()
     place.ttur("launch", spec)
     assert_whole(place, "little", 1)
