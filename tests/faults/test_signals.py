@@ -14,7 +14,6 @@ import pytest
 from support.processes import end_hard, ended, session, wait_until
 from support.study import ARMS, Place, assert_whole, saddle_spec
 
-from study.signals import SAME_SECONDS
 from trainables.trial_files import read_measurements
 
 pytestmark = pytest.mark.faults
@@ -132,31 +131,5 @@ def test_a_launch_that_cannot_end_in_time_ends_all_the_same(tmp_path: Path) -> N
     spec = str(place.write(saddle_spec(trials=1, resources=resources)))
     said = signalled(place, spec, "assigned:2", "SIGTERM:group")
     assert "but its trials did not end within 0.5 s; go on from the last checkpoints" in said
-    place.ttur("launch", spec)
-    assert_whole(place, "little", 1)
-
-
-def test_a_second_signal_ends_a_launch_at_once(tmp_path: Path) -> None:
-    """Its trials are held in one turn, and its own timer would let them be for long."""
-    place = Place(tmp_path)
-    spec = str(place.write(saddle_spec(trials=1, resources={"stop_seconds": 1000})))
-    place.hold(20)
-    process = place.start("launch", spec)
-    try:
-        place.wait_for_checkpoints("little", 10, 2, process)
-        began = time.monotonic()
-        while (
-            process.poll() is None
-        ):  # the first of them asks; which of the others is heard is not known
-            send(process, "SIGTERM:group")
-            time.sleep(2 * SAME_SECONDS)
-            assert time.monotonic() - began < KILLED_AFTER
-        said = ended(process)
-        wait_until("all its processes are gone", lambda: not session(process.pid), seconds=30)
-    finally:
-        end_hard(process)
-    assert process.returncode == 128 + signal.SIGTERM, said
-    assert "ttur: terminated at once; go on from the last checkpoints with: ttur resume" in said
-    place.let_go()
     place.ttur("launch", spec)
     assert_whole(place, "little", 1)
