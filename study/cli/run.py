@@ -168,13 +168,15 @@ def _check_any_ran(result: LaunchResult, options: Options) -> None:
 
 def conclude_confirmation(name: str, result: LaunchResult, options: Options) -> None:
     """Prints what the finalists of a study come to."""
+    from study.api.sites import published
     from study.results.answers import compared
     from study.results.tables import comparison_table, confirmation_table
     from study.tracking.reading import StudyNotFound
     from study.tracking.store import TrackingError
 
     try:
-        found = compared(name, tracking_uri=result.places.tracking)
+        with published(name, options) as uri:
+            found = compared(name, tracking_uri=uri)
         longer = [each for each in found.longer if confirming(name, each.steps) == result.study]
         click.echo(confirmation_table(longer[0]) if longer else comparison_table(found))
     except (TrackingError, StudyNotFound) as error:
