@@ -48,7 +48,9 @@ def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
     made = settings.model_dump(mode="json")
     for path in (*settings.paths, "data.rules"):
         group, _, field = path.partition(".")
-        if isinstance(made.get(group), dict):
+        if not field:
+            made.pop(group, None)
+        elif isinstance(made.get(group), dict):
             made[group].pop(field, None)
     return {**configuration, "settings": made}
 

@@ -20,6 +20,7 @@ from study.engine.cpus import usable_cpus
 from study.errors import UserError
 from study.ground.faults import point
 from study.spec.model import Resources
+from study.spec.user_code import modules
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -118,12 +119,24 @@ def _provide_token(address: str | None) -> None:
 
 
 def _connect(address: str) -> None:
+    """Connects to a running cluster; the user's own modules are sent to its workers."""
+    own = modules()
     try:
         if address != "auto":
             # Ray itself would try for many minutes.
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"py_modules": own} if own else None,
+        )
+    except ray.exceptions.RuntimeEnvSetupError as error:
+        raise UserError(
+            f"--address {address}: {', '.join(own)} could not be sent to the cluster ({error}); keep the "
+            "modules that a spec names small, and data beside them elsewhere"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({str(error).splitlines()[0]}); check "

@@ -47,6 +47,35 @@ def import_path() -> list[str]:
     return list(_allowed)
 
 
+def modules() -> list[str]:
+    """Returns where a user's imported modules lie: of each, its .py file or its package's folder.
+
+    Those are what lies directly in one of the folders that code is imported from, if a spec names code, and
+    has been imported: what the spec names, and what that imports from beside itself.
+    """
+    found = dict.fromkeys(
+        str(place)
+        for name, module in list(sys.modules.items())
+        if "." not in name and name not in _OURS
+        for place in _places(module)
+        if str(place.parent) in _allowed
+    )
+    return list(found)
+
+
+_OURS = ("study", "trainables", "search_spaces", "__main__")
+"""The packages of the product, which every worker has (they lie in the working folder of a developer)."""
+
+
+def _places(module: object) -> Iterable[Path]:
+    """The .py file of a module, or the folders of a package."""
+    folders = list(getattr(module, "__path__", ()))
+    file = getattr(module, "__file__", None)
+    if folders:
+        return [Path(folder).absolute() for folder in folders]
+    return [Path(file).absolute()] if file and file.endswith(".py") else []
+
+
 def _texts(value: object) -> Iterable[str]:
     """Every string in nested mappings and lists, their keys aside."""
     if isinstance(value, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -76,3 +77,38 @@ def test_networks_of_the_users_own_go_to_the_workers(
     monkeypatch.setattr(user_code, "_allowed", [])
     user_code.allow({"trial": {"networks": {"name": "mine.networks:pair"}}, "arms": {}})
     assert str(tmp_path) in user_code.import_path()
+
+
+def test_what_was_imported_from_beside_a_spec_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packages as a whole, and modules; not what lies deeper (an environment)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(user_code, "_allowed", [])
+    files = {
+        "sent_alone.py": "import sent_package.inner, sent_spaceless.inner, sent_installed",
+        "sent_package/__init__.py": "",
+        "sent_package/inner.py": "",
+        "sent_spaceless/inner.py": "",
+        "sent_never.py": "",
+        ".venv/sent_installed.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path / ".venv"))
+    importlib.import_module("study")
+    assert user_code.modules() == []
+    user_code.allow({"trial": {"loss": "sent_alone:pair"}, "arms": {}})
+    importlib.import_module("sent_alone")
+    sent = {str(tmp_path / name) for name in ("sent_alone.py", "sent_package", "sent_spaceless")}
+    assert set(user_code.modules()) == sent
+    for name in ("alone", "package", "spaceless", "installed"):
+        del sys.modules[f"sent_{name}"]
+
+
+def test_the_product_is_not_sent_from_a_developers_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_code, "_allowed", [str(Path(user_code.__file__).parents[2])])
+    importlib.import_module("trainables.kinds")
+    assert not [path for path in user_code.modules() if Path(path).name in user_code._OURS]

@@ -1,0 +1,145 @@
+"""A spec's own modules are sent to the workers of a running cluster (``--address host:port``)."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.processes import end_hard, wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+PACKAGE = {
+    "mine/__init__.py": "",
+    "mine/games.py": '''
+from mine import settings
+import beside
+
+class Falling:
+    """x falls from 1 by the share b at each step; its score is |x|."""
+
+    def __init__(self, settings, parameters, context):
+        print("imported from", beside.__file__)
+        self.settings, self.rate, self.step, self.x = settings, parameters.b, 0, beside.START
+        self.score_name = settings.score_name
+
+    @property
+    def finished(self):
+        return self.step >= self.settings.steps
+
+    def advance(self, pause=lambda: False):
+        from trainables.protocol import Measurement
+
+        self.x -= self.rate * self.x
+        self.step += 1
+        return Measurement(step=self.step, score=abs(self.x))
+
+    def save(self):
+        return {"step": self.step, "x": self.x}
+
+    def load(self, state):
+        self.step, self.x = state["step"], state["x"]
+
+    def artifacts(self):
+        return {}
+
+def falling():
+    return settings.Falls, Falling
+''',
+    "mine/settings.py": """
+from trainables.settings.base import TrialSettings
+
+class Falls(TrialSettings):
+    kind: str
+
+    @property
+    def score_name(self):
+        return "distance"
+""",
+    "beside.py": "START = 1.0\n",
+    "own.yaml": """
+name: own
+trial: {kind: "mine.games:falling", steps: 3, evaluate_every: 1}
+arms:
+  one_timescale: {space: one_timescale, trials: 2, b: [1.0e-3, 1.0e-1]}
+stopping: {rule: none}
+""",
+}
+
+INSIDE = 'mount -t tmpfs tmpfs "$1" && cp -r "$2/." "$1" && cd "$1" && shift 2 && exec "$@"'
+"""Files that only the driver sees: its folder is a mount of its own."""
+
+
+@pytest.fixture
+def head() -> Iterator[tuple[str, dict[str, str]]]:
+    """Ray on one host, started before any file of the study is there; its address, and who may use it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    folder = tempfile.mkdtemp(prefix="ttur-ray-", dir="/tmp")
+    variables = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    variables |= {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=1"]
+    command += ["--node-ip-address=127.0.0.1", f"--port={address.rpartition(':')[2]}"]
+    command += ["--include-dashboard=false", "--object-store-memory=80000000"]
+    with Path(folder, "said").open("wb") as said:
+        process = subprocess.Popen(
+            [*command, f"--temp-dir={folder}/ray"],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+            text=True,
+        )
+    try:
+        wait_until(
+            "Ray runs", lambda: "Ray runtime started" in Path(said.name).read_text(), process
+        )
+        yield address, variables
+    finally:
+        end_hard(process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="a mount of one's own needs root"
+)
+def test_what_a_spec_names_and_what_lies_beside_it_is_sent(
+    tmp_path: Path, head: tuple[str, dict[str, str]]
+) -> None:
+    address, variables = head
+    files, hidden, home = (tmp_path / name for name in ("files", "hidden", "home"))
+    hidden.mkdir()
+    for name, text in PACKAGE.items():
+        (files / name).parent.mkdir(parents=True, exist_ok=True)
+        (files / name).write_text(text)
+
+    def ttur(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "study.cli", *words, "--home", str(home)]
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", INSIDE, "sh", str(hidden), str(files), *command],
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    done = ttur("launch", "own.yaml", "--address", address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not list(hidden.iterdir()), "the workers saw the driver's files"
+    (found,) = json.loads(ttur("status", "own", "--json").stdout)["arms"].values()
+    assert found["complete"] == 2
+    log = ttur("logs", "own", "one_timescale/0").stdout
+    assert "imported from" in log
+    assert str(hidden) not in log
