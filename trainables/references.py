@@ -1,4 +1,4 @@
-"""References to code as ``package.module:name``: imported, and what goes wrong said in one sentence."""
+"""Imports what ``package.module:name`` names; what goes wrong is said in one sentence."""
 
 from __future__ import annotations
 
