@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainables.kinds import parse_settings
+from trainables.kinds import as_stored, parse_settings
 from trainables.protocol import Parameters
 from trainables.settings.base import TrialSettings
 
@@ -42,7 +42,7 @@ def require_same(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
 
 def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        settings = parse_settings(configuration["settings"])
+        settings = parse_settings(as_stored(configuration["settings"]))
     except (KeyError, TypeError, ValueError):  # not what any version writes: the comparison says so
         return dict(configuration)
     made = settings.model_dump(mode="json")

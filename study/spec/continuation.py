@@ -88,14 +88,23 @@ def check_continues(old: Spec, new: Spec, asked: Mapping[str, int], *, known: bo
 
 
 def _by_the_same_rules(old: Spec, new: Spec) -> Spec:
-    """A spec with the rules of the stored one for reading data: a study goes on with what it began with."""
-    before, after = old.trial.get("data"), new.trial.get("data")
+    """A spec with the rules of the stored one, where it states none: a study goes on as it began."""
+    kept = {**_kept(old, new, "data", "rules")}
+    if not new.states("score", "input_size"):
+        kept |= _kept(old, new, "score", "input_size")
+    if not kept:
+        return new
+    return new.model_copy(update={"trial": Trial(parse_settings({**new.trial, **kept}))})
+
+
+def _kept(old: Spec, new: Spec, group: str, field: str) -> dict[str, Any]:
+    """A group of settings with one field as it is stored; nothing if it is the same, or in one alone."""
+    before, after = old.trial.get(group), new.trial.get(group)
     if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
-        return new
-    if before.get("rules") == after.get("rules"):
-        return new
-    data = {**after, "rules": before.get("rules")}
-    return new.model_copy(update={"trial": Trial(parse_settings({**new.trial, "data": data}))})
+        return {}
+    if before.get(field) == after.get(field) or before.get("extractor") != after.get("extractor"):
+        return {}
+    return {group: {**after, field: before.get(field)}}
 
 
 def _as_said(old: Spec, new: Spec) -> Spec:

@@ -192,6 +192,10 @@ class Spec(Part):
         trial = self.trial
         return trial.settings if isinstance(trial, Trial) else parse_settings(trial)
 
+    def states(self, group: str, field: str) -> bool:
+        """Whether the trial's settings were given a field of a group, and did not take its default."""
+        return field in getattr(getattr(self.settings, group, None), "model_fields_set", ())
+
     @property
     def score_name(self) -> str:
         """The name of the score that every trial of this study has."""

