@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-ALONE = ("cluster", "endtoend", "faults", "study")
+ALONE = ("browser", "cluster", "endtoend", "faults", "study")
 """Folders of tests that start clusters and servers."""
 PURE = ("results", "search", "spec", "surface")
 """Folders below tests/study that do not."""

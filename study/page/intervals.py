@@ -24,14 +24,14 @@ def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
             "type": "scatter",
             "mode": "markers",
             "x": [value],
-            "y": [label],
+            "y": [line],
             "error_x": _bars(value, interval) | {"thickness": 2.5, "width": 8, "color": shade},
             "marker": {"size": 13, "color": shade, "symbol": symbol},
             "hovertemplate": f"{value:.1f} %, 95 % interval {interval[0]:.1f} to {interval[1]:.1f} %"
             "<extra></extra>",
             "showlegend": False,
         }
-        for label, value, interval, shade, symbol in lines
+        for line, (_, value, interval, shade, symbol) in enumerate(lines)
     ]
     said = [
         f"{label.replace('<br>', ' ')}: {value:.1f} % ({low:.1f} to {high:.1f})"
@@ -45,9 +45,9 @@ def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
         alt=f"Difference from {first} in percent, below zero is better: {'; '.join(said)}.",
         data=data,
         layout={
-            "xaxis": {"title": {"text": f"difference from {first}, % (below 0: lower, better)"}}
+            "xaxis": {"title": {"text": "difference, % (below 0 is better)"}}
             | {"zeroline": True, "zerolinecolor": "@ink", "zerolinewidth": 1.5, "ticksuffix": " %"},
-            "yaxis": {"autorange": "reversed", "automargin": True, "showgrid": False},
+            "yaxis": _lines([label for label, *_ in lines]),
             "shapes": [
                 band | {"fillcolor": "@muted/0.18", "line": {"width": 0}, "layer": "below"},
             ],
@@ -90,6 +90,18 @@ def _bars(value: float, interval: tuple[float, float]) -> Json:
     }
 
 
+def _lines(labels: Sequence[str]) -> Json:
+    """An axis with a line a label, the first on top."""
+    return {
+        "range": [len(labels) - 0.5, -0.5],
+        "tickvals": list(range(len(labels))),
+        "ticktext": list(labels),
+        "automargin": True,
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
 def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
     """Every finalist's runs as points, and its mean with the 95 % interval."""
     data: list[Json] = []
@@ -109,14 +121,7 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
         data=data,
         layout={
             "xaxis": {"title": {"text": f"{found.score_name} (lower is better)"}},
-            "yaxis": {
-                "range": [len(found.finalists) - 0.5, -0.5],
-                "tickvals": list(range(len(found.finalists))),
-                "ticktext": [f"{f.arm}<br>#{f.number}" for f in found.finalists],
-                "automargin": True,
-                "showgrid": False,
-                "zeroline": False,
-            },
+            "yaxis": _lines([f"{f.arm}<br>#{f.number}" for f in found.finalists]),
             "margin": {"t": 8},
         },
         height=90 + 62 * len(found.finalists),

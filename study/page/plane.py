@@ -46,26 +46,27 @@ def plane(
     data: list[Json] = []
     for each in ground.slices if ground else ():
         data += _under(each, ground, colours)  # type: ignore[arg-type]
-    data.append(_diagonal(low, high))
+    data += _diagonal(low, high)
     numbers = {row.identity: place for place, row in enumerate(rows)}
     for place, arm in enumerate(arms):
         mine = [row for row in drawn if row.arm == arm]
         for d_steps in sorted({row.d_steps for row in mine}):
             some = [row for row in mine if row.d_steps == d_steps]
             data += _trials(some, numbers, (place, arm), d_steps)
-    data += [_best(rows, arm, place) for place, arm in enumerate(arms)]
+    for place, arm in enumerate(arms):
+        data += _best(drawn, arm, place)
     return Chart(
         name=NAME,
         alt=_alt(rows, arms, score_name),
         data=[trace for trace in data if trace],
         layout={
-            "xaxis": rate_axis("b, learning rate of the discriminator", low, high),
-            "yaxis": rate_axis("a, learning rate of the generator", low, high)
+            "xaxis": rate_axis("b, the discriminator's learning rate", low, high),
+            "yaxis": rate_axis("a, the generator's learning rate", low, high)
             | {"scaleanchor": "x", "constrain": "domain"},
             "coloraxis": colours,
             "hovermode": "closest",
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-            "margin": {"l": 64, "r": 8, "t": 8, "b": 48},
+            "showlegend": False,
+            "margin": {"l": 64, "r": 8, "t": 8, "b": 118},
         },
         height=None,
     )
@@ -94,8 +95,9 @@ def _colours(rows: Sequence[TrialRecord], ground: Landscape | None, score_name: 
         "colorbar": {
             "title": {"text": f"{score_name} (lower is better)", "side": "top"},
             "orientation": "h",
-            "y": -0.16,
-            "yanchor": "top",
+            "yref": "container",
+            "y": 0.0,
+            "yanchor": "bottom",
             "thickness": 12,
             "outlinewidth": 0,
             "tickvals": [math.log10(tick) for tick in ticks],
@@ -106,7 +108,7 @@ def _colours(rows: Sequence[TrialRecord], ground: Landscape | None, score_name: 
 
 def _under(each: Slice, ground: Landscape, colours: Json) -> list[Json]:
     """The surface, its uncertainty, and the edge of the region within 10 %, at one number of d_steps."""
-    shared = {"x": ground.b.tolist(), "y": ground.a.tolist(), "showlegend": False}
+    shared = {"x": ground.b.tolist(), "y": ground.a.tolist()}
     scores, errors = each.scores, np.expm1(each.errors) * 100
     high = max(float(np.quantile(errors, 0.95)), 1.0)
     where = "b %{x:.3g}, a %{y:.3g}<br>"
@@ -115,7 +117,8 @@ def _under(each: Slice, ground: Landscape, colours: Json) -> list[Json]:
         "z": np.log10(scores).round(4).tolist(),
         "text": [[f"{value:.4g}" for value in line] for line in scores],
         "coloraxis": "coloraxis",
-        "contours": {"coloring": "heatmap", "showlines": False},
+        "contours": {"coloring": "heatmap"},
+        "line": {"width": 0.6, "color": "@ink/0.3"},
         "hovertemplate": where + "surface: %{text}<extra></extra>",
         "meta": {"d_steps": each.d_steps, "layer": "score"},
     }
@@ -125,7 +128,8 @@ def _under(each: Slice, ground: Landscape, colours: Json) -> list[Json]:
         "zmin": 0,
         "zmax": high,
         "colorscale": [[0, "@u0"], [1, "@u1"]],
-        "contours": {"coloring": "heatmap", "showlines": False},
+        "contours": {"coloring": "heatmap"},
+        "line": {"width": 0.6, "color": "@ink/0.3"},
         "colorbar": colours["colorbar"]
         | {
             "title": {"text": "standard error of the surface, % of the score", "side": "top"},
@@ -143,25 +147,26 @@ def _under(each: Slice, ground: Landscape, colours: Json) -> list[Json]:
         "contours": {"start": level, "end": level, "size": 1, "coloring": "none"},
         "showscale": False,
         "line": {"color": "@edge", "width": 2.5},
-        "name": "within 10 % of the lowest",
-        "showlegend": True,
         "hoverinfo": "skip",
         "meta": {"d_steps": each.d_steps, "layer": ""},
     }
     return [surface, uncertainty, edge if scores.min() < ground.near else {}]
 
 
-def _diagonal(low: float, high: float) -> Json:
-    return {
+def _diagonal(low: float, high: float) -> list[Json]:
+    """The line on which both rates are equal, set off from the surface."""
+    base: Json = {
         "type": "scatter",
         "mode": "lines",
         "x": [low, high],
         "y": [low, high],
-        "line": {"color": "@ink", "width": 1.2, "dash": "dash"},
-        "name": "b = a",
         "hoverinfo": "skip",
         "meta": {},
     }
+    return [
+        base | {"line": {"color": "@paper/0.7", "width": 4}},
+        base | {"line": {"color": "@ink", "width": 1.4, "dash": "dash"}},
+    ]
 
 
 def _trials(
@@ -170,13 +175,14 @@ def _trials(
     place, name = arm
     scored = [row for row in rows if row.score is not None]
     lost = [row for row in rows if row.score is None]
+    symbol = SYMBOLS[place % len(SYMBOLS)]
     return [
+        _halo(scored, symbol, d_steps) if scored else {},
         _points(scored, numbers, d_steps)
         | {
             "name": name,
-            "legendgroup": name,
             "marker": {
-                "symbol": SYMBOLS[place % len(SYMBOLS)],
+                "symbol": symbol,
                 "size": 11,
                 "color": [math.log10(r.score) if r.score and r.score > 0 else None for r in scored],
                 "coloraxis": "coloraxis",
@@ -188,12 +194,24 @@ def _trials(
         _points(lost, numbers, d_steps)
         | {
             "name": f"{name}, without a score",
-            "legendgroup": name,
             "marker": {"symbol": "x-thin", "size": 9, "line": {"color": "@lost", "width": 2}},
         }
         if lost
         else {},
     ]
+
+
+def _halo(rows: Sequence[TrialRecord], symbol: str, d_steps: int) -> Json:
+    """What sets points off from a surface of their own colour."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [row.b for row in rows],
+        "y": [row.a for row in rows],
+        "hoverinfo": "skip",
+        "marker": {"symbol": symbol, "size": 16, "color": "@paper", "line": {"width": 0}},
+        "meta": {"d_steps": d_steps},
+    }
 
 
 def _points(rows: Sequence[TrialRecord], numbers: dict[str, int], d_steps: int) -> Json:
@@ -214,23 +232,49 @@ def _label(row: TrialRecord) -> str:
     return f"{row.arm} #{row.number}: {score}"
 
 
-def _best(rows: Sequence[TrialRecord], arm: str, place: int) -> Json:
-    """A ring around the trial of an arm with the lowest score."""
+def _best(rows: Sequence[TrialRecord], arm: str, place: int) -> list[Json]:
+    """A ring around the trial of an arm with the lowest score, set off from what lies below."""
     best = ranked(row for row in rows if row.arm == arm)[:1]
-    if not best:
-        return {}
-    return {
+    base: Json = {
         "type": "scatter",
         "mode": "markers",
         "x": [row.b for row in best],
         "y": [row.a for row in best],
-        "name": f"lowest seen of {arm}",
         "hoverinfo": "skip",
-        "marker": {
-            "symbol": "circle-open",
-            "size": 21,
-            "color": colour(place),
-            "line": {"color": colour(place), "width": 3},
-        },
-        "meta": {"d_steps": best[0].d_steps},
     }
+    return [
+        base
+        | {
+            "marker": {"symbol": "circle-open", "size": 23, "color": shade}
+            | {"line": {"color": shade, "width": width}},
+            "meta": {"d_steps": row.d_steps},
+        }
+        for row in best
+        for shade, width in (("@paper", 8), (colour(place), 3.5))
+    ]
+
+
+def keys(arms: Sequence[str], ground: Landscape | None) -> list[dict[str, str]]:
+    """What the marks in the plane mean: each as a piece of SVG, and its text."""
+    found = []
+    for place, arm in enumerate(arms):
+        found.append({"mark": _MARKS[SYMBOLS[place % len(SYMBOLS)]], "text": arm})
+        ring = f'<circle r="7" fill="none" stroke="var(--{colour(place)[1:]})" stroke-width="3.5"/>'
+        found.append({"mark": ring, "text": f"its lowest score ({arm})"})
+    cross = '<path d="M-5 -5L5 5M-5 5L5 -5" stroke="var(--lost)" stroke-width="2"/>'
+    line = '<path d="M-11 0H11" stroke="var(--ink)" stroke-width="1.5" stroke-dasharray="5 3"/>'
+    found += [{"mark": cross, "text": "no score"}, {"mark": line, "text": "b = a"}]
+    if ground is not None:
+        edge = '<ellipse rx="10" ry="6" fill="none" stroke="var(--edge)" stroke-width="2.5"/>'
+        found.append({"mark": edge, "text": "within 10 % of the lowest"})
+    return found
+
+
+_MARKS = {
+    "circle": '<circle r="6" fill="var(--ink)"/>',
+    "square": '<path d="M-5.5 -5.5H5.5V5.5H-5.5Z" fill="var(--ink)"/>',
+    "diamond": '<path d="M0 -7L7 0L0 7L-7 0Z" fill="var(--ink)"/>',
+    "triangle-up": '<path d="M0 -6L7 6H-7Z" fill="var(--ink)"/>',
+    "cross": '<path d="M-2 -6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z" fill="var(--ink)"/>',
+    "hexagon": '<path d="M-6 -3L0 -7L6 -3V3L0 7L-6 3Z" fill="var(--ink)"/>',
+}

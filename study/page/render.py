@@ -18,7 +18,7 @@ from study.page import intervals, progress, tables
 from study.page.chart import Chart, Json
 from study.page.contents import Contents
 from study.page.pictures import Sample
-from study.page.plane import NAME, plane, points
+from study.page.plane import NAME, keys, plane, points
 from study.results.verdict import Verdict, concluded
 from study.trial import TrialRecord
 
@@ -44,6 +44,7 @@ def render(contents: Contents, *, made: datetime | None = None) -> str:
         curves=[chart for name, chart in charts.items() if name.startswith("curves-")],
         ground=contents.ground,
         d_steps=_d_steps(contents),
+        keys=keys(list(contents.comparison.arms), contents.ground),
         arms=tables.arms_table(contents.comparison),
         finalists=tables.finalists_table(found) if found else None,
         best=tables.best_table(contents.rows),

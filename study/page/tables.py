@@ -196,17 +196,17 @@ def ended_table(rows: Sequence[TrialRecord]) -> tuple[Table, int]:
         [
             f"{row.arm} #{row.number}",
             str(row.outcome),
+            row.reason or NONE,
+            number(row.score),
             rate(row.b),
             rate(row.a),
             str(row.d_steps),
-            number(row.score),
-            row.reason or NONE,
         ]
         for row in ended[:ENDED_SHOWN]
     ]
-    head = ["trial", "outcome", "b", "a", "d_steps", "lowest score", "reason"]
+    head = ["trial", "outcome", "reason", "lowest score", "b", "a", "d_steps"]
     caption = "Trials that diverged, were stopped early or failed"
-    table = Table(caption=caption, head=head, rows=lines, left=[1, 6])
+    table = Table(caption=caption, head=head, rows=lines, left=[1, 2])
     return table, len(ended) - len(lines)
 
 

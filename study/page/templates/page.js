@@ -89,15 +89,7 @@
     if (meta.layer === "") return here && layer() !== "none";
     return all || here;
   };
-  const seen = (chart) => {
-    const legends = new Set();
-    return chart.data.map((trace) => {
-      const shown = visible(trace);
-      const once = shown && trace.showlegend !== false && !legends.has(trace.name);
-      if (once) legends.add(trace.name);
-      return { ...trace, visible: shown, showlegend: once };
-    });
-  };
+  const seen = (chart) => chart.data.map((trace) => ({ ...trace, visible: visible(trace) }));
   const dataOf = (chart) => themed(chart.name === "plane" ? seen(chart) : chart.data);
   const layoutNow = (chart) => {
     const layout = layoutOf(chart);

@@ -1,0 +1,193 @@
+"""The parts of a page that are pure functions: curves, importances, pictures, axes and tables."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.mlflow import changed, row
+
+from study.page.chart import level_lines, rounds, score_axis
+from study.page.curves import CURVES_AN_ARM, bands, leaders
+from study.page.importance import BOTH, importances, parallel
+from study.page.pictures import THUMBNAIL, real, small
+from study.page.plane import MOST_POINTS, plane, points
+from study.page.tables import NONE, duration, ended_table
+from study.trial import Outcome, TrialRecord
+from trainables.data.grid import GRID, png
+
+ONE, TWO = "one_timescale", "two_timescale"
+
+
+def spread(count: int, arm: str = TWO) -> list[TrialRecord]:
+    """Trials whose score is b alone, a and d_steps being noise."""
+    generator = np.random.default_rng(1)
+    rates = 10 ** generator.uniform(-4, -2, (count, 2))
+    return [
+        changed(row(arm, n, 1e5 * float(b)), b=float(b), a=float(a), d_steps=1 + n % 3)
+        for n, (b, a) in enumerate(rates)
+    ]
+
+
+def test_the_curves_that_are_drawn_are_the_best_and_some_of_all_others() -> None:
+    rows = [row(ONE, n, float(n)) for n in range(1000)] + [row(TWO, 0, 0.5)]
+    numbers = [each.number for each in leaders(rows, ONE)]
+    assert len(numbers) == len(set(numbers)) == CURVES_AN_ARM
+    assert numbers[: CURVES_AN_ARM // 2] == list(range(CURVES_AN_ARM // 2))
+    assert numbers[-1] == 999
+    assert np.diff(numbers[CURVES_AN_ARM // 2 :]).max() < 40
+    assert len(leaders(rows[:CURVES_AN_ARM], ONE)) == CURVES_AN_ARM
+
+
+def test_a_band_is_the_mean_and_the_range_where_all_seeds_are() -> None:
+    rows = [row("one_timescale-12", n, 1.0) for n in range(3)]
+    curves = [[(10, 5.0), (20, 3.0), (30, 1.0)], [(10, 7.0), (20, 4.0)], [(10, 6.0), (20, 8.0)]]
+    (band,) = bands(rows, {r.identity: c for r, c in zip(rows, curves, strict=True)})
+    assert (band.arm, band.number, band.seeds) == (ONE, 12, 3)
+    assert (band.steps, band.low, band.mean, band.high) == (
+        (10, 20),
+        (5.0, 3.0),
+        (6.0, 5.0),
+        (7.0, 8.0),
+    )
+
+
+def test_optuna_finds_the_parameter_that_decides() -> None:
+    rows = [*spread(60), *(changed(each, a=each.b, arm=ONE) for each in spread(60))]
+    found = importances(rows, [ONE, TWO])
+    assert found[TWO].keys() == {"b", "a", "d_steps"}
+    assert found[ONE].keys() == {BOTH, "d_steps"}
+    for arm, name in ((ONE, BOTH), (TWO, "b")):
+        assert found[arm][name] > 0.7
+        assert sum(found[arm].values()) == pytest.approx(1)
+    assert importances(rows[:3], [ONE, TWO]) == {}
+
+
+def test_each_trial_is_a_line_over_parallel_axes() -> None:
+    rows = spread(10)
+    figure = parallel(rows, [TWO], "fd")
+    assert figure["layout"]["xaxis"]["ticktext"] == ["log10 fd", "a", "b", "d_steps"]
+    lines = [trace["y"] for trace in figure["data"] if trace["mode"] == "lines"]
+    logs = np.log10([each.objective for each in rows])
+    expected = np.sort((logs - logs.min()) / (logs.max() - logs.min()))  # the best first
+    np.testing.assert_allclose([line[0] for line in lines], expected, atol=1e-9)
+    # The score is b alone, so both axes are alike.
+    np.testing.assert_allclose([line[2] for line in lines], expected, atol=1e-9)
+    assert parallel([], [TWO], "fd") == {}
+
+
+def test_a_small_picture_is_sixteen_images_and_not_scaled_where_it_fits() -> None:
+    images = np.arange(64, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2) * 4
+    whole = png(images)
+    with Image.open(io.BytesIO(small(whole))) as picture:
+        assert picture.size == (144, 144)
+        shades = np.asarray(picture.convert("L"))[16::36, 16::36]
+    expected = 4 * (np.arange(4)[:, None] * GRID + np.arange(4))
+    assert np.abs(shades.astype(int) - expected).max() <= 4  # WebP loses a little
+    large = png(np.zeros((64, 64, 64, 3), dtype=np.uint8))
+    with Image.open(io.BytesIO(small(large))) as picture:
+        assert picture.size == (THUMBNAIL, THUMBNAIL)
+
+
+def test_a_grid_holds_every_image_at_its_place() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
+    pixels = np.asarray(Image.open(io.BytesIO(png(images))))
+    for place, image in enumerate(images):
+        y, x = 36 * (place // 8), 36 * (place % 8)
+        np.testing.assert_array_equal(pixels[y : y + 32, x : x + 32], image)
+    assert np.asarray(Image.open(io.BytesIO(png(images[:3])))).shape == pixels.shape
+
+
+def test_real_images_are_those_that_are_prepared_and_nothing_is_made(tmp_path: Path) -> None:
+    trial = {"kind": "gan", "data": str(tmp_path / "none"), "steps": 2, "evaluate_every": 1}
+    assert real(trial, str(tmp_path / "cache")) is None
+    assert real({"kind": "saddle", "steps": 2, "evaluate_every": 1}, str(tmp_path)) is None
+    assert real(trial, None) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (9e-5, 2e-2, [1e-4, 1e-3, 1e-2]),
+        (3.2, 180.0, [10, 30, 100]),
+        (4.0, 30.0, [5, 10, 20]),
+        (2.9, 5.1, [3, 4, 5]),
+        (3.01, 3.09, [3.01, 3.05, 3.09]),
+    ],
+)
+def test_ticks_are_round_numbers(low: float, high: float, expected: list[float]) -> None:
+    assert rounds(low, high) == pytest.approx(expected, rel=0.002)
+
+
+def test_scores_that_span_much_are_on_a_logarithmic_axis() -> None:
+    assert "type" not in score_axis("fd", [1.0, 19.0])
+    assert "type" not in score_axis("fd", [0.0, 1000.0])
+    axis = score_axis("fd", [1.0, 1000.0])
+    assert axis["type"] == "log"
+    low, high = (10**end for end in axis["range"])
+    assert low < 1
+    assert high > 1000
+
+
+def test_levels_are_lines_where_they_lie_among_the_scores() -> None:
+    scores = [5.0, 40.0]
+    drawn = level_lines(4.0, 50.0, scores)
+    assert [shape["y0"] for shape in drawn["shapes"]] == [4.0, 50.0]
+    assert [note["text"] for note in drawn["annotations"]] == [
+        "real data: 4",
+        "pictures of nothing: 50",
+    ]
+    assert level_lines(4.0, 500.0, scores)["shapes"][-1]["y0"] == 4.0
+    assert level_lines(None, None, scores) == {}
+    # On a logarithmic axis Plotly wants the logarithm of where a text is, and not of a line.
+    (note,) = level_lines(2.0, None, [1.0, 100.0])["annotations"]
+    assert note["y"] == pytest.approx(math.log10(2))
+
+
+def test_of_thousands_of_trials_the_best_and_some_of_the_others_are_points() -> None:
+    rows = [
+        changed(row(TWO, n, float(n + 1)), b=1e-4 * (1 + n % 90)) for n in range(2 * MOST_POINTS)
+    ]
+    numbers = {each.number for each in points(rows)}
+    assert len(numbers) == MOST_POINTS
+    assert set(range(MOST_POINTS // 2)) <= numbers
+    assert max(numbers) > 2 * MOST_POINTS - 10
+
+
+def test_every_trial_is_a_point_that_names_its_place() -> None:
+    rows = [*spread(9), row(ONE, 0, None, Outcome.DIVERGED), row(ONE, 1, 3.0, Outcome.FAILED)]
+    chart = plane(rows, [ONE, TWO], "fd", None)
+    named = [trace for trace in chart.data if trace["meta"].get("trials")]
+    seen = {}
+    for trace in named:
+        for place, b, a in zip(trace["customdata"], trace["x"], trace["y"], strict=True):
+            assert (rows[place].b, rows[place].a) == (b, a)
+            assert rows[place].d_steps == trace["meta"]["d_steps"]
+            seen[place] = trace["marker"]["symbol"]
+    assert seen.keys() == set(range(10))  # all but the one that failed
+    assert seen[9] == "x-thin"
+
+
+def test_what_ended_early_comes_worst_first_and_the_rest_is_counted() -> None:
+    rows = [row(ONE, n, None, Outcome.DIVERGED) for n in range(50)]
+    rows += [row(TWO, 0, 2.0, Outcome.STOPPED), row(TWO, 1, None, Outcome.FAILED), row(TWO, 2, 1.0)]
+    table, more = ended_table(rows)
+    assert [line[:2] for line in table.rows[:2]] == [
+        [f"{TWO} #1", "failed"],
+        [f"{ONE} #0", "diverged"],
+    ]
+    assert (len(table.rows), more) == (40, 12)
+    assert table.rows[1][2] == NONE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (89, "89 s"), (91, "2 min"), (5400, "1 h 30 min"), (200_000, "2.3 days")],
+)
+def test_times_are_said_as_people_do(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
