@@ -1,4 +1,4 @@
-"""Makes docs/report.png from a report: python docs/picture.py quickstart-report/report.html (needs chromium)."""
+"""Makes docs/report.png from a report (chromium): python docs/picture.py quickstart-report/report.html."""
 
 from __future__ import annotations
 

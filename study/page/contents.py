@@ -1,4 +1,4 @@
-"""The contents of a report, read from MLflow: trials, comparison, confirmation, curves, samples, the spec."""
+"""The contents of a report, read from MLflow: trials, comparison, curves, samples and the spec."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class Contents:
     Attributes:
         comparison: The arms side by side.
         rows: All trials, arms in the order in which they are compared.
-        finalists: The confirmation, if the study has been confirmed.
         ground: The surface over the plane of (b, a), if there is one.
         curves: Score curves of the trials that are drawn, by identity.
         bands: Score curves of the finalists over their seeds.
@@ -46,7 +45,6 @@ class Contents:
 
     comparison: Comparison
     rows: Sequence[TrialRecord]
-    finalists: Confirmation | None = None
     ground: Landscape | None = None
     curves: Curves = field(default_factory=dict)
     bands: Sequence[Band] = ()
@@ -58,6 +56,11 @@ class Contents:
     parallel: Mapping[str, Any] = field(default_factory=dict)
     game: bytes | None = None
     notes: Sequence[str] = ()
+
+    @property
+    def finalists(self) -> Confirmation | None:
+        """The confirmation, if the study has been confirmed."""
+        return self.comparison.confirmation
 
     @property
     def study(self) -> str:
@@ -116,7 +119,6 @@ def gather(study: str, *, tracking_uri: str, cache: str | None = None) -> Conten
     return Contents(
         comparison=comparison,
         rows=rows,
-        finalists=finalists,
         ground=landscape(rows, arms),
         curves=query.histories(drawn, tracking_uri=tracking_uri),
         bands=_bands(study, finalists, tracking_uri),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.page.chart import SYMBOLS, Chart, Json, colour
+from study.page.tables import read
 from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
 from study.results.difference import MARGIN
-from study.results.retrained import Finalist
+from study.results.retrained import Finalist, mean_interval
 
 _MARKS: Json = {"type": "scatter", "mode": "markers", "showlegend": False}
 
@@ -108,12 +110,12 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
     order = list(arms)
     for line, each in enumerate(found.finalists):
         data.append(_seeds(each, line, order.index(each.arm) if each.arm in order else len(order)))
-        if each.scores:
+        if read(each):
             data.append(_mean(each, line))
     said = [
-        f"{f.arm} #{f.number} mean {f.mean:.4g} of {len(f.scores)} seeds"
+        f"{f.arm} #{f.number} mean {statistics.fmean(read(f)):.4g} of {len(read(f))} seeds"
         for f in found.finalists
-        if f.scores
+        if read(f)
     ]
     return Chart(
         name="finalists",
@@ -129,9 +131,10 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
 
 
 def _seeds(finalist: Finalist, line: int, place: int) -> Json:
+    scores = read(finalist)
     return _MARKS | {
-        "x": list(finalist.scores),
-        "y": [line + 0.17] * len(finalist.scores),
+        "x": list(scores),
+        "y": [line + 0.17] * len(scores),
         "name": "one seed",
         "marker": {"size": 9, "color": colour(place, 0.55)}
         | {"symbol": SYMBOLS[place % len(SYMBOLS)]},
@@ -140,9 +143,11 @@ def _seeds(finalist: Finalist, line: int, place: int) -> Json:
 
 
 def _mean(finalist: Finalist, line: int) -> Json:
-    bars = {} if finalist.interval is None else _bars(finalist.mean, finalist.interval)
+    scores = read(finalist)
+    mean, interval = statistics.fmean(scores), mean_interval(scores)
+    bars = {} if interval is None else _bars(mean, interval)
     return _MARKS | {
-        "x": [finalist.mean],
+        "x": [mean],
         "y": [line - 0.17],
         "name": "mean",
         "error_x": bars | {"thickness": 2.5, "width": 10, "color": "@ink"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,7 +14,8 @@ from study.page import figures
 from study.page.contents import Contents
 from study.page.curves import leaders
 from study.page.plane import points
-from study.results.retrained import Finalist
+from study.page.tables import read
+from study.results.retrained import Finalist, mean_interval
 from study.trial import ONE, TWO, TrialRecord
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def table(contents: Contents) -> list[Line]:
 def _finalist(contents: Contents, arm: str) -> Finalist | None:
     """The finalist of an arm that is compared, or the only one; None if none has a score."""
     found = contents.finalists
-    mine = [f for f in found.finalists if f.arm == arm and f.scores] if found else []
+    mine = [f for f in found.finalists if f.arm == arm and read(f)] if found else []
     pairs = [
         dict(zip(each.arms, each.numbers, strict=True))
         for each in (found.differences if found else ())
@@ -109,6 +111,8 @@ def _finalist(contents: Contents, arm: str) -> Finalist | None:
 
 def _of_seeds(contents: Contents, found: Finalist) -> Line:
     trials = {(row.arm, row.number): row.step for row in contents.rows}
+    scores = read(found)
+    mean, interval = statistics.fmean(scores), mean_interval(scores)
     return Line(
         dataset=_dataset(contents),
         method=METHODS.get(found.arm, found.arm),
@@ -116,9 +120,9 @@ def _of_seeds(contents: Contents, found: Finalist) -> Line:
         a=found.a,
         d_steps=found.d_steps,
         updates=trials.get((found.arm, found.number)),
-        score=found.mean,
-        spread=None if found.interval is None else found.interval[1] - found.mean,
-        seeds=len(found.scores),
+        score=mean,
+        spread=None if interval is None else interval[1] - mean,
+        seeds=len(scores),
     )
 
 

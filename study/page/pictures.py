@@ -1,4 +1,4 @@
-"""Samples to look at: a small picture for each of the best trials, those of finalists, and real ones."""
+"""Pictures and lines that trials make: small ones of the best, those of finalists, and real ones."""
 
 from __future__ import annotations
 

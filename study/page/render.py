@@ -19,7 +19,6 @@ from study.page.chart import Chart, Json
 from study.page.contents import Contents
 from study.page.pictures import Sample
 from study.page.plane import NAME, keys, plane, points
-from study.results.verdict import Verdict, concluded
 from study.trial import TrialRecord
 
 NAMED = ("ttur-study", "ray", "optuna", "mlflow", "torch", "numpy", "plotly")
@@ -38,7 +37,7 @@ def render(contents: Contents, *, made: datetime | None = None) -> str:
         study=contents.study,
         score=contents.score,
         made=(made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
-        verdicts=_verdicts(contents),
+        verdicts=contents.comparison.verdicts,
         running=_running(contents),
         charts=charts,
         curves=[chart for name, chart in charts.items() if name.startswith("curves-")],
@@ -85,11 +84,6 @@ def _charts(contents: Contents) -> list[Chart]:
         intervals.parallel(contents.parallel),
     ]
     return [chart for chart in made if chart is not None]
-
-
-def _verdicts(contents: Contents) -> tuple[Verdict, ...]:
-    found = contents.finalists
-    return concluded(contents.comparison.differences, found.differences if found else ())
 
 
 def _running(contents: Contents) -> str:
@@ -139,16 +133,8 @@ def _data(contents: Contents, charts: dict[str, Chart]) -> Json:
         "trials": trials,
         "arms": arms,
         "score": contents.score,
-        "compare": _answer(contents),
+        "compare": contents.comparison.to_json(),
     }
-
-
-def _answer(contents: Contents) -> Json:
-    """What ``compare --json`` prints."""
-    found = contents.finalists
-    verdicts = [verdict.to_json() for verdict in _verdicts(contents)]
-    confirmation = found.to_json() if found else None
-    return contents.comparison.to_json() | {"confirmation": confirmation, "verdicts": verdicts}
 
 
 def _trial(row: TrialRecord, contents: Contents) -> Json:

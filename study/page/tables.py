@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from study.results.comparison import ArmSummary, Comparison
 from study.results.confirmation import Confirmation
 from study.results.effort import Effort, Reached
 from study.results.optimum import Optimum
+from study.results.retrained import Finalist, mean_interval
 from study.trial import Outcome, TrialRecord, ranked
 from trainables.protocol import ParameterValue
 
@@ -137,25 +139,33 @@ def _of(cell: Callable[[Optimum], str]) -> Callable[[ArmSummary], str]:
     return lambda summary: NONE if summary.optimum is None else cell(summary.optimum)
 
 
+def read(found: Finalist) -> tuple[float, ...]:
+    """The scores by which a finalist is compared, sorted: at the step that the search chose, if known."""
+    return found.scores if found.step is None else found.scores_at_step
+
+
 def finalists_table(found: Confirmation) -> Table:
     """The finalists over fresh seeds."""
-    head = ["finalist", "seeds", "without a score", f"mean {found.score_name}", "95 % interval"]
-    head += ["lowest", "highest", "b", "a", "d_steps"]
-    rows = [
-        [
-            f"{f.arm} #{f.number}",
-            str(len(f.scores) + f.without),
-            str(f.without),
-            number(f.mean if f.scores else None),
-            span(f.interval),
-            number(f.scores[0] if f.scores else None),
-            number(f.scores[-1] if f.scores else None),
-            rate(f.b),
-            rate(f.a),
-            str(f.d_steps),
-        ]
-        for f in found.finalists
-    ]
+    head = ["finalist", "seeds", "without a score", "read at update", f"mean {found.score_name}"]
+    head += ["95 % interval", "lowest", "highest", "b", "a", "d_steps"]
+    rows = []
+    for each in found.finalists:
+        scores = read(each)
+        rows.append(
+            [
+                f"{each.arm} #{each.number}",
+                str(len(each.runs)),
+                str(len(each.runs) - len(scores)),
+                "the lowest" if each.step is None else str(each.step),
+                number(statistics.fmean(scores) if scores else None),
+                span(mean_interval(scores)),
+                number(scores[0] if scores else None),
+                number(scores[-1] if scores else None),
+                rate(each.b),
+                rate(each.a),
+                str(each.d_steps),
+            ]
+        )
     return Table(caption="The finalists, trained again from fresh seeds", head=head, rows=rows)
 
 
