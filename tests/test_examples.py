@@ -26,6 +26,8 @@ SCORES = {
     "own_space.yaml": "distance",
     "own_loss_and_score.yaml": "own_unlike_digits_500",
     "own_data.yaml": "own_unlike_discs_200",
+    "own_images.yaml": "own_contrast_200",
+    "own_kind.yaml": "distance",
 }
 
 
@@ -45,8 +47,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_file_is_on_the_page() -> None:
-    there = {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".yaml")}
-    assert there == set(re.findall(r"(\w+\.(?:py|yaml))\b", PAGE))
+    there = {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".yaml", ".ipynb")}
+    assert there == set(re.findall(r"(\w+\.(?:py|yaml|ipynb))\b", PAGE))
     assert set(SPECS) == set(SCORES) == {name for name in there if name.endswith(".yaml")}
 
 
