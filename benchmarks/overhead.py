@@ -67,6 +67,7 @@ def ours(trials: int, folder: Path) -> list[str]:
         "arms": {"two_timescale": space},
         "search": {"sampler": "tpe"},
         "stopping": {"rule": "none"},
+        "confirm": {"when": "never"},
         "resources": {"cpus": 2},
     }
     (folder / "ours.yaml").write_text(yaml.safe_dump(spec))

@@ -43,6 +43,7 @@ def spec(trials: int, sampler: str) -> dict[str, object]:
         },
         "search": {"sampler": sampler},
         "stopping": {"rule": "none"},
+        "confirm": {"when": "never"},
     }
 
 

@@ -27,6 +27,14 @@ CACHE = TemporaryDirectory()
 KINDS: dict[str, dict[str, Any]] = {
     "dcgan": {},
     "extragradient": {"update_rule": "extragradient", "ema": 0.9},
+    "r1 lazily": {
+        "networks": {"name": "dcgan", "width": 2, "latent": 4, "d_norm": "layer"},
+        "regulariser": {"r1": 1.0, "every": 3},
+        "ema": 0.9,
+        "ema_ramp": 0.5,
+        "precision": "tf32",
+        "deterministic": False,
+    },
     "heavy ball": {"optimiser": {"name": "heavy_ball", "r": 50}, "schedule": "power"},
     "wgan_gp": {
         "networks": {"name": "wgan_gp", "width": 2, "latent": 4},
