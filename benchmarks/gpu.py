@@ -14,7 +14,9 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from trainables.devices import accelerator
+from trainables.devices import accelerator, at_precision, kernels
 from trainables.gan.batches import ImageBatches
 from trainables.gan.game import GanGame
 from trainables.gan.streams import Streams
@@ -35,6 +37,12 @@ Step = Callable[[], None]
 RATES = {"b": 1e-4, "a": 5e-4}
 ROUNDS = 5
 TOGETHER = (1, 2, 4, 8)
+FASTER: dict[str, dict[str, object]] = {
+    "ours, fastest kernels": {"precision": "fp32"},
+    "ours, tf32": {"precision": "tf32"},
+    "ours, bf16": {},
+}
+"""Settings that give up exact repeating, and some digits; same z for G."""
 
 
 def images_of(side: int, count: int = 2000) -> np.ndarray:
@@ -42,7 +50,7 @@ def images_of(side: int, count: int = 2000) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def settings_of(given: argparse.Namespace, latents: str) -> GanSettings:
+def settings_of(given: argparse.Namespace, latents: str, **further: object) -> GanSettings:
     return GanSettings.model_validate(
         {
             "data": "digits",
@@ -51,6 +59,7 @@ def settings_of(given: argparse.Namespace, latents: str) -> GanSettings:
             "steps": 10**6,
             "evaluate_every": 10**6,
             "generator_latents": latents,
+            **further,
         }
     )
 
@@ -124,6 +133,13 @@ def rate(step: Step, seconds: float) -> float:
     return count / (time.perf_counter() - began)
 
 
+@contextmanager
+def in_force(settings: GanSettings, device: str) -> Iterator[None]:
+    """Inside, updates are computed as a trial with these settings computes them."""
+    with at_precision(settings.precision, device), kernels(repeatable=settings.deterministic):
+        yield
+
+
 def training(given: argparse.Namespace, device: str) -> None:
     images = images_of(given.side)
     makers: dict[str, Callable[[], Step]] = {
@@ -134,19 +150,29 @@ def training(given: argparse.Namespace, device: str) -> None:
             plain_loop(settings_of(given, "same"), images, device, True)
         ),
     }
+    fast = {"precision": "bf16", "deterministic": False}
+    faster = {name: settings_of(given, "same", **fast | said) for name, said in FASTER.items()}
+    makers |= {name: partial(our_loop, each, images, device) for name, each in faster.items()}
+    found: dict[str, list[float]] = {}
     loops: dict[str, Step] = {}
     print(f"DCGAN {given.side}x{given.side}, width {given.width}, batch {given.batch}: updates/s")
+
+    def as_set(name: str) -> AbstractContextManager[None]:
+        """What a trial enters around its updates; the plain loops are measured in full precision, too."""
+        return in_force(faster.get(name, settings_of(given, "same")), device)
+
     for name, make in makers.items():
         try:
-            loops[name] = make()
-        except (RuntimeError, AttributeError) as error:
+            with as_set(name):
+                loops[name] = make()
+                rate(loops[name], 0.5)
+            found[name] = []
+        except (RuntimeError, AttributeError, AssertionError) as error:
             print(f"  {name:24s} not measured: {str(error).splitlines()[0]}")
-    found: dict[str, list[float]] = {name: [] for name in loops}
-    for step in loops.values():
-        rate(step, 0.5)
     for _ in range(ROUNDS):
-        for name, step in loops.items():
-            found[name].append(rate(step, given.seconds / 3 / ROUNDS / len(loops)))
+        for name, values in found.items():
+            with as_set(name):
+                values.append(rate(loops[name], given.seconds / 3 / ROUNDS / len(found)))
     base = statistics.median(found["plain loop"])
     for name, values in found.items():
         median = statistics.median(values)
