@@ -116,6 +116,12 @@ PARTS: dict[str, Part] = {
         quick=("--studies 2 --trials 8 --only bowl flat",),
         least=("--studies 1 --trials 6 --only bowl",),
     ),
+    "confirmed": Part(
+        title="Confirmed verdicts of studies with a known truth",
+        full=("",),
+        quick=("--studies 2 --trials 8 --only bowl flat",),
+        least=("--studies 1 --trials 6 --only bowl",),
+    ),
     "disturbance": Part(
         title="The paper's disturbance test",
         full=("",),
