@@ -90,7 +90,7 @@ def nothing_learnt(finalists: Sequence[Judged], levels: Levels) -> NothingLearnt
     scores = " and ".join(f"{each.name} scores {each.score:.4g}" for each in without)
     return NothingLearnt(
         arms=tuple(each.arm for each in without),
-        sentence=f"Nothing was learnt yet, so nothing is compared: {scores}, which is not clearly below "
+        sentence=f"Nothing was learnt yet, so nothing is compared: {scores}: not clearly below "
         f"{levels.ceiling:.4g}, the lowest that {OF_NOTHING} scores.",
         next=_train_longer(without, levels),
     )

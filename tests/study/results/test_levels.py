@@ -33,7 +33,7 @@ def issue() -> list[TrialRecord]:
 def test_arms_are_not_compared_where_the_best_of_one_is_noise() -> None:
     found = compare("s", issue())
     assert answer(found) == (
-        "Nothing was learnt yet, so nothing is compared: one_timescale's #1 scores 3533, which is not "
+        "Nothing was learnt yet, so nothing is compared: one_timescale's #1 scores 3533: not "
         "clearly below 3493, the lowest that noise, the mean of the data or an untrained generator scores. "
         "Next: train longer in a new study, e.g. twice as long (trial.steps)."
     )
