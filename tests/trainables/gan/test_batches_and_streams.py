@@ -49,6 +49,8 @@ def test_less_than_a_batch_is_refused() -> None:
     require_a_batch(4, 4, "images")
     with pytest.raises(ValueError, match="batch_size is 5, but the data are 4 lines; lower it"):
         require_a_batch(4, 5, "lines")
+    with pytest.raises(ValueError, match="batch_size is 12, but the data are 11 images"):
+        ImageBatches(images(), 12, False, Streams(0), "cpu")
     with pytest.raises(ValueError, match="the data are 2 rows"):
         EpochOrder(2, 3, "rows", Streams(0))
 
@@ -80,6 +82,7 @@ def test_rows_are_those_of_the_order(as_type: type | None) -> None:
     back = RowBatches(rows, EpochOrder(11, 4, "rows", Streams(9)), "cpu", as_type)
     back.next()
     back.load_state_dict(states[3])
+    assert back.state_dict()["position"] == states[3]["position"] == 4
     assert back.next().tolist() == rows[next(itertools.islice(epochs(11, 4, 5), 3, None))].tolist()
     assert (back.state_dict()["position"], made.state_dict()["position"]) == (8, 4)
 

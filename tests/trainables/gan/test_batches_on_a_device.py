@@ -61,8 +61,10 @@ def test_coins_go_there_64_at_a_time_and_a_checkpoint_is_after_those_handed_out(
         stream.set_state(made.state())
         made.restart()
         assert [made.next().cpu().tolist() for _ in range(3)] == expected[67:]
-    on_cpu = Ahead(coin, torch.Generator().manual_seed(3), "cpu")
+    at_hand = torch.Generator().manual_seed(3)
+    on_cpu = Ahead(coin, at_hand, "cpu")
     assert [on_cpu.next().tolist() for _ in range(3)] == expected[:3]
+    assert torch.equal(at_hand.get_state(), on_cpu.state())  # on a CPU it does not run ahead
     rest = torch.Generator().set_state(on_cpu.state())
     assert coin(rest).tolist() == expected[3]
 
