@@ -1,4 +1,4 @@
-"""What an arm may hide: fresh seeds compare two settings, and an arm may have a better one than its finalist.
+"""The better settings that an arm may hide: fresh seeds compare its finalist, which need not be its best one.
 
 Where little was tried the surface leaves room below a finalist, in the larger arm above all, whose plane
 contains the other's diagonal. How much lower the best of an arm may be than its finalist widens the interval
