@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from study.trial import Outcome, TrialRecord, ranked
@@ -16,10 +16,12 @@ class Reached:
     Attributes:
         trials: Trials that it had made, by number.
         seconds: Their training and evaluation time.
+        steps: Their generator updates up to their last evaluations; None if that is not known of all.
     """
 
     trials: int
     seconds: float
+    steps: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +59,7 @@ class Effort:
             "seconds": list(self.seconds),
             "stopped": list(self.stopped),
             "saved_seconds": list(self.saved),
-            "reached": [
-                None if each is None else {"trials": each.trials, "seconds": each.seconds}
-                for each in self.reached
-            ],
+            "reached": [None if each is None else asdict(each) for each in self.reached],
         }
 
     def __str__(self) -> str:
@@ -88,9 +87,10 @@ class Effort:
             if when is None:
                 said.append(f"{arm} never reached {other}'s lowest score.")
             else:
+                steps = "" if when.steps is None else f"{when.steps:,} steps, "
                 count = "1 trial" if when.trials == 1 else f"{when.trials} trials"
                 said.append(
-                    f"{arm} reached {other}'s lowest score after {count} ({when.seconds:.0f} s)."
+                    f"{arm} reached {other}'s lowest score after {count} ({steps}{when.seconds:.0f} s)."
                 )
         return said
 
@@ -137,9 +137,14 @@ def _reached(mine: Sequence[TrialRecord], other: Sequence[TrialRecord]) -> Reach
     best = ranked(other)
     if not best:
         return None
-    seconds = 0.0
-    for count, row in enumerate(sorted(mine, key=lambda row: row.number), start=1):
-        seconds += row.seconds
+    made = sorted(mine, key=lambda row: row.number)
+    for count, row in enumerate(made, start=1):
         if row.counts and row.objective <= best[0].objective:
-            return Reached(trials=count, seconds=seconds)
+            steps = [each.end_step for each in made[:count]]
+            known = sum(step for step in steps if step is not None)
+            return Reached(
+                trials=count,
+                seconds=sum(each.seconds for each in made[:count]),
+                steps=None if None in steps else known,
+            )
     return None

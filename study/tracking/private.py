@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 def run_again(client: MlflowClient, run_id: str) -> None:
@@ -43,3 +44,8 @@ def remove_for_good(client: MlflowClient, experiment_id: str, run_ids: Iterable[
     for run_id in run_ids:
         database._hard_delete_run(run_id)
     database._hard_delete_experiment(experiment_id)
+
+
+def steps_of(run: Run) -> dict[str, int]:
+    """At which step each metric of a run was measured last: its public dictionary has the values alone."""
+    return {metric.key: int(metric.step) for metric in run.data._metric_objs}

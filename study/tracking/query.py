@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from study.tracking import tables, words
 from study.tracking.content import POSITION, scores_of
+from study.tracking.private import steps_of
 from study.tracking.reading import check_file, experiment_in, open_store, own
 from study.tracking.store import (
     PAGE,
@@ -250,7 +251,12 @@ def _own_runs(
 def _facts(run: Run) -> RunFacts:
     data = run.data
     return RunFacts(
-        run.info.run_id, run.info.start_time / 1000, data.tags, data.metrics, data.params
+        run.info.run_id,
+        run.info.start_time / 1000,
+        data.tags,
+        data.metrics,
+        data.params,
+        steps_of(run),
     )
 
 
@@ -290,6 +296,7 @@ def _row(run: RunFacts) -> TrialRecord:
         outcome=None if outcome is None else Outcome(outcome),
         reason=tags.get(words.REASON),
         measurements=() if best is None else (best,),
+        end_step=run.steps.get(words.SECONDS) if outcome else None,
         started=run.started,
         mlflow_run_id=run.run_id,
     )

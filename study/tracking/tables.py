@@ -37,6 +37,8 @@ class RunFacts:
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    """At which step each metric was measured last, as far as it is known."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,15 @@ class Tables:
         for run, key, value in self._rows(text, keys=tags, **own):
             if run in found:
                 found[run].tags[key] = value
-        text = f"SELECT t.run_uuid, t.key, t.value, t.is_nan {source}".format("latest_metrics")
+        text = f"SELECT t.run_uuid, t.key, t.value, t.is_nan, t.step {source}".format(
+            "latest_metrics"
+        )
         some = {} if metrics is None else {"keys": metrics}
         text += " AND t.key IN :keys" if some else ""
-        for run, key, number, is_nan in self._rows(text, **some, **own):
+        for run, key, number, is_nan, step in self._rows(text, **some, **own):
             if run in found:
                 found[run].metrics[key] = math.nan if is_nan else number
+                found[run].steps[key] = step
         text = f"SELECT t.run_uuid, t.key, t.value {source}".format("params")
         for run, key, value in self._rows(text, **own):
             if run in found:

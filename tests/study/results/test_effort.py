@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from study.results.comparison import compare
@@ -64,3 +66,19 @@ def test_a_failed_trial_reaches_nothing() -> None:
     found = effort((ONE, TWO), one, two)
     assert found.reached == (None, None)
     assert found.saved == (None, 0.0)
+
+
+def test_the_steps_until_a_score_are_those_of_all_trials_before() -> None:
+    def until(arm: str, number: int, score: float, end_step: int | None) -> TrialRecord:
+        return replace(trial(arm, number, score, 10.0), end_step=end_step)
+
+    one = [until("one", 0, 5.0, 1000), until("one", 1, 3.0, 400), until("one", 2, 1.0, 1000)]
+    two = [until("two", 0, 3.5, 700)]
+    found = effort(("one", "two"), one, two)
+    assert found.reached[0] is not None
+    assert (found.reached[0].trials, found.reached[0].steps) == (2, 1400)
+    assert "one reached two's lowest score after 2 trials (1,400 steps, 20 s)." in str(found)
+    assert found.to_json()["reached"] == [{"trials": 2, "seconds": 20.0, "steps": 1400}, None]
+    unknown = effort(("one", "two"), [until("one", 0, 1.0, None)], two)
+    assert unknown.reached[0] is not None
+    assert unknown.reached[0].steps is None
