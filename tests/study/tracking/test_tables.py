@@ -104,7 +104,7 @@ def test_tables_of_another_kind_are_left_to_mlflow(tmp_path: Path, change: str) 
     tracking(uri, tmp_path).publish(record(scores=(3.0,), outcome=Outcome.COMPLETE), fresh=True)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute(change)
-    assert tables.read(uri, lambda t: query._own_runs(t, "study", "trial")) is None
+    assert tables.read(uri, lambda t: query._own_runs(t, "study", "trial", None)) is None
 
 
 def test_a_server_is_asked_by_mlflow() -> None:
