@@ -42,7 +42,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/ahead.py", BATCHES),
     (
         "trainables/scores/scorer.py",
-        (f"{SCORES}/test_scorer_by_hand.py", f"{SCORES}/test_noise.py"),
+        tuple(f"{SCORES}/test_{n}.py" for n in ("scorer_by_hand", "scorer", "noise", "statistics")),
     ),
     ("trainables/scores/disturb.py", (f"{SCORES}/test_disturb.py",)),
     ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity.py",)),
