@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from support.mlflow import new_store, owner, record
 from support.study import Place, saddle_spec
 from support.trials import SMALL
 
+from study.tracking.writer import Tracking
+from study.trial import Outcome
+from trainables.assignment import Assignment
 from trainables.folder import Folder
+from trainables.protocol import Parameters
+from trainables.run import TrialRun
+from trainables.trial_files import read_measurements
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +49,42 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     client.create_bucket(Bucket=BUCKET)
     yield client
     server.stop()
+
+
+def test_a_trial_goes_on_from_there_after_a_kill_and_its_files_are_published_there(
+    tmp_path: Path, store: Any
+) -> None:
+    seen = []
+    for home in (f"s3://{BUCKET}/home", str(tmp_path / "home")):
+        assignment = Assignment(
+            identity="study/two_timescale/0",
+            trial=SMALL["gan"],
+            parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
+            seed=5,
+            folder=f"{home}/trial",
+            cache=str(tmp_path / "cache"),
+            checkpoint_seconds=0,
+            turn_seconds=0,
+        )
+        killed = TrialRun(assignment)
+        assert [killed.turn().step for _ in range(4)] == [1, 2, 2, 3]
+        assert any("checkpoint-" in name for name in Folder(assignment.folder).names())
+        run = TrialRun(assignment)  # reads what the other one left
+        while not run.finished:
+            last = run.turn()
+        measured = [(m.step, m.score) for m in read_measurements(assignment.folder)]
+        # A checkpoint's name ends with a sum of its bytes, and clocks are in them.
+        names = [re.sub(r"-[0-9a-f]{16}\.pt$", "", n) for n in Folder(assignment.folder).below()]
+        seen.append((last.step, measured, names))
+    assert [step for step, _ in seen[0][1]] == [2, 4, 6]
+    assert seen[0] == seen[1], "a disk holds the same"
+
+    writer = Tracking(new_store(tmp_path), f"s3://{BUCKET}/artifacts", owner())
+    ended = record(scores=[3.0], outcome=Outcome.COMPLETE, folder=f"s3://{BUCKET}/home/trial")
+    run_id = writer.publish(ended, fresh=True)
+    found = store.list_objects_v2(Bucket=BUCKET, Prefix=f"artifacts/{run_id}/artifacts/samples/")
+    shown = sorted(PurePosixPath(each["Key"]).name for each in found["Contents"])
+    assert shown == [f"samples-{step:08d}.png" for step in (2, 4, 6)] + ["score.json"]
 
 
 def test_a_bucket_or_a_package_that_is_not_there_is_named_before_anything_is_made(
