@@ -112,12 +112,12 @@ class JointSampler(BaseSampler):
             return {}
         mine = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         trials = [t for t in (*mine, *self._others()) if t.state != TrialState.FAIL]
-        ended = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+        ended = [t for t in trials if _has_value(t)]
         if len(ended) < self._startup or all(math.isinf(t.value or 0) for t in ended):
             return {}
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         running = [t for t in trials if t.state == TrialState.RUNNING and t.params]
-        samples = self._candidates(search_space, [t for t in mine if t in ended], sign)
+        samples = self._candidates(search_space, [t for t in mine if _has_value(t)], sign)
         values, noise = _values(ended, sign)
         chosen = self._chosen(ended, running, samples, values, noise)
         return samples[chosen]
@@ -188,6 +188,10 @@ class JointSampler(BaseSampler):
         return trial.params if self._space is None or given is None else given
 
 
+def _has_value(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.COMPLETE and trial.value is not None
+
+
 def _values(trials: Sequence[FrozenTrial], sign: float) -> tuple[Array, Array]:
     """Logarithms of the objectives, what was stopped as what it would have come to, and the noise of each."""
     raw = np.asarray([sign * (t.value if t.value is not None else math.inf) for t in trials])
@@ -199,27 +203,28 @@ def _values(trials: Sequence[FrozenTrial], sign: float) -> tuple[Array, Array]:
     logarithms = np.log(raw)
     noise = np.zeros(len(raw))
     whole = [t for t in trials if t.user_attrs.get(OUTCOME) == Outcome.COMPLETE.value]
+    curves = [t.intermediate_values for t in whole]
+    end = max((max(curve, default=0) for curve in curves), default=0)
+    gains: dict[int, float] = {}
     for i, trial in enumerate(trials):
         if trial.user_attrs.get(OUTCOME) == Outcome.STOPPED.value and finite[i]:
-            logarithms[i] += _still_to_gain(trial, whole)
-            noise[i] = CUT_OFF * _share_left(trial, whole)
+            last = max(trial.intermediate_values, default=0)
+            # Many are stopped at one step, and each gain takes a look at all whole curves.
+            if last not in gains:
+                gains[last] = _still_to_gain(last, curves)
+            logarithms[i] += gains[last]
+            noise[i] = CUT_OFF * (1 - last / end if end else 1.0)
     return pressed(logarithms), noise
 
 
-def _still_to_gain(trial: FrozenTrial, whole: Sequence[FrozenTrial]) -> float:
-    """How much lower, in the logarithm, whole trials came after the step at which this one was stopped."""
-    last = max(trial.intermediate_values, default=0)
+def _still_to_gain(last: int, curves: Sequence[Mapping[int, float]]) -> float:
+    """How much lower, in the logarithm, whole trials came after the step at which others were stopped."""
     gains = [
         math.log(min(curve.values()) / min(before))
-        for curve in (t.intermediate_values for t in whole)
+        for curve in curves
         if (before := [score for step, score in curve.items() if step <= last])
     ]
     return float(np.median(gains)) if gains else 0.0
-
-
-def _share_left(trial: FrozenTrial, whole: Sequence[FrozenTrial]) -> float:
-    end = max((max(t.intermediate_values, default=0) for t in whole), default=0)
-    return 1 - max(trial.intermediate_values, default=0) / end if end else 1.0
 
 
 def _newest(trials: Sequence[FrozenTrial]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from typing import Any
 from study.errors import UserError
 from study.spec.arm import Arm
 from study.spec.model import Spec, Trial
+from study.spec.parts import Part
 from study.spec.reader import parse_spec, set_fields
 from trainables.kinds import parse_settings
 
@@ -108,13 +109,17 @@ def _kept(old: Spec, new: Spec, group: str, field: str) -> dict[str, Any]:
 
 
 def _as_said(old: Spec, new: Spec) -> Spec:
-    """A spec that confirms as the stored one does in all that it does not say itself.
+    """A spec that searches and confirms as the stored one does in all that it does not say itself.
 
-    A study from before launches confirmed by themselves goes on as it began.
+    A study from before a default changed, or before launches confirmed by themselves, goes on as it began.
     """
-    unsaid = {*type(old.confirm).model_fields} - new.confirm.model_fields_set
-    kept = {name: getattr(old.confirm, name) for name in unsaid}
-    return new.model_copy(update={"confirm": new.confirm.model_copy(update=kept)})
+    parts = {"search": (old.search, new.search), "confirm": (old.confirm, new.confirm)}
+    return new.model_copy(update={name: _unsaid_as_before(*part) for name, part in parts.items()})
+
+
+def _unsaid_as_before(before: Part, after: Part) -> Part:
+    unsaid = {*type(before).model_fields} - after.model_fields_set
+    return after.model_copy(update={name: getattr(before, name) for name in unsaid})
 
 
 def same_place(before: object, after: object) -> bool:

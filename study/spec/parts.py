@@ -34,7 +34,7 @@ class Search(Part):
     """How the arms are searched."""
 
     sampler: Literal["joint", "tpe", "gp", "cmaes", "random", "qmc", "grid"] = Field(
-        default="tpe",
+        default="joint",
         description="joint: one surface of the score that learns from the trials of all arms; the others are "
         "Optuna's, one an arm.",
     )
@@ -42,7 +42,9 @@ class Search(Part):
         default=0, ge=0, le=2**31, description="Seed of the search and of every trial."
     )
     startup: Whole = Field(
-        default=5, ge=1, description="Random trials before tpe or gp begin to model."
+        default=5,
+        ge=1,
+        description="Random trials before the sampler models: of all arms together for joint, else of each.",
     )
 
 

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from search_spaces.recipes import one_timescale, two_timescale
 from study.record.attributes import OUTCOME, PARAMETERS
-from study.search.joint import MOST, JointSampler, _still_to_gain
+from study.search.joint import CUT_OFF, MOST, JointSampler, _values
 
 LOW, HIGH = 1e-4, 1e-2
 
@@ -118,11 +118,12 @@ def curve(scores: list[float], outcome: str) -> FrozenTrial:
 
 def test_what_was_stopped_early_is_credited_with_what_whole_trials_still_gained() -> None:
     whole = [curve([100, 50, 25], "complete"), curve([80, 40, 40], "complete")]
-    stopped = curve([200], "stopped")
-    assert _still_to_gain(stopped, whole) == pytest.approx(
-        np.median([math.log(1 / 4), math.log(1 / 2)])
-    )
-    assert _still_to_gain(curve([200, 90, 80], "stopped"), whole) == 0
+    early, late = curve([200], "stopped"), curve([200, 90, 80], "stopped")
+    values, noise = _values([*whole, early, late], 1.0)
+    expected = np.log([25, 40, 200, 80])
+    expected[2] += np.median([math.log(1 / 4), math.log(1 / 2)])
+    np.testing.assert_allclose(values, expected)
+    np.testing.assert_allclose(noise, [0, 0, CUT_OFF * 2 / 3, 0])
 
 
 def test_trials_that_diverged_without_a_score_and_many_trials_are_taken() -> None:

@@ -180,3 +180,15 @@ def test_a_study_of_before_goes_on_with_the_side_that_it_did_not_state() -> None
         continued(old, changed("trial.score.input_size=48", trial=said), ASKED)
     with pytest.raises(UserError, match=r"trial\.score"):
         continued(old, changed(trial={**said, "data": "mnist", "score": {}}), ASKED)
+
+
+def test_a_spec_that_does_not_name_a_sampler_goes_on_with_that_of_the_record() -> None:
+    """The default was tpe; a file that never named it must not be refused because the default changed."""
+    data = saddle_spec(trials=4)
+    old = Spec.model_validate({**data, "search": {"sampler": "tpe", "seed": 1}})
+    silent, _ = continued(old, Spec.model_validate({**data, "search": {"seed": 1}}), ASKED)
+    assert (silent.search.sampler, silent.search.startup) == ("tpe", 5)
+    with pytest.raises(UserError, match=r"search\.sampler was 'tpe' and is 'random'"):
+        continued(old, Spec.model_validate(data), ASKED)
+    with pytest.raises(UserError, match=r"search\.seed was 1 and is 2"):
+        continued(old, Spec.model_validate({**data, "search": {"seed": 2}}), ASKED)
