@@ -10,14 +10,7 @@ from study.tracking import tables, words
 from study.tracking.content import POSITION, scores_of
 from study.tracking.private import steps_of
 from study.tracking.reading import check_file, experiment_in, open_store, own
-from study.tracking.store import (
-    PAGE,
-    collector_paused,
-    failures,
-    is_http,
-    runs,
-    unreadable,
-)
+from study.tracking.store import PAGE, collector_paused, failures, is_http, runs, unreadable
 from study.tracking.tables import RunFacts
 from study.trial import Outcome, TrialRecord, by_convention, ranked
 from trainables.levels import CEILING, FLOOR
