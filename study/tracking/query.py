@@ -242,15 +242,8 @@ def _own_runs(
 
 
 def _facts(run: Run) -> RunFacts:
-    data = run.data
-    return RunFacts(
-        run.info.run_id,
-        run.info.start_time / 1000,
-        data.tags,
-        data.metrics,
-        data.params,
-        steps_of(run),
-    )
+    data, began = run.data, run.info.start_time / 1000
+    return RunFacts(run.info.run_id, began, data.tags, data.metrics, data.params, steps_of(run))
 
 
 def _completeness(row: TrialRecord) -> tuple[bool, bool, float]:
