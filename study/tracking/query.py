@@ -22,18 +22,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-_TAGS = (
-    words.KIND,
-    words.RECORD,
-    words.STUDY,
-    words.ARM,
-    words.NUMBER,
-    words.SEED,
-    words.OUTCOME,
-    words.REASON,
-    words.SCORE_NAME,
-    POSITION,
-)
+_OF_TRIAL = (words.KIND, words.RECORD, words.STUDY, words.ARM, words.NUMBER, words.SEED)
+_TAGS = (*_OF_TRIAL, words.OUTCOME, words.REASON, words.SCORE_NAME, POSITION)
 _LEVELS = (FLOOR, CEILING)
 _METRICS = (*(words.RESERVED_METRICS - {words.SCORE}), *_LEVELS)
 """What rows are made of."""
