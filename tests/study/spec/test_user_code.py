@@ -58,6 +58,7 @@ def test_nothing_is_on_the_path_for_a_spec_without_code(
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(user_code, "_noted", [])
     monkeypatch.setattr(user_code, "_allowed", [])
+    monkeypatch.setattr(user_code, "_noted", [])
     user_code.note("specs")
     user_code.allow(saddle_spec())
     assert user_code.import_path() == []
@@ -75,6 +76,7 @@ def test_networks_of_the_users_own_go_to_the_workers(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(user_code, "_allowed", [])
+    monkeypatch.setattr(user_code, "_noted", [])
     user_code.allow({"trial": {"networks": {"name": "mine.networks:pair"}}, "arms": {}})
     assert str(tmp_path) in user_code.import_path()
 
@@ -86,6 +88,7 @@ def test_what_was_imported_from_beside_a_spec_is_sent(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(user_code, "_allowed", [])
+    monkeypatch.setattr(user_code, "_noted", [])
     files = {
         "sent_alone.py": "import sent_package.inner, sent_spaceless.inner, sent_installed",
         "sent_package/__init__.py": "",
