@@ -58,7 +58,6 @@ def test_nothing_is_on_the_path_for_a_spec_without_code(
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(user_code, "_noted", [])
     monkeypatch.setattr(user_code, "_allowed", [])
-    monkeypatch.setattr(user_code, "_noted", [])
     user_code.note("specs")
     user_code.allow(saddle_spec())
     assert user_code.import_path() == []
