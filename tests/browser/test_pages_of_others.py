@@ -57,6 +57,12 @@ def of_run(mlflow: str, run: Run, part: str = "") -> str:
     return f"{mlflow}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}{part}"
 
 
+def visit(driver: WebDriver, address: str) -> None:
+    """Loads a page from its beginning: another part behind # alone would only tell the page that is there."""
+    driver.get("about:blank")
+    driver.get(address)
+
+
 def best(place: Place) -> Run:
     return min(place.runs("little"), key=lambda run: run.data.metrics["best_score"])
 
@@ -64,12 +70,12 @@ def best(place: Place) -> Run:
 def test_mlflow_names_the_study_its_arms_and_trials(
     driver: WebDriver, mlflow: str, studied: Place
 ) -> None:
-    driver.get(f"{mlflow}/#/experiments")
+    visit(driver, f"{mlflow}/#/experiments")
     until("the study", lambda: {"little", "little.confirm"} <= set(text(driver).split()))
     run = best(studied)
-    driver.get(f"{mlflow}/#/experiments/{run.info.experiment_id}/runs")
+    visit(driver, f"{mlflow}/#/experiments/{run.info.experiment_id}/runs")
     until("the arms", lambda: {"one_timescale", "two_timescale"} <= set(text(driver).split()))
-    driver.get(of_run(mlflow, run))
+    visit(driver, of_run(mlflow, run))
     arm, number = run.data.tags["arm"], run.data.tags["number"]
     until("the trial", lambda: f"{arm}/{number}" in text(driver))
     until("its arm above it", lambda: "Parent run" in text(driver))
@@ -78,7 +84,7 @@ def test_mlflow_names_the_study_its_arms_and_trials(
 
 
 def test_mlflow_draws_the_curve_of_a_trial(driver: WebDriver, mlflow: str, studied: Place) -> None:
-    driver.get(of_run(mlflow, best(studied), "/model-metrics"))
+    visit(driver, of_run(mlflow, best(studied), "/model-metrics"))
     until("the chart of the best score", lambda: "best_score" in text(driver))
     until(
         "a line", lambda: driver.find_elements(By.CSS_SELECTOR, "svg.main-svg .scatterlayer path")
@@ -90,7 +96,7 @@ def test_mlflow_shows_the_samples_of_a_trial(
 ) -> None:
     run = best(studied)
     step = int(run.data.metrics["best_step"])
-    driver.get(of_run(mlflow, run, f"/artifacts/samples/samples-{step:08d}.png"))
+    visit(driver, of_run(mlflow, run, f"/artifacts/samples/samples-{step:08d}.png"))
 
     def shown() -> bool:
         images = driver.find_elements(By.CSS_SELECTOR, "img")
@@ -102,7 +108,7 @@ def test_mlflow_shows_the_samples_of_a_trial(
 
 def test_mlflow_shows_the_report_drawn(driver: WebDriver, mlflow: str, studied: Place) -> None:
     run = studied.runs("little", "arm")[0]
-    driver.get(of_run(mlflow, run, "/artifacts/report.html"))
+    visit(driver, of_run(mlflow, run, "/artifacts/report.html"))
     frame = until("the frame", lambda: driver.find_elements(By.CSS_SELECTOR, "iframe"))[0]
     driver.switch_to.frame(frame)
     try:
@@ -115,7 +121,7 @@ def test_mlflow_shows_the_report_drawn(driver: WebDriver, mlflow: str, studied: 
 
 def test_optunas_dashboard_opens_the_record(driver: WebDriver, studied: Place) -> None:
     with served(studied, "--dashboard", path="/api/studies") as address:
-        driver.get(f"{address}/dashboard")
+        visit(driver, f"{address}/dashboard")
         until(
             "both arms",
             lambda: all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 from support.mlflow import new_store, owner, record
 from support.study import Place, saddle_spec
 from support.trials import SMALL
@@ -40,6 +42,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.start()
     _, port = server.get_host_and_port()
     here = f"http://127.0.0.1:{port}"
+    # What moto holds is the process's, whichever of its servers put it there, and so are fsspec's clients.
+    urllib.request.urlopen(urllib.request.Request(f"{here}/moto-api/reset", method="POST")).close()
+    S3FileSystem.clear_instance_cache()
     for name in ("AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL"):
         monkeypatch.setenv(name, here)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -48,6 +53,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
     yield client
+    S3FileSystem.clear_instance_cache()
     server.stop()
 
 

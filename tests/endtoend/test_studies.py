@@ -60,7 +60,8 @@ def test_a_study_runs_to_its_budget_and_is_left_alone_when_finished(place: Place
         "interrupted": 0,
     }
     arms = dict.fromkeys(ARMS, counts)
-    assert state == {"study": "little", "state": "finished", "arms": arms, "confirmation": None}
+    ended = {"state": "finished", "confirmation": None, "slots": None, "busy": None}
+    assert state == {"study": "little", "arms": arms, **ended}
     best = place.json("best", "little")
     assert {row["arm"] for row in best} == set(ARMS)
     assert [row["score"] for row in best] == sorted(row["score"] for row in best)
