@@ -17,6 +17,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+PLACES = ("TTUR_HOME", "TTUR_RECORD", "TTUR_CHECKPOINTS", "MLFLOW_TRACKING_URI")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_elses_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds another one's stores, or the developer's: mlflow.set_tracking_uri outlives its test."""
+    for name in PLACES:
+        monkeypatch.delenv(name, raising=False)
+
+
 ALONE = ("browser", "cluster", "endtoend", "faults", "study")
 """Folders of tests that start clusters and servers."""
 PURE = ("results", "search", "spec", "surface")

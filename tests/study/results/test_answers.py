@@ -16,6 +16,7 @@ def given(cases: list[str], studies: int, trials: int) -> list[Answer]:
     return [each[trials] for case in cases for each in answers(case, studies, [trials])]
 
 
+@pytest.mark.slow
 def test_equal_arms_are_not_called_different_and_intervals_cover() -> None:
     equal = given(["flat", "diagonal"], 2, 20)
     assert not any(answer.differs for answer in equal)

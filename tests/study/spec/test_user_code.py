@@ -39,6 +39,7 @@ def dry_run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [".", "specs"])
 def test_the_console_script_finds_a_space_here_and_beside_the_spec(
     tmp_path: Path, place: str
