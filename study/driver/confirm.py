@@ -17,10 +17,10 @@ from study.driver.beginning import held
 from study.driver.bringing import bring
 from study.driver.ending import LaunchResult
 from study.driver.naming import ended_trials, finalists
-from study.driver.retraining import Finalists, confirmation_spec, finalist_name
+from study.driver.retraining import Finalists, confirmation_spec
 from study.driver.session import Observe, Say, Session, session
 from study.errors import UserError
-from study.ground.confirming import confirming
+from study.ground.confirming import confirming, finalist_name, finalist_of_name
 from study.places.locations import Site
 from study.record.database import Ledger
 from study.record.named import NOTES, is_confirmed, keep_confirmed
@@ -106,7 +106,7 @@ def _confirmed(
     tests = seeds_asked(seeds, max(spec.confirm.seeds, _tested(choosing, before)))
     # Where there is no choice the comparison need not wait for the others' choice.
     asked = {
-        finalist_name(arm, trial): choosing[arm] or tests
+        finalist_name(arm, trial.number): choosing[arm] or tests
         for arm, trials in chosen.items()
         for trial in trials
     }
@@ -114,7 +114,9 @@ def _confirmed(
     result = _brought(made, session)
     if any(choosing.values()):
         best = {arm: [_best(trials, made, ledger, choosing[arm])] for arm, trials in chosen.items()}
-        asked = {finalist_name(arm, of[0]): choosing[arm] + tests for arm, of in best.items()}
+        asked = {
+            finalist_name(arm, of[0].number): choosing[arm] + tests for arm, of in best.items()
+        }
         further = _brought(confirmation_spec(spec, best, asked, made), session)
         result = replace(further, ran=result.ran + further.ran)
     keep_confirmed(ledger, spec.name)
@@ -141,7 +143,7 @@ def _longer(
     )
     best = {arm: trials[:1] for arm, trials in best.items()}
     tests = seeds_asked(seeds, max(spec.confirm.seeds, _tested({}, before)))
-    asked = {finalist_name(arm, trials[0]): tests for arm, trials in best.items()}
+    asked = {finalist_name(arm, trials[0].number): tests for arm, trials in best.items()}
     return _brought(confirmation_spec(spec, best, asked, before, steps), session)
 
 
@@ -164,8 +166,8 @@ def _choosing(spec: Spec, trials: Sequence[TrialRecord], before: Spec | None) ->
     """How many seeds choose among the finalists of an arm; none of one finalist."""
     arm = trials[0].arm
     there = {name: other.trials for name, other in before.arms.items()} if before else {}
-    mine = {name: have for name, have in there.items() if name.rpartition("-")[0] == arm}
-    if len({finalist_name(arm, trial) for trial in trials} | mine.keys()) == 1:
+    mine = {name: have for name, have in there.items() if finalist_of_name(name)[0] == arm}
+    if len({finalist_name(arm, trial.number) for trial in trials} | mine.keys()) == 1:
         return 0
     # One that was alone until now has more runs than are needed to choose, and all of them choose.
     return max(spec.confirm.choosing, min(mine.values(), default=0))
@@ -175,18 +177,18 @@ def _tested(choosing: Mapping[str, int], before: Spec | None) -> int:
     """The most seeds that compare a finalist already."""
     there = before.arms.items() if before else ()
     return max(
-        (arm.trials - choosing.get(name.rpartition("-")[0], 0) for name, arm in there), default=0
+        (arm.trials - choosing.get(finalist_of_name(name)[0], 0) for name, arm in there), default=0
     )
 
 
 def _best(trials: Sequence[TrialRecord], made: Spec, ledger: Ledger, choosing: int) -> TrialRecord:
     """The finalist of an arm that its first seeds choose; the most promising one if none was trained."""
-    trained = [trial for trial in trials if finalist_name(trial.arm, trial) in made.arms]
+    trained = [trial for trial in trials if finalist_name(trial.arm, trial.number) in made.arms]
     if not choosing or not trained:
         return trials[0]
     found = []
     for trial in trained:
-        name = finalist_name(trial.arm, trial)
+        name = finalist_name(trial.arm, trial.number)
         runs = [run for run in ledger.arm(made.name, name).trials() if run.outcome is not None]
         found.append(finalist_of(name, runs, read_at(trained)))
     return trained[place_of_best(found, choosing)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.errors import UserError
-from study.ground.confirming import confirming
+from study.ground.confirming import confirming, finalist_name
 from study.search.samplers import derived_seed
 from study.spec.arm import Arm
 from study.spec.model import Spec
@@ -46,7 +46,7 @@ def confirmation_spec(
     arms = dict(before.arms) if before is not None else {}
     for arm, trials in chosen.items():
         for trial in trials:
-            name = finalist_name(arm, trial)
+            name = finalist_name(arm, trial.number)
             asked = (seeds or {}).get(name, spec.confirm.seeds)
             have = arms[name].trials if name in arms else 0
             arms[name] = _fixed(trial.parameters, max(asked, have))
@@ -67,11 +67,6 @@ def confirmation_spec(
         }
     )
     return parse_spec(made.model_dump(mode="json"))
-
-
-def finalist_name(arm: str, trial: TrialRecord) -> str:
-    """The arm of a confirming study that a finalist is."""
-    return f"{arm}-{trial.number}"
 
 
 def _fixed(parameters: Parameters, seeds: int) -> Arm:

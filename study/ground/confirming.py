@@ -21,6 +21,27 @@ def confirming(study: str, steps: int | None = None) -> str:
     return f"{study}.confirm" + ("" if steps is None else f"-{steps}")
 
 
+def finalist_name(arm: str, number: int) -> str:
+    """The arm of a confirming study that a finalist is, by the trial that it was.
+
+    Examples:
+        >>> finalist_name("two_timescale", 7)
+        'two_timescale-7'
+    """
+    return f"{arm}-{number}"
+
+
+def finalist_of_name(name: str) -> tuple[str, int]:
+    """The inverse of :func:`finalist_name`.
+
+    Examples:
+        >>> finalist_of_name("two_timescale-7")
+        ('two_timescale', 7)
+    """
+    arm, _, number = name.rpartition("-")
+    return arm, int(number)
+
+
 def confirmed_by(name: str) -> tuple[str, int | None] | None:
     """The study that a study of this name confirms, and by how long trials (None: as long as the search's).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from study.ground.confirming import confirming
@@ -72,12 +73,10 @@ class Contents:
         """Name of its scores."""
         return self.comparison.score_name or "score"
 
-    @property
+    @cached_property
     def fields(self) -> Mapping[str, Any]:
         """The fields of the spec; none if it has not been published."""
-        if self.spec is None:
-            return {}
-        return mapping(parse_yaml(self.spec, "the published spec"), "the published spec")
+        return _fields(self.spec)
 
     @property
     def budgets(self) -> dict[str, int]:
@@ -105,7 +104,7 @@ def gather(study: str, *, tracking_uri: str, cache: str | None = None) -> Conten
     rows = query.trials(study, tracking_uri=tracking_uri)
     if not rows:
         raise StudyNotFound(f"study {study!r} has no trial yet; there is nothing to report")
-    comparison = compared(study, tracking_uri=tracking_uri)
+    comparison = compared(study, tracking_uri=tracking_uri, rows=rows)
     arms = list(comparison.arms)
     # An arm has the same colour in every figure: they take arms as they come.
     rows = [row for arm in arms for row in rows if row.arm == arm]
@@ -119,7 +118,7 @@ def gather(study: str, *, tracking_uri: str, cache: str | None = None) -> Conten
     return Contents(
         comparison=comparison,
         rows=rows,
-        ground=landscape(rows, arms),
+        ground=landscape(rows, comparison.surface),
         curves=query.histories(drawn, tracking_uri=tracking_uri),
         bands=_bands(study, finalists, tracking_uri),
         spec=spec,
@@ -133,10 +132,14 @@ def gather(study: str, *, tracking_uri: str, cache: str | None = None) -> Conten
     )
 
 
-def _trial(spec: str | None) -> Mapping[str, Any]:
+def _fields(spec: str | None) -> Mapping[str, Any]:
     if spec is None:
         return {}
-    trial = mapping(parse_yaml(spec, "the published spec"), "the published spec").get("trial")
+    return mapping(parse_yaml(spec, "the published spec"), "the published spec")
+
+
+def _trial(spec: str | None) -> Mapping[str, Any]:
+    trial = _fields(spec).get("trial")
     return trial if isinstance(trial, Mapping) else {}
 
 
@@ -145,9 +148,7 @@ def _finalists(
 ) -> list[Sample]:
     """Samples of one trial of each arm: the confirmed finalist that is compared, else the best one."""
     numbers = {arm: s.best.number for arm, s in comparison.arms.items() if s.best is not None}
-    for each in found.differences if found else ():
-        if each.arms and each.numbers:
-            numbers |= dict(zip(each.arms, each.numbers, strict=True))
+    numbers |= found.numbers if found else {}
     by_place = {(row.arm, row.number): row for row in rows}
     shown = []
     for place in numbers.items():

@@ -6,10 +6,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from study.ground.confirming import finalist_of_name
+from study.results.levels import Curve
 from study.trial import TrialRecord, rank
-
-Curve = Sequence[tuple[int, float]]
-"""(step, score) by step."""
 
 Curves = Mapping[str, Curve]
 """Score curves by the trial's identity."""
@@ -73,7 +72,7 @@ def bands(rows: Sequence[TrialRecord], curves: Curves) -> list[Band]:
 
 
 def _band(name: str, curves: Sequence[Curve]) -> Band:
-    arm, _, number = name.rpartition("-")
+    arm, number = finalist_of_name(name)
     by_step: dict[int, list[float]] = {}
     for curve in curves:
         for step, score in curve:
@@ -82,7 +81,7 @@ def _band(name: str, curves: Sequence[Curve]) -> Band:
     steps = sorted(step for step, scores in by_step.items() if len(scores) == len(curves))
     return Band(
         arm=arm,
-        number=int(number),
+        number=number,
         seeds=len(curves),
         steps=tuple(steps),
         low=tuple(min(by_step[step]) for step in steps),

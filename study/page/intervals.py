@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.page.chart import SYMBOLS, Chart, Json, colour
-from study.page.tables import read
 from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
 from study.results.difference import MARGIN
@@ -110,12 +109,12 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
     order = list(arms)
     for line, each in enumerate(found.finalists):
         data.append(_seeds(each, line, order.index(each.arm) if each.arm in order else len(order)))
-        if read(each):
+        if each.told:
             data.append(_mean(each, line))
     said = [
-        f"{f.arm} #{f.number} mean {statistics.fmean(read(f)):.4g} of {len(read(f))} seeds"
+        f"{f.arm} #{f.number} mean {statistics.fmean(f.told):.4g} of {len(f.told)} seeds"
         for f in found.finalists
-        if read(f)
+        if f.told
     ]
     return Chart(
         name="finalists",
@@ -131,7 +130,7 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
 
 
 def _seeds(finalist: Finalist, line: int, place: int) -> Json:
-    scores = read(finalist)
+    scores = finalist.told
     return _MARKS | {
         "x": list(scores),
         "y": [line + 0.17] * len(scores),
@@ -143,7 +142,7 @@ def _seeds(finalist: Finalist, line: int, place: int) -> Json:
 
 
 def _mean(finalist: Finalist, line: int) -> Json:
-    scores = read(finalist)
+    scores = finalist.told
     mean, interval = statistics.fmean(scores), mean_interval(scores)
     bars = {} if interval is None else _bars(mean, interval)
     return _MARKS | {

@@ -11,7 +11,7 @@ import numpy as np
 
 from study.results.optimum import WITHIN
 from study.surface.gaussian import Array, mixed
-from study.surface.surface import Surface, lacking
+from study.surface.surface import Surface
 from study.trial import TrialRecord
 from trainables.protocol import ParameterValue
 
@@ -60,21 +60,22 @@ class Landscape:
     given: Mapping[str, ParameterValue]
 
 
-def landscape(rows: Sequence[TrialRecord], arms: Sequence[str]) -> Landscape | None:
+def landscape(rows: Sequence[TrialRecord], surface: Surface | None) -> Landscape | None:
     """The surface of a study's trials over the plane of (b, a).
 
     Args:
         rows: All trials.
-        arms: The arms in the order in which they are compared.
+        surface: Theirs, if there is one.
 
     Returns:
         None without a surface, or if no arm with enough trials moves b and a apart.
     """
-    enough = [arm for arm in arms if lacking(rows, arm) is None]
-    spread = [arm for arm in enough if _moves_both(rows, arm)]
+    if surface is None:
+        return None
+    spread = [arm for arm in surface.arms if _moves_both(rows, arm)]
     if not spread:
         return None
-    surface, arm = Surface(rows, enough), spread[-1]
+    arm = spread[-1]
     names = {axis.name for axis in surface.plane.axes}
     if not {"b", "a"} <= names:
         return None

@@ -14,7 +14,6 @@ from study.page import figures
 from study.page.contents import Contents
 from study.page.curves import leaders
 from study.page.plane import points
-from study.page.tables import read
 from study.results.retrained import Finalist, mean_interval
 from study.trial import ONE, TWO, TrialRecord
 
@@ -99,19 +98,14 @@ def table(contents: Contents) -> list[Line]:
 def _finalist(contents: Contents, arm: str) -> Finalist | None:
     """The finalist of an arm that is compared, or the only one; None if none has a score."""
     found = contents.finalists
-    mine = [f for f in found.finalists if f.arm == arm and read(f)] if found else []
-    pairs = [
-        dict(zip(each.arms, each.numbers, strict=True))
-        for each in (found.differences if found else ())
-        if each.arms and each.numbers
-    ]
-    numbers = {number for pair in pairs if (number := pair.get(arm)) is not None}
-    return next((f for f in mine if f.number in numbers), mine[0] if mine else None)
+    if found is None:
+        return None
+    mine = [f for f in found.finalists if f.arm == arm and f.told]
+    return next((f for f in mine if f.number == found.numbers.get(arm)), mine[0] if mine else None)
 
 
 def _of_seeds(contents: Contents, found: Finalist) -> Line:
-    trials = {(row.arm, row.number): row.step for row in contents.rows}
-    scores = read(found)
+    scores = found.told
     mean, interval = statistics.fmean(scores), mean_interval(scores)
     return Line(
         dataset=_dataset(contents),
@@ -119,7 +113,7 @@ def _of_seeds(contents: Contents, found: Finalist) -> Line:
         b=found.b,
         a=found.a,
         d_steps=found.d_steps,
-        updates=trials.get((found.arm, found.number)),
+        updates=found.step,
         score=mean,
         spread=None if interval is None else interval[1] - mean,
         seeds=len(scores),

@@ -10,7 +10,7 @@ from study.results.comparison import ArmSummary, Comparison
 from study.results.confirmation import Confirmation
 from study.results.effort import Effort, Reached
 from study.results.optimum import Optimum
-from study.results.retrained import Finalist, mean_interval
+from study.results.retrained import mean_interval
 from study.trial import Outcome, TrialRecord, ranked
 from trainables.protocol import ParameterValue
 
@@ -139,18 +139,13 @@ def _of(cell: Callable[[Optimum], str]) -> Callable[[ArmSummary], str]:
     return lambda summary: NONE if summary.optimum is None else cell(summary.optimum)
 
 
-def read(found: Finalist) -> tuple[float, ...]:
-    """The scores by which a finalist is compared, sorted: at the step that the search chose, if known."""
-    return found.scores if found.step is None else found.scores_at_step
-
-
 def finalists_table(found: Confirmation) -> Table:
     """The finalists over fresh seeds."""
     head = ["finalist", "seeds", "without a score", "read at update", f"mean {found.score_name}"]
     head += ["95 % interval", "lowest", "highest", "b", "a", "d_steps"]
     rows = []
     for each in found.finalists:
-        scores = read(each)
+        scores = each.told
         rows.append(
             [
                 f"{each.arm} #{each.number}",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from study.ground.confirming import confirmed_by, confirming
+from study.ground.confirming import confirmed_by, confirming, finalist_of_name
 from study.results.comparison import Comparison, compare
 from study.results.confirmation import Confirmation, confirmation
 from study.results.retrained import Steps, read_at
@@ -15,19 +15,23 @@ from study.trial import TrialRecord, by_convention, compared_order
 from trainables.protocol import Measurement
 
 
-def compared(study: str, *, tracking_uri: str) -> Comparison:
+def compared(
+    study: str, *, tracking_uri: str, rows: Sequence[TrialRecord] | None = None
+) -> Comparison:
     """The arms of a study side by side, each later one against the first, by the search and by fresh seeds.
 
     Args:
         study: Name of the study.
         tracking_uri: MLflow tracking URI.
+        rows: Its trials, if they have been read already.
 
     Raises:
         StudyNotFound: The store has no study of this name.
         ValueError: The scores were taken by different protocols.
         TrackingError: The store could not be read.
     """
-    rows = query.trials(study, tracking_uri=tracking_uri)
+    if rows is None:
+        rows = query.trials(study, tracking_uri=tracking_uri)
     arms = query.arms(study, tracking_uri=tracking_uri)
     order = compared_order([*arms, *by_convention({row.arm for row in rows})])
     fresh = _confirmed(study, None, rows, order, tracking_uri)
@@ -83,8 +87,7 @@ def _confirmed(
 
 def _at_the_end(rows: Sequence[TrialRecord], steps: int) -> Steps:
     """Longer runs are read at their last step: the search has chosen none beyond its own."""
-    named = {row.arm.rpartition("-")[::2] for row in rows}
-    return {(arm, int(number)): steps for arm, number in named}
+    return {finalist_of_name(row.arm): steps for row in rows}
 
 
 def _with_evaluations(rows: Sequence[TrialRecord], tracking_uri: str) -> list[TrialRecord]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from study.results.difference import ArmDifference
@@ -68,6 +68,7 @@ class Comparison:
         levels: What its scores can be seen against: what real data and what samples of nothing score.
         confirmation: The finalists over fresh seeds, if the study was confirmed.
         longer: The same by longer trials, each from a study of its own.
+        surface: What the search's part of all this was read from; None if no arm has enough trials.
     """
 
     study: str
@@ -78,6 +79,7 @@ class Comparison:
     levels: Levels = UNKNOWN
     confirmation: Confirmation | None = None
     longer: tuple[Confirmation, ...] = ()
+    surface: Surface | None = field(default=None, repr=False, compare=False)
 
     @property
     def difference(self) -> ArmDifference | None:
@@ -154,6 +156,7 @@ def compare(
         ),
         levels=levels,
         confirmation=_confirmation(confirmation, surface, rows),
+        surface=surface,
     )
 
 
@@ -176,13 +179,12 @@ def summarise(rows: Sequence[TrialRecord]) -> ArmSummary:
 
 
 def _surface(rows: Sequence[TrialRecord], arms: Sequence[str]) -> Surface | None:
-    """One surface for the trials of all arms that have enough of them; None if no arm has."""
+    """The surface of all trials; what fits it is imported only where there are any."""
     if not rows:
         return None
-    from study.surface.surface import Surface, lacking
+    from study.surface.surface import surface_of
 
-    enough = [arm for arm in arms if lacking(rows, arm) is None]
-    return Surface(rows, enough) if enough else None
+    return surface_of(rows, arms)
 
 
 def _confirmation(

@@ -55,6 +55,15 @@ class Confirmation:
         """The second arm against the first."""
         return self.differences[0] if self.differences else SeedDifference(arms=None)
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The finalist of each arm that is compared, by the number of the trial that it was."""
+        found: dict[str, int] = {}
+        for each in self.differences:
+            if each.arms and each.numbers:
+                found |= zip(each.arms, each.numbers, strict=True)
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {

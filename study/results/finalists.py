@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from study.surface.gaussian import drawn, mixed
-from study.surface.surface import DRAWS, Surface, lacking
+from study.surface.surface import DRAWS, Surface, surface_of
 from study.trial import TrialRecord, ranked
 
 LOOKED_AT = 100
@@ -31,8 +31,7 @@ def promising(rows: Sequence[TrialRecord], arms: Sequence[str], count: int) -> d
     Returns:
         Numbers of trials by arm; by the surface, or, of too few trials for one, by their scores.
     """
-    enough = [arm for arm in arms if lacking(rows, arm) is None]
-    surface = Surface(rows, enough) if enough else None
+    surface = surface_of(rows, arms)
     named = {}
     for arm in arms:
         mine = ranked(row for row in rows if row.arm == arm)

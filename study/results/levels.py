@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def of_trial(trial: TrialRecord, curve: Curves | None = None) -> Judged:
         points = tuple((m.step, m.score) for m in trial.measurements)
     else:  # it is only asked for where it is of use: MLflow gives it in a request of its own
         points = tuple(curve(trial))
-    return Judged(**{**vars(found), "curve": points})
+    return replace(found, curve=points)
 
 
 def longer(curve: Curve, needed: float) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from study.ground.confirming import finalist_of_name
 from study.results.difference import LEVEL, listed
 from study.trial import Outcome, TrialRecord
 from trainables.levels import UNKNOWN, Levels, lowest
@@ -64,6 +65,11 @@ class Finalist:
         return mean_interval(self.scores)
 
     @property
+    def told(self) -> tuple[float, ...]:
+        """The scores by which it is compared, sorted: those at the step, or the lowest if it is not known."""
+        return self.scores if self.step is None else self.scores_at_step
+
+    @property
     def scores_at_step(self) -> tuple[float, ...]:
         """The scores at the step, sorted; runs without one are left out."""
         return tuple(sorted(score for score in self.at_step if score is not None))
@@ -76,12 +82,12 @@ class Finalist:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        interval, at_step = self.interval, self.scores_at_step
+        at_step = self.scores_at_step
         return asdict(self) | {
             "scores": list(self.scores),
             "runs": list(self.runs),
             "mean": self.mean if self.scores else None,
-            "interval": None if interval is None else list(interval),
+            "interval": listed(self.interval),
             "at_step": list(self.at_step),
             "mean_at_step": self.mean_at_step if at_step else None,
             "interval_at_step": listed(mean_interval(at_step)),
@@ -115,14 +121,14 @@ def finalist_of(name: str, rows: Sequence[TrialRecord], steps: Steps) -> Finalis
         rows: Its runs that have ended, in any order.
         steps: Where the runs of each finalist are read, as far as it is known.
     """
-    arm, _, number = name.rpartition("-")
+    arm, number = finalist_of_name(name)
     rows = sorted(rows, key=lambda row: row.number)
     runs = tuple(row.score if row.counts else None for row in rows)
     scores = sorted(score for score in runs if score is not None)
-    step = steps.get((arm, int(number)))
+    step = steps.get((arm, number))
     return Finalist(
         arm=arm,
-        number=int(number),
+        number=number,
         b=rows[0].b,
         a=rows[0].a,
         d_steps=rows[0].d_steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -163,14 +164,13 @@ def _shares(found: Confirmation) -> list[str]:
 
 
 def _finalist_line(f: Finalist) -> list[str]:
-    read = f.scores if f.step is None else f.scores_at_step
-    mean = f.mean if f.step is None else f.mean_at_step
+    read = f.told
     without, interval = len(f.runs) - len(read), mean_interval(read)
     return [
         f"{f.arm} #{f.number}",
         str(len(read)) + (f" (+{without} without a score)" if without else ""),
         "lowest" if f.step is None else str(f.step),
-        _score(mean if read else None),
+        _score(statistics.fmean(read) if read else None),
         f"{interval[0]:.4g} to {interval[1]:.4g}" if interval else _NONE,
         _score(f.mean if f.scores else None),
         _score(read[0] if read else None),

@@ -252,6 +252,17 @@ def thinned(
     )
 
 
+def surface_of(rows: Sequence[TrialRecord], arms: Sequence[str]) -> Surface | None:
+    """One surface for the trials of all arms that have enough of them; None if no arm has.
+
+    Args:
+        rows: Trials, in any order, ended or not.
+        arms: The arms, in the order in which they are compared.
+    """
+    enough = [arm for arm in arms if lacking(rows, arm) is None]
+    return Surface(rows, enough) if enough else None
+
+
 def _cells(points: Array, groups: NDArray[np.int64], values: Array) -> list[NDArray[np.int64]]:
     """Trials in cells: half of :data:`MOST` alone, the others halved along their widest side."""
     if not points.shape[1]:  # all at one place: a mean of each arm says as much

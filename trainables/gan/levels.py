@@ -27,8 +27,6 @@ from trainables.scores.scorer import Sampler, Scorer, build_scorer
 from trainables.settings.gan import GanSettings
 from trainables.settings.score import OwnScoreSettings
 
-UNTRAINED = "an untrained generator"
-
 
 def levels(
     settings: GanSettings, data: ImageData, scorer: Scorer, cache: Path, device: str
@@ -44,7 +42,7 @@ def levels(
     """
 
     def nothing() -> Mapping[str, ceiling.Score]:
-        samplers = pictures(data.images) | {UNTRAINED: _untrained(settings, data, device)}
+        samplers = pictures(data.images) | {ceiling.UNTRAINED: _untrained(settings, data, device)}
         return {what: _scored(scorer, sampler) for what, sampler in samplers.items()}
 
     return ceiling.measured(

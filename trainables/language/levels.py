@@ -16,8 +16,6 @@ from trainables.levels import Measured
 from trainables.scores import ceiling
 from trainables.settings.language import LanguageSettings
 
-UNTRAINED = "an untrained generator"
-
 
 def levels(
     settings: LanguageSettings, text: TextData, scorer: NgramScorer, cache: Path, device: str
@@ -41,7 +39,8 @@ def levels(
     def nothing() -> Mapping[str, ceiling.Score]:
         made = lines_of_nothing(text, settings.score.samples, settings.score.order)
         return {
-            what: _scored(scorer, lines) for what, lines in (made | {UNTRAINED: untrained}).items()
+            what: _scored(scorer, lines)
+            for what, lines in (made | {ceiling.UNTRAINED: untrained}).items()
         }
 
     return ceiling.measured(

@@ -14,6 +14,9 @@ from trainables.scores.floor import Floor
 LAYOUT = 1
 """Changes when levels are measured otherwise, so that those of before are not taken for them."""
 
+UNTRAINED = "an untrained generator"
+"""What one kind of samples of nothing is, whatever is generated."""
+
 Score = Callable[[], float]
 """Scores samples of one kind."""
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support.mlflow import changed, row
 
-from study.page.landscape import SIDE, landscape
+from study.page.landscape import SIDE, Landscape, landscape
+from study.surface.surface import surface_of
 from study.trial import Outcome, TrialRecord
 
 ONE, TWO = "one_timescale", "two_timescale"
@@ -24,6 +25,10 @@ def trial(arm: str, number: int, b: float, a: float, d_steps: int) -> TrialRecor
     return changed(row(arm, number, score), b=b, a=a, d_steps=d_steps)
 
 
+def drawn(rows: list[TrialRecord], arms: list[str]) -> Landscape | None:
+    return landscape(rows, surface_of(rows, arms))
+
+
 @pytest.fixture(scope="module")
 def rows() -> list[TrialRecord]:
     generator = np.random.default_rng(0)
@@ -34,7 +39,7 @@ def rows() -> list[TrialRecord]:
 
 
 def test_the_surface_is_the_truth_of_scores_without_noise(rows: list[TrialRecord]) -> None:
-    found = landscape(rows, [ONE, TWO])
+    found = drawn(rows, [ONE, TWO])
     assert found is not None
     assert (found.arm, found.best, [each.d_steps for each in found.slices]) == (TWO, 2, [1, 2])
     for each in found.slices:
@@ -51,17 +56,17 @@ def test_the_surface_is_the_truth_of_scores_without_noise(rows: list[TrialRecord
 
 def test_the_surface_is_surer_where_there_are_trials(rows: list[TrialRecord]) -> None:
     near = [each for each in rows if each.a > each.b / 2]
-    found = landscape(near, [ONE, TWO])
+    found = drawn(near, [ONE, TWO])
     assert found is not None
     errors = found.slices[0].errors
     assert errors[0, -1] > 2 * np.median(errors)  # high b, low a
 
 
 def test_without_a_plane_there_is_none(rows: list[TrialRecord]) -> None:
-    assert landscape([each for each in rows if each.arm == ONE], [ONE]) is None
-    assert landscape(rows[:5], [TWO]) is None
+    assert drawn([each for each in rows if each.arm == ONE], [ONE]) is None
+    assert drawn(rows[:5], [TWO]) is None
     lost = [row(TWO, n, None, Outcome.DIVERGED) for n in range(10)]
-    assert landscape(lost, [TWO]) is None
+    assert drawn(lost, [TWO]) is None
 
 
 def test_further_parameters_are_held_where_the_surface_is_lowest(rows: list[TrialRecord]) -> None:
@@ -74,6 +79,6 @@ def test_further_parameters_are_held_where_the_surface_is_lowest(rows: list[Tria
         for each in rows
         if each.arm == TWO
     ]
-    found = landscape(mine, [TWO])
+    found = drawn(mine, [TWO])
     assert found is not None
     assert found.given["beta1"] == pytest.approx(0.0, abs=0.1)

@@ -52,13 +52,17 @@ def test_the_console_script_finds_a_space_here_and_beside_the_spec(
     assert "# one: 2 trials to run" in done.stdout
 
 
-def test_nothing_is_on_the_path_for_a_spec_without_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working folder, and nothing that other tests' specs have named."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(user_code, "_noted", [])
     monkeypatch.setattr(user_code, "_allowed", [])
+
+
+@pytest.mark.usefixtures("alone")
+def test_nothing_is_on_the_path_for_a_spec_without_code(tmp_path: Path) -> None:
     user_code.note("specs")
     user_code.allow(saddle_spec())
     assert user_code.import_path() == []
@@ -70,25 +74,17 @@ def test_nothing_is_on_the_path_for_a_spec_without_code(
     assert sys.path.count(str(tmp_path)) == 1
 
 
-def test_networks_of_the_users_own_go_to_the_workers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(user_code, "_allowed", [])
-    monkeypatch.setattr(user_code, "_noted", [])
+@pytest.mark.usefixtures("alone")
+def test_networks_of_the_users_own_go_to_the_workers(tmp_path: Path) -> None:
     user_code.allow({"trial": {"networks": {"name": "mine.networks:pair"}}, "arms": {}})
     assert str(tmp_path) in user_code.import_path()
 
 
+@pytest.mark.usefixtures("alone")
 def test_what_was_imported_from_beside_a_spec_is_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Packages as a whole, and modules; not what lies deeper (an environment)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(user_code, "_allowed", [])
-    monkeypatch.setattr(user_code, "_noted", [])
     files = {
         "sent_alone.py": "import sent_package.inner, sent_spaceless.inner, sent_installed",
         "sent_package/__init__.py": "",

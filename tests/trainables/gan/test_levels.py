@@ -14,6 +14,7 @@ import pytest
 import scipy.linalg
 import torch
 from support.data import noisy
+from support.trials import SMALL
 
 from trainables.data.images import ImageData, load_images
 from trainables.gan import levels as module
@@ -26,12 +27,8 @@ from trainables.scores.nothing import pictures
 from trainables.settings.gan import GanSettings
 
 BASE: dict[str, Any] = {
-    "kind": "gan",
-    "data": "digits",
-    "networks": {"name": "dcgan", "width": 2, "latent": 4},
-    "batch_size": 8,
+    **SMALL["gan"],
     "steps": 4,
-    "evaluate_every": 2,
     "score": {"extractor": "digits", "samples": 400},
 }
 

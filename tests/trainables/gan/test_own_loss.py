@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from support.study import saddle_spec
+from support.trials import SMALL
 
 from study.driver.preparing import check
 from study.errors import UserError
@@ -46,12 +47,8 @@ one = 1
 """
 
 TRIAL: dict[str, Any] = {
-    "kind": "gan",
-    "data": "digits",
-    "networks": {"name": "dcgan", "width": 2, "latent": 4},
-    "batch_size": 8,
+    **SMALL["gan"],
     "steps": 4,
-    "evaluate_every": 2,
     "score": {"extractor": "digits", "samples": 64},
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from support.study import saddle_spec
+from support.trials import SMALL
 
 from study.driver.preparing import check, known_contents, steps
 from study.errors import UserError
@@ -48,12 +49,8 @@ number = 3
 """
 
 TRIAL: dict[str, Any] = {
-    "kind": "gan",
-    "data": "digits",
-    "networks": {"name": "dcgan", "width": 2, "latent": 4},
-    "batch_size": 8,
+    **SMALL["gan"],
     "steps": 4,
-    "evaluate_every": 2,
     "score": {"own": "scores_of_mine:darkness", "samples": 100},
 }
 
