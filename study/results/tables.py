@@ -13,7 +13,7 @@ from study.results.frame import METRICS
 from study.results.levels import OF_NOTHING
 from study.results.retrained import Finalist, mean_interval
 from study.results.verdict import of_seeds
-from study.results.wording import percent
+from study.results.wording import percent, scored
 from study.trial import UNFINISHED, Outcome, TrialRecord
 from trainables.levels import Levels, lowest
 from trainables.protocol import ParameterValue
@@ -171,7 +171,7 @@ def _finalist_line(f: Finalist) -> list[str]:
         str(len(read)) + (f" (+{without} without a score)" if without else ""),
         "lowest" if f.step is None else str(f.step),
         _score(statistics.fmean(read) if read else None),
-        f"{interval[0]:.4g} to {interval[1]:.4g}" if interval else _NONE,
+        f"{scored(interval[0])} to {scored(interval[1])}" if interval else _NONE,
         _score(f.mean if f.scores else None),
         _score(read[0] if read else None),
         _score(read[-1] if read else None),
@@ -222,7 +222,7 @@ def _optima(comparison: Comparison) -> list[str]:
 
 def _optimum_line(optimum: Optimum) -> list[str]:
     low, high = optimum.interval
-    cells = [f"{optimum.score:.4g}", f"{low:.4g} to {high:.4g}"]
+    cells = [scored(optimum.score), f"{scored(low)} to {scored(high)}"]
     cells += [_value(optimum.setting[name]) for name in ("b", "a", "d_steps")]
     cells += [" to ".join(f"{end:.2g}" for end in optimum.ranges[name]) for name in ("b", "a")]
     return [*cells, f"{optimum.share:.0%}".replace("%", " %")]
@@ -278,7 +278,7 @@ def _setting(row: TrialRecord) -> list[str]:
 
 
 def _score(score: float | None) -> str:
-    return _NONE if score is None else f"{score:.4g}"
+    return _NONE if score is None else scored(score)
 
 
 def _value(value: ParameterValue) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from study.results.difference import MARGIN, ArmDifference, Finding
 from study.results.levels import NothingLearnt
 from study.results.seed_difference import SeedDifference
-from study.results.wording import percent, span, sure
+from study.results.wording import percent, scored, span, sure
 
 Source = Literal["search", "fresh seeds", "nothing"]
 """What a verdict rests on."""
@@ -145,7 +145,6 @@ def _of_arms(found: SeedDifference) -> list[str]:
 def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     """The finalists, how they scored, how sure that is, and how often each had no score."""
     one, two = found.means
-    runs = f"{found.seeds[1]} and {found.seeds[0]} runs"
     if any(found.without):
         lost = " and ".join(
             f"{name} had no score in {lost} of {of} runs"
@@ -162,12 +161,17 @@ def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
         return "an arm has no run that counts"
     amount = f"{abs(two - one):.3g}" if found.relative is None else percent(abs(found.relative))
     text = f"{names[1]} scores {amount} {'lower' if two < one else 'higher'} than {names[0]}"
-    text += f" (mean {two:.4g} against {one:.4g} of {runs}{_where(found)}"
+    text += f" (mean {scored(two)} against {scored(one)}{_where(found)}, {_runs(found)}"
     if found.relative_interval is not None:
         text += f"; 95 % interval {span(found.relative_interval)}"
     elif found.interval is not None:
         text += f"; 95 % interval {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
     return f"{text}{_at_lowest(found.lowest)})"
+
+
+def _runs(found: SeedDifference) -> str:
+    first, second = found.seeds
+    return f"{first} runs each" if first == second else f"{second} and {first} runs"
 
 
 def _where(found: SeedDifference) -> str:
@@ -283,5 +287,5 @@ def _start(found: ArmDifference) -> str:
     way = "lower" if relative < 0 else "higher"
     return (
         f"{second}'s best setting scores {percent(abs(relative))} {way} than {first}'s "
-        f"({two:.4g} against {one:.4g}; 95 % interval {span(found.relative_interval or (0.0, 0.0))})"
+        f"({scored(two)} against {scored(one)}; 95 % interval {span(found.relative_interval or (0.0, 0.0))})"
     )

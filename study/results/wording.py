@@ -15,6 +15,15 @@ def span(interval: tuple[float, float]) -> str:
     return f"{percent(-low)} lower to {percent(high)} higher"
 
 
+def scored(score: float) -> str:
+    """A score with four significant digits, zeros too, so that 7.000 beside 4.751 does not look less exact.
+
+    >>> scored(7.0), scored(3239.4)
+    ('7.000', '3239')
+    """
+    return f"{score:#.4g}".removesuffix(".")
+
+
 def percent(part: float) -> str:
     """A part of one as percent, one or two digits: 12 %, 1.2 %, 0.04 %."""
     value = part * 100

@@ -192,6 +192,6 @@ def test_the_comparison_table_shows_both_arms_and_the_method() -> None:
     rows.append(changed(row(TWO, 2, 6.0), noise=0.123))
     text = comparison_table(compare("study", rows))
     assert "best fd_digits_1k" in text
-    assert "6 ± 0.12" in text
+    assert "6.000 ± 0.12" in text
     without = comparison_table(compare("study", rows_of(ONE, [math.inf])))
     assert without.splitlines()[1].split() == [ONE, "1", "1", "0", *["-"] * 6]

@@ -35,8 +35,8 @@ def test_a_difference_is_said_with_what_it_rests_on_and_how_sure_it_is() -> None
     verdict = of_search(found(Finding.LOWER))
     assert verdict.source == "search"
     assert verdict.sentence == (
-        "two's best setting scores 20 % lower than one's (4 against 5; 95 % interval 10 to 30 % lower), by "
-        "the search's 80 trials, with a probability of 97 %."
+        "two's best setting scores 20 % lower than one's (4.000 against 5.000; 95 % interval 10 to 30 % "
+        "lower), by the search's 80 trials, with a probability of 97 %."
     )
     assert verdict.next.startswith("Next: confirm it from fresh seeds")
     assert str(verdict) == f"{verdict.sentence} {verdict.next}"
@@ -126,8 +126,8 @@ def test_fresh_seeds_say_who_is_to_be_taken() -> None:
     verdict = of_seeds(seeds())
     assert verdict.source == "fresh seeds"
     assert str(verdict) == (
-        "Over fresh seeds two's #3 scores 33 % lower than one's #7 (mean 5 against 7.5 of 8 and 8 runs; 95 % "
-        "interval 20 to 60 % lower): the two differ. Next: take two's #3."
+        "Over fresh seeds two's #3 scores 33 % lower than one's #7 (mean 5.000 against 7.500, 8 runs each; "
+        "95 % interval 20 to 60 % lower): the two differ. Next: take two's #3."
     )
     assert of_seeds(seeds(finding=Finding.HIGHER)).next == "Next: take one's #7."
     assert of_seeds(seeds(finding=Finding.OPEN)).next.startswith("Next: 24 more seeds")
