@@ -46,7 +46,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("trainables/scores/disturb.py", (f"{SCORES}/test_disturb.py",)),
     ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity.py",)),
-    ("trainables/scores/statistics.py", (f"{SCORES}/test_statistics.py",)),
+    (
+        "trainables/scores/statistics.py",
+        (f"{SCORES}/test_statistics_by_hand.py", f"{SCORES}/test_statistics.py"),
+    ),
     ("trainables/scores/own.py", (f"{SCORES}/test_own.py",)),
     ("trainables/games/figures.py", (f"{GAMES}/test_figures.py",)),
     ("trainables/games/*.py", (GAMES,)),

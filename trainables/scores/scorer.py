@@ -149,9 +149,9 @@ class FrechetScorer:
 
     def _metrics(self, generated: Features) -> dict[str, float]:
         names = metric_names(self._extractor.name)
-        found: dict[str, float] = {}
-        if self._floor is not None:
-            found |= {"score_floor": self._floor.value, "score_floor_noise": self._floor.noise}
+        floor, found = self._floor, dict[str, float]()
+        if floor is not None:
+            found["score_floor"], found["score_floor_noise"] = floor.value, floor.noise
         for extra in self._settings.extras:
             if extra == "kid" and self._real.features is not None:
                 value = measures.kernel_distance(self._real.features, generated.features)

@@ -95,8 +95,7 @@ def given_statistics(file: Path, extractor: str, features: int, cache: Path) -> 
     with store.locked(path):
         reference = _read_reference(path, moments)
         if reference is None:
-            if (problem := _problem_of_spread(moments.covariance)) is not None:
-                raise DataError(f"{_complaint(file)}with {problem}; compute mu and sigma anew")
+            _refuse(file, _problem_of_spread(moments.covariance))
             reference = _write_reference(path, moments)
     return RealStatistics(fingerprint, reference, None)
 
@@ -105,13 +104,17 @@ def check_statistics(file: Path, extractor: str, features: int, cache: Path) -> 
     """Refuses what :func:`given_statistics` would refuse; writes nothing."""
     moments = _read_moments(file, extractor, features)
     if _read_reference(statistics_path(cache, _hash(moments)), moments) is None:
-        problem = _problem_of_spread(moments.covariance)
-        if problem is not None:
-            raise DataError(f"{_complaint(file)}with {problem}; compute mu and sigma anew")
+        _refuse(file, _problem_of_spread(moments.covariance))
 
 
 def _complaint(file: Path) -> str:
     return f"score.statistics is {str(file)!r}, "
+
+
+def _refuse(file: Path, problem: str | None) -> None:
+    """Raises what is wrong with the arrays of a file, if anything is."""
+    if problem is not None:
+        raise DataError(f"{_complaint(file)}with {problem}; compute mu and sigma anew")
 
 
 def _read_moments(file: Path, extractor: str, features: int) -> frechet.Moments:
@@ -122,9 +125,7 @@ def _read_moments(file: Path, extractor: str, features: int) -> frechet.Moments:
         raise DataError(
             f"{complaint}which holds {held or 'nothing'}; write an .npz with mu and sigma"
         )
-    problem = _problem(found["mu"], found["sigma"], extractor, features)
-    if problem is not None:
-        raise DataError(f"{complaint}with {problem}; compute mu and sigma anew")
+    _refuse(file, _problem(found["mu"], found["sigma"], extractor, features))
     return frechet.Moments(found["mu"].astype(np.float64), found["sigma"].astype(np.float64))
 
 

@@ -12,6 +12,8 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
+from trainables.data.images import ImageData
+from trainables.data.store import Progress
 from trainables.scores import frechet, measures
 from trainables.scores import scorer as module
 from trainables.scores.extractor import as_batches, extract, rebatched, rgb
@@ -143,6 +145,34 @@ def test_samples_of_nothing_are_at_most_as_many_as_tell(monkeypatch: pytest.Monk
         value = scorer().level(sampler)
         assert sampler.asked == [(0, count)]
         assert value == pytest.approx(distance(features(0, count)), rel=1e-6)
+
+
+@pytest.mark.parametrize("split", [None, "train"])
+def test_a_scorer_is_built_of_what_the_settings_and_the_data_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str | None
+) -> None:
+    images = pixels(60, 3).reshape(60, 1, 1, 5)
+    data, told, asked = ImageData(images, "mine", "of-mine", split), list[Progress](), []
+
+    def built(*arguments: object) -> Pixels:
+        asked.append(arguments)
+        return Pixels()
+
+    monkeypatch.setattr(module, "build_extractor", built)
+    settings = ScoreSettings(samples=40, batch_size=16)
+    made = module.build_scorer(settings, data, tmp_path, "a_device", told.append)
+    assert asked == [(settings, tmp_path, "a_device")]
+    assert made.name == ("fd_digits_40_train" if split else "fd_digits_40")
+    assert [progress.done for progress in told] == [16, 32, 48, 60]
+    floor = real_floor(made._real, 40, tmp_path / "elsewhere")  # type: ignore[attr-defined]
+    assert made.floor == floor
+    assert (tmp_path / "statistics").is_dir()
+    named = module.build_scorer(settings, data, tmp_path, "cpu", name="as_the_trial_says")
+    assert (named.name, named.floor) == ("as_the_trial_says", floor)
+    np.savez(tmp_path / "given.npz", mu=np.zeros(64), sigma=np.eye(64))
+    given = ScoreSettings(samples=40, statistics=str(tmp_path / "given.npz"))
+    made = module.build_scorer(given, data, tmp_path, "cpu")
+    assert (made.name, made.floor) == ("fd_digits_40_given", None)
 
 
 def test_the_floor_is_the_mean_of_five_sets_drawn_with_replacement(tmp_path: Path) -> None:
