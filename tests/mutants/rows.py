@@ -8,6 +8,12 @@ GAN, SCORES, LANGUAGE, GAMES = (
 BATCHES = (f"{GAN}/test_batches_and_streams.py", f"{GAN}/test_batches_on_a_device.py")
 RESULTS, SEARCH = "tests/study/results", "tests/study/search"
 
+
+def _twice(tests: str) -> tuple[str, ...]:
+    """Tests of whole uses, and those beside them by hand."""
+    return f"{tests}_by_hand.py", f"{tests}.py"
+
+
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/losses.py", (f"{GAN}/test_losses.py",)),
     ("trainables/gan/regularisers.py", (f"{GAN}/test_regularisers.py",)),
@@ -45,12 +51,9 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         tuple(f"{SCORES}/test_{n}.py" for n in ("scorer_by_hand", "scorer", "noise", "statistics")),
     ),
     ("trainables/scores/disturb.py", (f"{SCORES}/test_disturb.py",)),
-    ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity.py",)),
-    (
-        "trainables/scores/statistics.py",
-        (f"{SCORES}/test_statistics_by_hand.py", f"{SCORES}/test_statistics.py"),
-    ),
-    ("trainables/scores/own.py", (f"{SCORES}/test_own.py",)),
+    ("trainables/scores/fidelity.py", _twice(f"{SCORES}/test_fidelity")),
+    ("trainables/scores/statistics.py", _twice(f"{SCORES}/test_statistics")),
+    ("trainables/scores/own.py", _twice(f"{SCORES}/test_own")),
     ("trainables/games/figures.py", (f"{GAMES}/test_figures.py",)),
     ("trainables/games/*.py", (GAMES,)),
     ("trainables/language/text.py", (f"{LANGUAGE}/test_text.py",)),
