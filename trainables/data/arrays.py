@@ -12,7 +12,7 @@ from trainables.data.errors import DataError
 Arrays = np.ndarray | dict[str, np.ndarray]
 
 
-def read_arrays(file: Path, complaint: str) -> Arrays:
+def read_arrays(file: Path, complaint: str = "it cannot be read") -> Arrays:
     """Reads a .npy file (mapped into memory, read-only) or all arrays of an .npz file.
 
     Args:

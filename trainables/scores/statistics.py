@@ -173,8 +173,8 @@ def _beside(path: Path, what: str) -> Path:
 def _read(path: Path, fingerprint: str) -> RealStatistics | None:
     """Reads the cache; None if there is nothing, or something damaged or of other data."""
     try:
-        found = read_arrays(path, "")
-        features = read_arrays(_beside(path, "features"), "")
+        found = read_arrays(path)
+        features = read_arrays(_beside(path, "features"))
     except DataError:
         return None
     if isinstance(found, np.ndarray) or str(found.get("fingerprint")) != fingerprint:
@@ -189,7 +189,7 @@ def _read(path: Path, fingerprint: str) -> RealStatistics | None:
 def _read_reference(path: Path, moments: frechet.Moments) -> frechet.Reference | None:
     """Maps the factor that is kept beside statistics, so that all trials on a node share it."""
     try:
-        root = read_arrays(_beside(path, "root"), "")
+        root = read_arrays(_beside(path, "root"))
     except DataError:
         return None
     if not isinstance(root, np.ndarray) or root.dtype != np.float64 or root.ndim != 2:
@@ -228,9 +228,7 @@ def _compute(
 def _write(path: Path, fingerprint: str, moments: frechet.Moments, features: np.ndarray) -> None:
     store.write_atomically(_beside(path, "features"), lambda file: np.save(file, features))
     _write_reference(path, moments)
-    arrays = {
-        "mu": moments.mean,
-        "sigma": moments.covariance,
-        "fingerprint": np.array(fingerprint),
-    }
-    store.write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    mu, sigma = moments.mean, moments.covariance
+    store.write_atomically(
+        path, lambda file: np.savez(file, mu=mu, sigma=sigma, fingerprint=np.array(fingerprint))
+    )
