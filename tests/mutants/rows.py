@@ -54,6 +54,13 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/scores/fidelity.py", _twice(f"{SCORES}/test_fidelity")),
     ("trainables/scores/statistics.py", _twice(f"{SCORES}/test_statistics")),
     ("trainables/scores/own.py", _twice(f"{SCORES}/test_own")),
+    ("trainables/scores/nothing.py", (f"{SCORES}/test_nothing.py",)),
+    ("trainables/scores/ceiling.py", (f"{SCORES}/test_ceiling.py",)),
+    (
+        "trainables/scores/weights.py",
+        tuple(f"{SCORES}/test_{n}.py" for n in ("weights", "fidelity_by_hand")),
+    ),
+    ("trainables/scores/train_digits.py", (f"{SCORES}/test_train_digits.py",)),
     ("trainables/games/figures.py", (f"{GAMES}/test_figures.py",)),
     ("trainables/games/*.py", (GAMES,)),
     ("trainables/language/text.py", (f"{LANGUAGE}/test_text.py",)),
@@ -62,7 +69,13 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/language/*.py", (LANGUAGE,)),
     ("trainables/gan/own_loss.py", (f"{GAN}/test_own_loss.py",)),
     ("trainables/gan/*.py", (GAN, "tests/trainables/test_plain_training.py")),
-    ("trainables/scores/*.py", (SCORES,)),
+    (
+        "trainables/scores/*.py",
+        tuple(
+            f"{SCORES}/test_{n}.py"
+            for n in ("scorer_by_hand", "extractors", "extractor", "efficientnet")
+        ),
+    ),
 )
 """Modules, and the tests that must see a fault in them: the fewer, the sooner. A module belongs to the first
 row that names it; a row of a folder has what is left there."""

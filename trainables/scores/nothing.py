@@ -54,9 +54,9 @@ def pictures(images: np.ndarray) -> dict[str, Sampler]:
     some = np.ascontiguousarray(images[::step][:LOOKED_AT])
     real = _Real(
         some=some,
-        mean=some.mean(axis=0, dtype=np.float64),
-        colours=some.mean(axis=(1, 2), dtype=np.float64),
-        spread=float(some.std(dtype=np.float64)),
+        mean=some.mean(axis=0),
+        colours=some.mean(axis=(1, 2)),
+        spread=float(some.std()),
     )
     return {
         name: _sampler(draw, real, place) for place, (name, draw) in enumerate(_PICTURES.items())
@@ -96,7 +96,7 @@ def _smooth(real: _Real, count: int, random: np.random.Generator) -> np.ndarray:
     wide = F.interpolate(
         torch.from_numpy(blots), size=(height, width), mode="bilinear", align_corners=False
     ).numpy()
-    wide *= real.spread / max(wide.std(), 1e-9)
+    wide *= real.spread / wide.std()
     made: np.ndarray = real.mean + wide.transpose(0, 2, 3, 1)
     return made
 

@@ -110,13 +110,26 @@ def test_inception_gives_features_and_logits_of_the_checked_file(tmp_path: Path)
     torch.testing.assert_close(grey, images(channels=1).float().mean((2, 3)).expand(3, 3) * 2)
 
 
+class Placed:
+    """Images that note the device that they are brought to."""
+
+    def __init__(self) -> None:
+        self.devices: list[object] = []
+
+    def to(self, device: object) -> Tensor:
+        self.devices.append(device)
+        return images()
+
+
 def test_images_and_network_meet_on_the_device() -> None:
-    network = Network("n", [], None, verbose=False)
+    network, there = Network("n", [], None, verbose=False), Placed()
+    extractor = FidelityExtractor("a-b-c", network, "s", "cpu")
+    extractor(there)  # type: ignore[arg-type]
+    assert there.devices == [torch.device("cpu")]
+    assert extractor.name == "a_b_c"
     with torch.device("meta"):
-        there = Network("n", [], None, verbose=False)
-    assert FidelityExtractor("n", there, "s", "meta")(images())[0].device.type == "meta"
-    assert FidelityExtractor("n", network, "s", "cpu")(images())[0].device.type == "cpu"
-    assert FidelityExtractor("a-b-c", network, "s", "cpu").name == "a_b_c"
+        elsewhere = Network("n", [], None, verbose=False)
+    assert FidelityExtractor("n", elsewhere, "s", "meta")._network.scale.is_meta
 
 
 @pytest.mark.parametrize("name", ["vgg16", "clip-vit-b-32"])
