@@ -1,6 +1,7 @@
 """Is the answer right? Studies with a known truth, sampled and answered by the product's own code.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.answers [--studies 200] [--trials 8 20 40] [--only bowl flat]
+    OMP_NUM_THREADS=1 python -m benchmarks.answers [--studies 200] [--trials 8 20 40] [--only bowl]
+        [--keep FILE]
 
 Each study is replayed (replay.py) on a surface of a family (families.py) or on one that was recorded from
 real GANs (surfaces/), with the product's conductor and its default sampler, and its first 8, 20 and 40
@@ -15,10 +16,12 @@ cover the truth in 93 to 99 %; one sd over the whole arm is found in at least 80
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,14 +109,47 @@ def answered(rows: Iterable[TrialRecord], first: float, second: float) -> Answer
     )
 
 
-def answers(case: str, studies: int, counts: list[int]) -> Iterator[dict[int, Answer]]:
-    """The answers to each study of a case at several numbers of trials an arm."""
-    for seed in range(studies):
-        rows, first, second = simulated(case, seed, max(counts))
-        yield {
-            count: answered([row for row in rows if row.number < count], first, second)
-            for count in counts
-        }
+def answers(case: str, seed: int, counts: list[int]) -> dict[int, Answer]:
+    """The answers to one study of a case at several numbers of trials an arm."""
+    rows, first, second = simulated(case, seed, max(counts))
+    return {
+        count: answered([row for row in rows if row.number < count], first, second)
+        for count in counts
+    }
+
+
+class Kept:
+    """The answers so far, one line of JSON a study, so that a run that is cut off counts and goes on.
+
+    Args:
+        path: Where; None: only in memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.answers: dict[tuple[str, int, int], Answer] = {}
+        if path is not None and path.exists():
+            for text in path.read_text().splitlines():
+                known = json.loads(text)
+                key = known.pop("case"), known.pop("seed"), known.pop("trials")
+                self.answers[key] = Answer(**known)
+
+    def has(self, case: str, seed: int, counts: list[int]) -> bool:
+        """Whether a study was answered at all these numbers of trials."""
+        return all((case, seed, count) in self.answers for count in counts)
+
+    def add(self, case: str, seed: int, answers: dict[int, Answer]) -> None:
+        """Keeps the answers to one study."""
+        self.answers |= {(case, seed, count): each for count, each in answers.items()}
+        if self._path is not None:
+            with self._path.open("a") as file:
+                for count, each in answers.items():
+                    key = {"case": case, "seed": seed, "trials": count}
+                    file.write(json.dumps(key | asdict(each), default=bool) + "\n")
+
+    def of(self, case: str, count: int) -> list[Answer]:
+        """The answers to a case at a number of trials an arm."""
+        return [each for key, each in self.answers.items() if key[::2] == (case, count)]
 
 
 HEADER = (
@@ -141,12 +177,19 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--trials", type=int, nargs="+", default=[8, 20, 40], help="of each arm")
     parser.add_argument("--only", nargs="+", default=CASES, choices=CASES, metavar="CASE")
+    parser.add_argument(
+        "--keep", type=Path, help="file of the answers so far; the run goes on from it"
+    )
     given = parser.parse_args()
+    kept = Kept(given.keep)
+    for seed in range(given.studies):  # one study of each case at a time: a part of a run says much
+        for case in given.only:
+            if not kept.has(case, seed, given.trials):
+                kept.add(case, seed, answers(case, seed, given.trials))
     print(HEADER)
     for case in given.only:
-        found = list(answers(case, given.studies, given.trials))
         for count in given.trials:
-            print(line(case, count, [each[count] for each in found]), flush=True)
+            print(line(case, count, kept.of(case, count)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtrs
 from scipy.special import logsumexp
 
 Array = NDArray[np.float64]
@@ -85,9 +85,16 @@ def matern(points: Array, others: Array, scales: Array) -> Array:
         Correlations, shape (n, m).
     """
     one, two = points / scales, others / scales
-    squared = (one**2).sum(1)[:, None] + (two**2).sum(1)[None, :] - 2 * one @ two.T
-    distance = np.sqrt(5 * np.maximum(squared, 0.0))
-    correlation: Array = (1 + distance + distance**2 / 3) * np.exp(-distance)
+    distance: Array = (one**2).sum(1)[:, None] + (two**2).sum(1)[None, :]
+    # In place: a chain takes thousands of these, of matrices so small that making them is what costs.
+    distance -= 2 * one @ two.T
+    np.maximum(distance, 0.0, out=distance)
+    distance *= 5
+    np.sqrt(distance, out=distance)
+    correlation = distance**2
+    correlation /= 3
+    correlation += 1 + distance
+    correlation *= np.exp(np.negative(distance, out=distance), out=distance)
     return correlation
 
 
@@ -110,11 +117,11 @@ class Process:
         self._constant = 100 * seen.spread**2
         own = (self.noise**2 + seen.noise**2) / seen.counts
         covariance = self._covariance(seen.points, seen.groups, seen.points, seen.groups)
-        covariance[np.diag_indices_from(covariance)] += own + _JITTER * seen.spread**2
+        covariance.flat[:: len(covariance) + 1] += own + _JITTER * seen.spread**2
         self._factor = np.linalg.cholesky(covariance)
         self._white = self._solve(seen.values - seen.centre)
 
-    @property
+    @cached_property
     def log_likelihood(self) -> float:
         """Of what was seen, up to a constant that no hyperparameter changes."""
         fit = -0.5 * float(self._white @ self._white) - float(np.log(np.diag(self._factor)).sum())
@@ -154,14 +161,20 @@ class Process:
     def _covariance(
         self, one: Array, groups: NDArray[np.int64], two: Array, others: NDArray[np.int64]
     ) -> Array:
-        shared = groups[:, None] == others[None, :]
-        smooth = self.amplitude**2 * matern(one, two, self._scales)
-        covariance: Array = smooth + self._constant + self._shift**2 * shared
+        covariance = matern(one, two, self._scales)
+        covariance *= self.amplitude**2
+        covariance += self._constant
+        if self._shift:
+            covariance += self._shift**2 * (groups[:, None] == others[None, :])
         return covariance
 
     def _solve(self, right: Array) -> Array:
-        solved: Array = solve_triangular(self._factor, right, lower=True, check_finite=False)
-        return solved
+        # The same that `solve_triangular` calls, whose checks cost more than solving so small a system.
+        solved, failed = dtrtrs(self._factor.T, right, lower=0, trans=1)
+        if failed:
+            raise np.linalg.LinAlgError(f"the factor is singular or no number ({failed})")
+        found: Array = solved
+        return found
 
 
 def posterior(seen: Observations, *, shifted: bool, seed: int = 0) -> list[Process]:
