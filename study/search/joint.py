@@ -32,6 +32,7 @@ from study.record.attributes import OUTCOME, PARAMETERS
 from study.surface.gaussian import Array, Observations, Process, mixed, posterior
 from study.surface.plane import axis
 from study.surface.surface import pressed
+from study.surface.threads import one_thread
 from study.trial import Outcome
 
 Setting = Mapping[str, Any]
@@ -122,6 +123,7 @@ class JointSampler(BaseSampler):
         chosen = self._chosen(ended, running, samples, values, noise)
         return samples[chosen]
 
+    @one_thread()
     def _chosen(
         self,
         ended: Sequence[FrozenTrial],

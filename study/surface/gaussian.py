@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dtrtrs
 from scipy.special import logsumexp
 
+from study.surface.threads import one_thread
+
 Array = NDArray[np.float64]
 
 LENGTH = (0.5, 0.7)
@@ -177,6 +179,7 @@ class Process:
         return found
 
 
+@one_thread()
 def posterior(seen: Observations, *, shifted: bool, seed: int = 0) -> list[Process]:
     """Processes whose hyperparameters are draws from their posterior; the same for the same arguments.
 
@@ -217,6 +220,7 @@ def _process(seen: Observations, state: Array, shifted: bool) -> Process:
     return Process(seen, hyper)
 
 
+@one_thread()
 def shift_factor(processes: list[Process]) -> float:
     """How many times likelier what was seen is with shifts than without: the Bayes factor.
 
@@ -228,6 +232,7 @@ def shift_factor(processes: list[Process]) -> float:
     return float(np.exp(min(logsumexp(ratios) - np.log(len(ratios)), 300.0)))
 
 
+@one_thread()
 def mixed(
     processes: list[Process], points: Array, groups: NDArray[np.int64]
 ) -> tuple[Array, Array]:
@@ -238,6 +243,7 @@ def mixed(
     return mean, np.sqrt(np.maximum(second - mean**2, 1e-12))
 
 
+@one_thread()
 def drawn(
     processes: list[Process], points: Array, groups: NDArray[np.int64], each: int, seed: int = 0
 ) -> Array:
