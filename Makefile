@@ -5,10 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-FAST := not slow and not cluster and not faults and not browser and not gpu
-SLOW := (slow or browser) and not gpu and not faults and not cluster
+# `make test-all` takes the exhaustive tests too: repeats of a kind of which one stays in `make test`.
+SCOPE := not gpu and not exhaustive
+FAST := not slow and not cluster and not faults and not browser and $(SCOPE)
+SLOW := (slow or browser) and not faults and not cluster and $(SCOPE)
 
-.PHONY: help quickstart setup format lint docs test faults cluster mutants bench bench-quick clean
+.PHONY: help quickstart setup format lint docs test test-all faults cluster mutants bench bench-quick clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -35,7 +37,7 @@ docs: $(VENV)/.installed-dev  ## build the pages, with a reference made from the
 # but those that start clusters and servers stay in one of them (tests/conftest.py). Both measured runs, their
 # child processes and the workers of their Ray clusters add to one measurement of coverage; what is
 # killed with SIGKILL, as in the tests after them, measures nothing.
-test: lint docs  ## every check and every test that needs no GPU, and the coverage
+test: lint docs  ## every check, the tests of every kind that needs no GPU, and the coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "$(FAST)"
 	$(BIN)/coverage run -m pytest -n 2 --dist loadscope -m "$(SLOW)"
@@ -44,11 +46,14 @@ test: lint docs  ## every check and every test that needs no GPU, and the covera
 	$(MAKE) faults
 	$(MAKE) cluster
 
+test-all:  ## the same with every test (the marker exhaustive): repeats of a kind that make test has one of
+	$(MAKE) test SCOPE="not gpu"
+
 faults: $(VENV)/.installed-dev  ## only the tests that kill real processes under running studies
-	$(BIN)/pytest -m "faults and not gpu"
+	$(BIN)/pytest -m "faults and $(SCOPE)"
 
 cluster: $(VENV)/.installed-dev  ## only the tests on a Ray cluster of network namespaces, whose hosts are killed
-	$(BIN)/pytest -m "cluster and not gpu"
+	$(BIN)/pytest -m "cluster and $(SCOPE)"
 
 # MODULES="schedules trainables/scores" takes some rows of tests/mutants/run.py; all of them take hours.
 mutants: $(VENV)/.installed-dev  ## put small faults into the formulas and rules; what no test sees is in build/mutants

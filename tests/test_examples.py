@@ -82,7 +82,13 @@ def test_a_spec_is_checked_with_its_code_and_a_trial_of_each_arm_is_trained(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=pytest.mark.exhaustive) if "kill" in script else script
+        for script in SCRIPTS
+    ],
+)
 def test_a_script_that_launches_says_what_came_out(here: Path, script: str) -> None:
     ended = subprocess.run(
         [sys.executable, script],

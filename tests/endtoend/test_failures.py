@@ -10,18 +10,19 @@ from support.study import ARMS, Place, assert_whole, saddle_spec
 pytestmark = pytest.mark.slow
 
 
-def block(place: Place, arm: str) -> Path:
-    """Puts a file where the folders of an arm's trials belong: nobody can write there, not even root."""
+def block(place: Place, *arms: str) -> list[Path]:
+    """Puts files where the folders of arms' trials belong: nobody can write there, not even root."""
     place.ttur("launch", str(place.write(saddle_spec(trials=0))))
-    blocked = place.home / "checkpoints" / "little" / arm
-    blocked.parent.mkdir(parents=True, exist_ok=True)
-    blocked.write_text("not a folder")
+    blocked = [place.home / "checkpoints" / "little" / arm for arm in arms]
+    for path in blocked:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("not a folder")
     return blocked
 
 
 def test_a_place_that_cannot_be_written_uses_no_trial_up(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    blocked = [block(place, arm) for arm in ARMS]
+    blocked = block(place, *ARMS)
     spec = str(place.write(saddle_spec(trials=4, resources={"max_failures": 0})))
     said = place.ttur("launch", spec, expect=3)
     assert "5 trials in a row failed" in said
@@ -95,7 +96,7 @@ def test_what_a_trial_prints_and_how_it_failed_can_be_read(tmp_path: Path) -> No
 
 def test_failed_trials_run_again_as_the_same_trials_and_runs(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    blocked = block(place, "one_timescale")
+    (blocked,) = block(place, "one_timescale")
     spec = saddle_spec(trials=2, resources={"max_failures": 0, "stop_after_failures": None})
     path = str(place.write(spec))
     place.ttur("launch", path)

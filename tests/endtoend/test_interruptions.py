@@ -33,11 +33,14 @@ def launched(place: Place, spec: str, step: int) -> Iterator[subprocess.Popen[st
         end_hard(process)
 
 
-def test_the_driver_is_killed_at_random_moments(place: Place) -> None:
-    """Three times between two evaluations of its trials, then at any moment from its start to its end."""
+@pytest.mark.parametrize(
+    "steps", [(30,), pytest.param((10, 30, 50), marks=pytest.mark.exhaustive)], ids=["one", "three"]
+)
+def test_the_driver_is_killed_at_random_moments(place: Place, steps: tuple[int, ...]) -> None:
+    """Between two evaluations of its trials, then at any moment from its start to its end."""
     chance = seeded()
     spec = str(place.write(saddle_spec(trials=3, trial=slow_saddle(3.5, evaluations=7))))
-    for step in (10, 30, 50):
+    for step in steps:
         with launched(place, spec, step) as process:
             place.hold(step + 10)
             # The next evaluation takes half a second; the trials cannot go beyond it.
@@ -89,7 +92,14 @@ def test_a_study_goes_on_after_every_clean_way_to_end_a_launch_early(place: Plac
     assert_whole(place, "little", 2)
 
 
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, None], ids=["INT", "TERM", "stop"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(signal.SIGINT, id="INT", marks=pytest.mark.exhaustive),
+        pytest.param(signal.SIGTERM, id="TERM"),
+        pytest.param(None, id="stop", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_clean_end_keeps_what_was_done_since_the_last_checkpoint(
     place: Place, way: signal.Signals | None
 ) -> None:

@@ -26,12 +26,21 @@ def killed(place: Place, at: str) -> None:
     place.ttur("delete", "study", "--yes", expect=-signal.SIGKILL, TTUR_FAULT=at)
 
 
-def test_a_deletion_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param((KILLS[0], KILLS[3], KILLS[-1]), id="some"),
+        pytest.param(KILLS, id="all", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_a_deletion_that_is_killed_at_any_point_is_finished_by_the_next(
+    tmp_path: Path, kills: tuple[str, ...]
+) -> None:
     homes, place = Homes(tmp_path), Place(tmp_path)
     whole = {where: sorted(NAMES) for where in gone()}
     others = set(gone()["record"])
     spec = str(place.write(saddle_spec("study", trials=1)))
-    for kill in KILLS:
+    for kill in kills:
         assert homes.there() == whole
         killed(place, kill)
         left = homes.there()

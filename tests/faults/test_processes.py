@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import random
 import signal
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,11 +21,19 @@ logger = logging.getLogger(__name__)
 pytestmark = pytest.mark.faults
 
 
+def some(points: Sequence[str], count: int, chance: random.Random) -> list[str]:
+    """One of each of so many stretches of the way, in any order."""
+    bounds = [len(points) * stretch // count for stretch in range(count + 1)]
+    drawn = [chance.choice(points[low:high]) for low, high in pairwise(bounds)]
+    return chance.sample(drawn, count)
+
+
 @pytest.mark.timeout(1800)
-def test_the_driver_dies_at_every_point_in_turn(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [3, pytest.param(len(POINTS), marks=pytest.mark.exhaustive)])
+def test_the_driver_dies_at_points_of_its_way_in_turn(tmp_path: Path, count: int) -> None:
     """Each launch has two more trials in each arm than the one before, and so passes every point twice."""
     place, chance, budget = Place(tmp_path), seeded(), 0
-    for point in chance.sample(POINTS, len(POINTS)):
+    for point in some(POINTS, count, chance):
         budget += 2
         spec = str(place.write(saddle_spec(trials=budget, trial=slow_saddle(0.4))))
         armed = f"{point}:{chance.choice([1, 2])}"
@@ -34,7 +45,13 @@ def test_the_driver_dies_at_every_point_in_turn(tmp_path: Path) -> None:
 
 
 # After the second checkpoint a process has got two evaluations further, before it one.
-@pytest.mark.parametrize(("point", "evaluations"), zip(WORKER_POINTS, (4, 8), strict=True))
+@pytest.mark.parametrize(
+    ("point", "evaluations"),
+    [
+        (WORKER_POINTS[0], 4),
+        pytest.param(WORKER_POINTS[1], 8, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_workers_die_at_their_checkpoints_again_and_again(
     tmp_path: Path, point: str, evaluations: int
 ) -> None:
@@ -75,10 +92,22 @@ def test_a_worker_is_killed_in_the_middle(tmp_path: Path) -> None:
     assert_whole(place, "little", 1)
 
 
+NEWEST_TORN, BOTH_TORN, BOTH_MISSING = (1, 0), (2, 0), (0, 2)
+"""How many of the two checkpoints of a trial are torn, and how many are missing."""
+
+
 @pytest.mark.parametrize(
-    ("torn", "missing"), [(1, 0), (2, 0), (0, 2)], ids=["newest torn", "both torn", "both missing"]
+    "harms",
+    [
+        (NEWEST_TORN, BOTH_TORN),
+        pytest.param((BOTH_MISSING, NEWEST_TORN), marks=pytest.mark.exhaustive),
+    ],
+    ids=["newest and both torn", "both missing and newest torn"],
 )
-def test_checkpoints_are_torn_or_missing(tmp_path: Path, torn: int, missing: int) -> None:
+def test_checkpoints_are_torn_or_missing(
+    tmp_path: Path, harms: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    """Those of the two trials in two ways."""
     place = Place(tmp_path)
     spec = str(place.write(saddle_spec(trials=1)))
     place.hold(10)
@@ -94,12 +123,14 @@ def test_checkpoints_are_torn_or_missing(tmp_path: Path, torn: int, missing: int
     for path in place.checkpoints("little"):
         kept.setdefault(path.parent, []).append(path)
     assert [len(paths) for paths in kept.values()] == [2, 2]
-    for paths in kept.values():
+    for paths, (torn, missing) in zip(kept.values(), harms, strict=True):
         for path in sorted(paths, reverse=True)[:torn]:
             path.write_bytes(path.read_bytes()[:100])
         for path in sorted(paths, reverse=True)[:missing]:
             path.unlink()
     place.let_go()
     said = place.ttur("launch", spec)
-    assert said.count("is torn: its bytes do not match its digest") == 2 * torn
+    assert said.count("is torn: its bytes do not match its digest") == sum(
+        torn for torn, _ in harms
+    )
     assert_whole(place, "little", 1)

@@ -121,7 +121,7 @@ def scratch_of_ray() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("told_by", ["file", "url"])
+@pytest.mark.parametrize("told_by", ["url", pytest.param("file", marks=pytest.mark.exhaustive)])
 def test_postgresql_is_restarted_in_the_middle_and_no_password_is_left_anywhere(
     postgres: Postgres,
     tmp_path: Path,

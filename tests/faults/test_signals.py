@@ -29,16 +29,16 @@ STOP_SECONDS = 25.0
 WORDS = ("ttur: terminated", "ttur: interrupted", "ttur: ended by a hang-up")
 
 BEFORE = (
-    ("opened:1", "SIGTERM"),
     ("starting:1", "SIGINT:group"),
+    ("opened:1", "SIGTERM"),
     ("started:1", "SIGHUP:group"),
 )
 """Moments at which no trial has begun."""
 
 AMID = (
-    ("assigned:1", "SIGTERM:group"),
     ("run-creating:2", "SIGHUP"),
     ("reported:3", "SIGTERM:group"),
+    ("assigned:1", "SIGTERM:group"),
     ("told:1", "SIGINT:group"),
 )
 """Moments at which trials run."""
@@ -105,15 +105,24 @@ def assert_kept(place: Place) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "amid"),
+    [
+        pytest.param(BEFORE[:1], AMID[:2], id="some"),
+        pytest.param(BEFORE, AMID, id="all", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(
+    tmp_path: Path, before: tuple[tuple[str, str], ...], amid: tuple[tuple[str, str], ...]
+) -> None:
     place = Place(tmp_path)
     trial = {"kind": "saddle", "steps": 40, "evaluate_every": 10, "seconds_per_step": 0.02}
     # No checkpoint but that of the end is ever due.
     resources = {"checkpoint_seconds": 86_400, "stop_seconds": STOP_SECONDS}
     spec = str(place.write(saddle_spec(trials=TRIALS, trial=trial, resources=resources)))
-    for moment, sent in BEFORE:
+    for moment, sent in before:
         assert "before a trial had begun" in signalled(place, spec, moment, sent)
-    for moment, sent in AMID:
+    for moment, sent in amid:
         assert "Go on with: ttur resume little" in signalled(place, spec, moment, sent)
         assert_kept(place)
         assert place.json("status", "little")["state"] == "interrupted"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import atexit
 import functools
 import shutil
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.tracking._tracking_service import utils
 
 from study.errors import UserError
 from study.tracking import store as mlflow_store
@@ -38,6 +41,19 @@ def empty_store() -> Path:
 def new_store(folder: Path) -> str:
     """The tracking URI of an empty store in ``folder``."""
     shutil.copy(empty_store(), folder / "mlflow.db")
+    return f"sqlite:///{folder}/mlflow.db"
+
+
+def copied(made: Path, folder: Path) -> str:
+    """The tracking URI of a copy of a store and its artifacts, as if it had been made in ``folder``."""
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as store, store:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            store.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(made), str(folder))
+            )
+    # MLflow remembers by a run's id where its artifacts lie.
+    utils._artifact_repos_cache.clear()
     return f"sqlite:///{folder}/mlflow.db"
 
 

@@ -142,7 +142,14 @@ def test_its_code_makes_the_same_images(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["batch statistics", "spectral norm", "one's own"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("batch statistics", marks=pytest.mark.exhaustive),
+        pytest.param("spectral norm", marks=pytest.mark.exhaustive),
+        "one's own",
+    ],
+)
 def test_images_are_the_same(name: str, tmp_path: Path) -> None:
     taken = trained(gan(name, tmp_path), tmp_path)
     as_scored, others = drawn_where_the_product_is_not(taken, tmp_path)

@@ -406,7 +406,9 @@ def test_turns_and_assignments_survive_the_way_to_the_driver(assignment: Assignm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", ["checkpointing", "checkpointed"])
+@pytest.mark.parametrize(
+    "point", [pytest.param("checkpointing", marks=pytest.mark.exhaustive), "checkpointed"]
+)
 def test_a_worker_that_dies_at_its_checkpoint_leaves_a_folder_to_go_on_from(
     assignment: Assignment, tmp_path: Path, point: str
 ) -> None:

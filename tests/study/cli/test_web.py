@@ -62,7 +62,13 @@ def test_a_server_that_ends_by_itself_is_an_error(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="INT"),
+        pytest.param(signal.SIGTERM, id="TERM", marks=pytest.mark.exhaustive),
+    ],
+)
 @pytest.mark.parametrize(
     ("options", "path"),
     [([], "/health"), (["--dashboard"], "/api/studies")],

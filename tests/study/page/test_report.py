@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from PIL import Image
-from support.mlflow import BEGAN, changed, new_store, record, row, runs, tracking
+from support.mlflow import BEGAN, changed, copied, new_store, record, row, runs, tracking
 
 from study.page.contents import Contents
 from study.page.render import render
@@ -40,11 +40,11 @@ def shade(image: bytes) -> int:
     return int(np.asarray(Image.open(io.BytesIO(image)))[0, 0])
 
 
-@pytest.fixture
-def uri(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two arms of three trials, one diverged; the best of the second has samples."""
-    uri = new_store(tmp_path)
-    writer = tracking(uri, tmp_path)
+    made = tmp_path_factory.mktemp("made")
+    writer = tracking(new_store(made), made)
     arm = ArmRecord(
         study="study",
         arm=TWO,
@@ -55,7 +55,7 @@ def uri(tmp_path: Path) -> str:
         started=BEGAN,
     )
     writer.publish_arm(arm)
-    folder = tmp_path / "trial"
+    folder = made / "trial"
     (folder / "samples").mkdir(parents=True)
     for step, grey in ((10, 10), (20, 20), (30, 30)):
         (folder / "samples" / f"samples-{step:08d}.png").write_bytes(png(grey))
@@ -70,7 +70,12 @@ def uri(tmp_path: Path) -> str:
         record(TWO, 2, scores=[9.0]),
     ):
         writer.publish(each, fresh=True)
-    return uri
+    return made
+
+
+@pytest.fixture
+def uri(made: Path, tmp_path: Path) -> str:
+    return copied(made, tmp_path)
 
 
 def embedded(html: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def test_equal_arms_are_not_called_different_and_intervals_cover() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_answers_are_calibrated() -> None:
     """Of 60 equal studies at most 6 may differ: 5 % of them would exceed that in 1 case of 20."""
     equal = given(["flat", "diagonal", "equal arms"], 20, 20)

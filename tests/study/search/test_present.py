@@ -120,6 +120,7 @@ def test_it_proposes_all_names_together_after_a_widening(record: Ledger, sampler
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_cmaes_learns_the_number_of_steps_of_d(record: Ledger) -> None:
     samples = run(record, spec_of("cmaes", WIDE), 80)
     late = Counter(sample["d_steps"] for sample in samples[-20:])
@@ -145,6 +146,7 @@ def test_cmaes_begins_a_widened_range_from_the_best_trials_of_the_narrow_one(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_cmaes_reaches_the_new_part_of_a_widened_range(record: Ledger) -> None:
     run(record, spec_of("cmaes", NARROW), 30)
     later = run(record, spec_of("cmaes", WIDE), 40)[-10:]

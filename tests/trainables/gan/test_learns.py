@@ -49,6 +49,7 @@ def test_the_rates_decide_what_dcgan_learns(tmp_path: Path) -> None:
     assert min(good) < 40 < 80 < min(slow)
 
 
+@pytest.mark.exhaustive
 def test_the_heavy_ball_of_the_documentation_learns(tmp_path: Path) -> None:
     """With the optimiser and the schedule of the table in docs/trains.md."""
     ball = {"name": "heavy_ball", "r": 250, "alpha": 0.1}
@@ -62,6 +63,7 @@ def test_the_heavy_ball_of_the_documentation_learns(tmp_path: Path) -> None:
     assert min(found) < 25
 
 
+@pytest.mark.exhaustive
 def test_wgan_gp_learns(tmp_path: Path) -> None:
     found = scores(WGAN_GP, tmp_path, b=1e-3, a=1e-3, d_steps=2)
     assert min(found) < 0.5 * found[0]

@@ -286,6 +286,7 @@ def test_whole_updates_are_those_of_a_plain_loop(case: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("networks", NETWORKS)
 def test_whole_updates_in_which_any_three_values_meet(networks: str) -> None:
     for case in cover(3):
