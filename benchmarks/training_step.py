@@ -12,16 +12,20 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.gan.batches import ImageBatches
 from trainables.gan.game import GanGame
 from trainables.gan.streams import Streams
-from trainables.networks.build import Networks, build
+from trainables.networks.as_code import as_code
+from trainables.networks.build import build
+from trainables.networks.pair import Networks
 from trainables.protocol import Parameters
 from trainables.settings.gan import GanSettings
 from trainables.settings.networks import NetworkSettings
@@ -97,6 +101,23 @@ def wgan_gp_loop(networks: Networks, images: np.ndarray, batch: int) -> Step:
     return step
 
 
+def plain(networks: Networks) -> Networks:
+    """The same networks, made of torch's own layers alone, as whoever wrote them by hand would have them."""
+
+    def written(network: nn.Module) -> nn.Module:
+        namespace: dict[str, Any] = {"__name__": "written"}
+        exec(compile(as_code(network), "written", "exec"), namespace)
+        made: nn.Module = namespace["build"]()
+        made.load_state_dict(network.state_dict())
+        return made
+
+    return replace(
+        networks,
+        generator=written(networks.generator),
+        discriminator=written(networks.discriminator),
+    )
+
+
 def our_loop(settings: GanSettings, images: np.ndarray) -> Step:
     """The trial's own update, with its checks for values that are not finite."""
     streams = Streams(0)
@@ -151,7 +172,7 @@ def main() -> None:
     }
 
     def built() -> Networks:
-        return build(choice, 3, given.side, 0)
+        return plain(build(choice, 3, given.side, 0))
 
     peers = {"tutorial loop": tutorial_loop(built(), images, given.batch, True)}
     if penalised:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import is_parametrized
 
+from trainables.networks.strided import Doubling, Halving
+
 PARTS = '''class Parts(nn.Module):
     """Takes its parts by name."""
 
@@ -94,7 +96,7 @@ class _Writer:
         self._known: dict[str, Any] = {}
 
     def expression(self, module: nn.Module) -> str:
-        kind = type(module)
+        kind = _written_kind(type(module))
         if is_parametrized(module):
             return self._parametrised(module)
         if kind is nn.Sequential:
@@ -111,7 +113,7 @@ class _Writer:
         if names != ["weight"] or not all(isinstance(step, _SpectralNorm) for step in steps):
             raise NotPlainError(f"{type(module).__name__} is parametrised in a way of its own")
         self.imports.add("from torch.nn.utils.parametrizations import spectral_norm")
-        return f"spectral_norm({_layer(module, type(module).__mro__[1])})"
+        return f"spectral_norm({_layer(module, _written_kind(type(module).__mro__[1]))})"
 
     def _sequential(self, module: nn.Module) -> str:
         names = list(module._modules)
@@ -185,6 +187,13 @@ class _Writer:
     def _claim(self, name: str, value: Any) -> None:
         if self._known.setdefault(name, value) is not value:
             raise NotPlainError(f"two things in it are called {name}")
+
+
+def _written_kind(kind: type[nn.Module]) -> type[nn.Module]:
+    """The kind that a module is written as: torch's own for layers of ours that compute the same."""
+    if kind is Halving:
+        return nn.Conv2d
+    return nn.ConvTranspose2d if kind is Doubling else kind
 
 
 def _layer(module: nn.Module, kind: type[nn.Module]) -> str:

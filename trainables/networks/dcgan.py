@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from trainables.networks.layers import Score, Seed, activation, multiplier, norm, stages
+from trainables.networks.strided import Doubling, Halving
 from trainables.settings.networks import NetworkSettings
 
 _DEVIATION = 0.02
@@ -27,7 +28,7 @@ def generator(settings: NetworkSettings, channels: int, side: int) -> nn.Module:
     for stage in reversed(range(count)):
         wide = width * multiplier(stage)
         narrow = width * multiplier(stage - 1) if stage else channels
-        layers.append(nn.ConvTranspose2d(wide, narrow, 5, stride=2, padding=2, output_padding=1))
+        layers.append(Doubling(wide, narrow))
         if stage:
             layers += [norm(norm_name, narrow), activation(act)]
     return _initialised(nn.Sequential(*layers, nn.Tanh()))
@@ -41,7 +42,7 @@ def discriminator(settings: NetworkSettings, channels: int, side: int) -> nn.Mod
     for stage in range(count):
         narrow = width * multiplier(stage - 1) if stage else channels
         wide = width * multiplier(stage)
-        layers.append(nn.Conv2d(narrow, wide, 5, stride=2, padding=2))
+        layers.append(Halving(narrow, wide))
         if stage:
             layers.append(norm(norm_name, wide))
         layers.append(activation(settings.d_activation or "leaky_relu"))

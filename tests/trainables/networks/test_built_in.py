@@ -12,6 +12,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from trainables.networks.build import build
 from trainables.networks.layers import apply_spectral_norm, follow_weights, norm
+from trainables.networks.strided import Doubling, Halving
 from trainables.networks.wgan_gp import upsample
 from trainables.settings.networks import NetworkSettings
 
@@ -81,8 +82,8 @@ def test_dcgan_has_no_norm_on_ds_first_and_gs_last_layer() -> None:
     networks = build(NetworkSettings(**TINY), 3, 32, seed=0)
     d_layers = [type(module) for module in networks.discriminator]
     g_layers = [type(module) for module in networks.generator]
-    assert d_layers[:3] == [nn.Conv2d, nn.LeakyReLU, nn.Conv2d]
-    assert g_layers[-2:] == [nn.ConvTranspose2d, nn.Tanh]
+    assert d_layers[:3] == [Halving, nn.LeakyReLU, Halving]
+    assert g_layers[-2:] == [Doubling, nn.Tanh]
 
 
 @pytest.mark.parametrize("name", ["dcgan", "wgan_gp"])
@@ -182,7 +183,7 @@ def test_dcgan_weights_begin_as_published() -> None:
                 assert weight.std().item() == pytest.approx(share * 0.02, rel=0.05)
                 kinds.add(type(module))
             assert not module.bias.any()
-    assert kinds == {nn.Conv2d, nn.ConvTranspose2d, nn.Linear}
+    assert kinds == {Halving, Doubling, nn.Linear}
 
 
 @pytest.mark.parametrize(("name", "distribution"), [("dcgan", "uniform"), ("wgan_gp", "normal")])

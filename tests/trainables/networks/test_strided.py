@@ -1,0 +1,130 @@
+"""Halvings and doublings in training against torch's own layers: values, gradients, second gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from trainables.networks import strided
+from trainables.networks.strided import Doubling, Halving
+
+CASES = {
+    "thin": {"_MANY": 1, "_FEW": 99, "_HEAVY": 2**40},
+    "product": {"_MANY": 99, "_HEAVY": 0, "_SMALL": 99},
+}
+"""Limits that send small layers the one and the other way."""
+
+
+@pytest.fixture(params=CASES)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in CASES[request.param].items():
+        monkeypatch.setattr(strided, name, value)
+    return str(request.param)
+
+
+def pair(kind: type[nn.Module], inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
+    """Our layer and torch's, in double precision, with the same weights."""
+    ours = kind(inputs, outputs).double()
+    plain: nn.Module = (
+        nn.Conv2d(inputs, outputs, 5, stride=2, padding=2)
+        if kind is Halving
+        else nn.ConvTranspose2d(inputs, outputs, 5, stride=2, padding=2, output_padding=1)
+    ).double()
+    plain.load_state_dict(ours.state_dict())
+    return ours, plain
+
+
+def slopes(layer: nn.Module, maps: Tensor) -> list[Tensor]:
+    """A result, its gradients, and those of the length of its gradient in the maps (a penalty's)."""
+    made = layer(maps)
+    weights = list(layer.parameters())
+    by = torch.sin(torch.arange(made.numel(), dtype=made.dtype)).view(made.shape)
+    wanted = (maps, *weights)
+    first = torch.autograd.grad((made.square() * by).sum(), wanted, create_graph=True)
+    second = torch.autograd.grad(first[0].square().sum(), wanted)
+    return [made, *first, *second]
+
+
+@pytest.mark.parametrize("kind", [Halving, Doubling])
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (4, 6)])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_they_are_torchs_layers(
+    kind: type[nn.Module], height: int, width: int, layout: torch.memory_format, way: str
+) -> None:
+    ours, plain = (layer.to(memory_format=layout) for layer in pair(kind, 3, 5))
+    torch.manual_seed(0)
+    maps = torch.randn(2, 3, height, width, dtype=torch.float64).to(memory_format=layout)
+    maps.requires_grad_()
+    for mine, its in zip(slopes(ours, maps), slopes(plain, maps), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", [Halving, Doubling])
+def test_gradients_are_taken_only_of_what_needs_them(kind: type[nn.Module], way: str) -> None:
+    ours, plain = pair(kind, 3, 2)
+    maps = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    for layer in (ours, plain):
+        layer.weight.requires_grad_(False)
+    got, expected = (
+        torch.autograd.grad(layer(maps).sum(), (maps, layer.get_parameter("bias")))
+        for layer in (ours, plain)
+    )
+    for mine, its in zip(got, expected, strict=True):
+        torch.testing.assert_close(mine, its)
+
+
+@pytest.mark.parametrize("kind", [Halving, Doubling])
+def test_evaluation_is_torchs_bit_for_bit(kind: type[nn.Module], way: str) -> None:
+    ours, plain = pair(kind, 3, 5)
+    maps = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    assert torch.equal(ours.eval()(maps), plain(maps))
+
+
+def test_spectral_norm_goes_with_them(way: str) -> None:
+    ours, plain = (spectral_norm(layer) for layer in pair(Halving, 3, 5))
+    plain.load_state_dict(ours.state_dict())
+    maps = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(ours(maps), plain(maps))
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "outputs", "side", "called"),
+    [
+        (Halving, 256, 512, 4, "_halved_by_product"),
+        (Doubling, 512, 256, 2, "_doubled_by_product"),
+        (Doubling, 16, 3, 8, "_doubled_by_pixels"),
+        (Halving, 8, 8, 4, None),
+        (Doubling, 8, 3, 4, None),
+    ],
+)
+def test_each_size_goes_its_way_in_single_precision(
+    kind: type[nn.Module],
+    inputs: int,
+    outputs: int,
+    side: int,
+    called: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+
+    def noted(name: str) -> Callable[..., Tensor]:
+        way: Callable[..., Tensor] = getattr(strided, name)
+
+        def noting(*given: Any) -> Tensor:
+            seen.append(name)
+            return way(*given)
+
+        return noting
+
+    for name in ("_halved_by_product", "_doubled_by_product", "_doubled_by_pixels"):
+        monkeypatch.setattr(strided, name, noted(name))
+    ours, plain = (layer.float() for layer in pair(kind, inputs, outputs))
+    maps = torch.randn(2, inputs, side, side)
+    np.testing.assert_allclose(ours(maps).detach(), plain(maps).detach(), atol=1e-5)
+    assert seen == ([] if called is None else [called])
