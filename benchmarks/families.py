@@ -38,22 +38,49 @@ class Formula:
         height: The noise-free logarithm of the score over :data:`UNIT`.
         noise: Standard deviation of the logarithm of a score.
         rising: By how much of it the noise grows with each unit of height.
+        steps: The steps of the evaluations.
+        slow: How much higher the logarithm of a score is at the beginning, where there are several.
     """
 
     height: Height
     noise: float
     rising: float = 0.0
     steps: tuple[int, ...] = (100,)
+    slow: float = 1.5
     d_steps: tuple[int, ...] = D_STEPS
     low: float = LOW
     high: float = HIGH
 
     def curve(self, b: float, a: float, d_steps: int, seed: int) -> Array:
-        """A trial's one score, shape (1,)."""
-        at = (np.asarray(value) for value in (math.log10(b), math.log10(a), math.log2(d_steps)))
-        height = float(self.height(*at))
+        """A trial's scores, shape (steps,); of several the noise is mostly the trial's as a whole."""
+        height = self._height(b, a, d_steps)
         spread = self.noise * (1 + self.rising * min(max(height, 0.0), 2.0))
-        return UNIT * np.exp([height + spread * np.random.default_rng(seed).normal()])
+        draw, count = np.random.default_rng(seed), len(self.steps)
+        noise = spread * draw.normal()
+        if count == 1:
+            return UNIT * np.exp([height + noise])
+        own = spread * draw.normal(size=count)
+        noises = math.sqrt(0.8) * noise + math.sqrt(0.2) * own
+        return np.asarray(UNIT * np.exp(height + self._above(b, a) + noises))
+
+    def best(self, b: float, a: float, d_steps: int) -> float:
+        """The lowest noise-free score of a trial."""
+        return UNIT * math.exp(self._height(b, a, d_steps))
+
+    def _height(self, b: float, a: float, d_steps: int) -> float:
+        at = (np.asarray(value) for value in (math.log10(b), math.log10(a), math.log2(d_steps)))
+        return float(self.height(*at))
+
+    def _above(self, b: float, a: float) -> Array:
+        """By how much a trial's curve lies above its lowest point: it falls the faster, the higher its rates.
+
+        With rates above 10^-2.5 in the mean it is lowest after 3/5 of the steps and rises then.
+        """
+        share = np.arange(1, len(self.steps) + 1) / len(self.steps)
+        rates = math.log10(b * a)
+        lowest, speed = 0.6 if rates > -5 else 1.0, 3 * 10 ** (0.3 * (rates + 6))
+        falling = np.exp(-speed * np.minimum(share, lowest)) - math.exp(-speed * lowest)
+        return np.asarray(self.slow * falling + 2 * np.maximum(0.0, share - lowest))
 
     @cached_property
     def optima(self) -> dict[str, float]:
@@ -149,8 +176,10 @@ FAMILIES: dict[str, Callable[[np.random.Generator], Height]] = {
 """Every family by name; the noise of the last one triples with the height."""
 
 
-def member(family: str, seed: int) -> Formula:
-    """One surface of a family."""
+def member(family: str, seed: int, evaluations: int = 1) -> Formula:
+    """One surface of a family, with trials of so many evaluations."""
     draw = np.random.default_rng([seed, list(FAMILIES).index(family)])
     noise = float(draw.uniform(*NOISE))
-    return Formula(FAMILIES[family](draw), noise, rising=1.0 if family == "rising noise" else 0.0)
+    height, rising = FAMILIES[family](draw), 1.0 if family == "rising noise" else 0.0
+    steps = tuple(100 * (k + 1) for k in range(evaluations))
+    return Formula(height, noise, rising, steps, slow=float(draw.uniform(0.5, 3)))

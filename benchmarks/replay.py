@@ -32,7 +32,7 @@ from study.spec.reader import parse_spec, set_fields
 from study.trial import Outcome, TrialRecord, ranked
 from trainables.assignment import Assignment, Turn
 from trainables.levels import UNKNOWN, Levels
-from trainables.protocol import Measurement
+from trainables.protocol import Diverged, Measurement, Parameters
 
 NOISE = 0.05
 """A score's own noise, as a share of it: what 1,000 images say of the digits GAN."""
@@ -210,15 +210,19 @@ def _after(curves: Curves, step: int) -> int:
     return curves.steps[curves.steps.index(step) + 1]
 
 
+def whole_curve(
+    curves: Curves, sampled: Parameters, seed: int, arm: str, study_seed: int
+) -> NDArray[np.float64]:
+    """All scores that a trial has or would have had, shape (steps,)."""
+    # In a launch the same number has the same seed in both arms; what it makes of it differs.
+    own = int(np.random.SeedSequence([seed, study_seed, len(arm)]).generate_state(1)[0])
+    return curves.curve(sampled.b, sampled.a, sampled.d_steps, own)
+
+
 def _turns(curves: Curves, assignment: Assignment, study_seed: int) -> Iterator[Turn]:
     """One turn an evaluation, as a worker hands them out."""
-    from trainables.protocol import Diverged
-
-    # In a launch the same number has the same seed in both arms; what it makes of it differs.
-    noise_seed = [assignment.seed, study_seed, len(assignment.identity.split("/")[1])]
-    seed = int(np.random.SeedSequence(noise_seed).generate_state(1)[0])
-    sampled = assignment.parameters
-    scores = curves.curve(sampled.b, sampled.a, sampled.d_steps, seed)
+    arm = assignment.identity.split("/")[1]
+    scores = whole_curve(curves, assignment.parameters, assignment.seed, arm, study_seed)
     for step, score in zip(curves.steps, scores, strict=True):
         if not np.isfinite(score):
             lost = Diverged(step=step, reason="the loss is not finite", time=0.0)

@@ -48,21 +48,24 @@ WAYS = {
 
 
 def chosen(
-    records: Sequence[TrialRecord], arm: str, by_surface: bool
+    records: Sequence[TrialRecord], arm: str, surface: Surface | None
 ) -> tuple[float, float, int] | None:
-    """The setting that would be taken: the lowest score, or the trial where the surface is lowest."""
+    """The setting that would be taken: where the surface is lowest, without one the lowest score."""
     mine = [record for record in records if record.arm == arm and record.score is not None]
     if not mine:
         return None
-    if by_surface:
-        try:
-            surface = Surface(records, ARMS)
-            setting = surface.setting(surface.found(arm))
-            return float(setting["b"]), float(setting["a"]), int(setting["d_steps"])  # type: ignore[arg-type]
-        except NoSurface:
-            pass
+    if surface is not None:
+        setting = surface.setting(surface.found(arm))
+        return float(setting["b"]), float(setting["a"]), int(setting["d_steps"])  # type: ignore[arg-type]
     best = ranked(mine)[0]
     return best.b, best.a, best.d_steps
+
+
+def _surface(records: Sequence[TrialRecord]) -> Surface | None:
+    try:
+        return Surface(records, ARMS)
+    except NoSurface:
+        return None
 
 
 def excess(study: Replay, curves: recorded.Recorded, way: Way) -> np.ndarray:
@@ -70,8 +73,9 @@ def excess(study: Replay, curves: recorded.Recorded, way: Way) -> np.ndarray:
     found = np.full((len(ARMS), len(LADDER)), np.nan)
     for j, full in enumerate(LADDER):
         records = [t.record for t in study.trials if t.at <= full * full_trial(curves)]
+        surface = _surface(records) if way.by_surface else None
         for i, arm in enumerate(ARMS):
-            setting = chosen(records, arm, way.by_surface)
+            setting = chosen(records, arm, surface)
             if setting is not None:
                 found[i, j] = curves.best(*setting) / curves.optima[arm]
     return found

@@ -180,14 +180,12 @@ class ArmLedger:
         scores[step] = score
         return replaces
 
-    def should_prune(self, number: int, step: int) -> bool:
-        """Asks the pruner about an evaluation.
+    def is_newest(self, number: int, step: int) -> bool:
+        """Whether the record has no evaluation of an open trial after this step."""
+        return step >= max(self._reported.get(number, ()), default=step)
 
-        The pruner judges by the newest one that the record has. While a trial that was cut off hands out
-        its history again, earlier ones are not asked about: they were judged, or will be by that one.
-        """
-        if step < max(self._reported.get(number, ()), default=step):
-            return False
+    def should_prune(self, number: int) -> bool:
+        """Asks the pruner about the newest evaluation of an open trial."""
         return self._patience(self._open[number].should_prune)
 
     def set_run(self, number: int, run_id: str, published: bool) -> None:

@@ -6,7 +6,7 @@ import heapq
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from search_spaces.space import SearchSpace
 from study.record.trials import ArmLedger
 from study.spec.arm import Arm
 from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ class ArmState:
     """The lowest score so far, in all launches, and the number of its trial."""
     results: dict[int, float] = field(default_factory=dict)
     """The lowest score of every trial that ended and did not fail, by its number; infinity without one."""
+
+    whole: dict[int, dict[int, float]] = field(default_factory=dict)
+    """The scores by step of every trial that made all its steps, by its number."""
 
     def note(self, score: float, number: int) -> None:
         """Takes in one score."""
@@ -89,6 +93,11 @@ class ArmState:
         return (self.asked - len(self.interrupted)) / max(1, self.arm.trials)
 
 
+def scores(measurements: Iterable[Measurement]) -> dict[int, float]:
+    """The scores of evaluations by step."""
+    return {measurement.step: measurement.score for measurement in measurements}
+
+
 def arm_state(name: str, arm: Arm, ledger: ArmLedger) -> ArmState:
     """The state of an arm as the record has it."""
     space = arm.build()
@@ -110,6 +119,7 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger) -> ArmState:
         counts=Counter(trial.outcome for trial in ended if trial.outcome is not None),
         any_ran=any(trial.measurements for trial in trials),
         last_end=max((t.ended for t in trials if t.ended is not None), default=None),
+        whole={t.number: scores(t.measurements) for t in ended if t.outcome is Outcome.COMPLETE},
         results={trial.number: trial.objective for trial in ended if trial.counts},
     )
     state.take_in(trials)

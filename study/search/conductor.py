@@ -14,12 +14,12 @@ from dataclasses import replace
 from study.ground.faults import point
 from study.places.locations import Places
 from study.record.database import Ledger
-from study.search.arm import ArmState, arm_state
+from study.search.arm import ArmState, arm_state, scores
 from study.search.handing import Failure, Handing, Live
 from study.search.joint import Trials
+from study.search.judging import Judge
 from study.search.observer import Observer
 from study.search.samplers import make_pruner, make_sampler
-from study.search.stopping import reason_to_stop
 from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
 from trainables.assignment import Assignment, Turn
@@ -58,7 +58,6 @@ class Conductor:
         self.fault = ""
         self._handing = Handing(spec, places)
         pruner = make_pruner(spec.stopping, spec.settings)
-        self._prunes = spec.stopping.pruner is not None
         self._any_ran = False
         self.arms: dict[str, ArmState] = {}
         for name, arm in spec.arms.items():
@@ -67,6 +66,7 @@ class Conductor:
             opened.use(make_sampler(spec.search, name, arm, opened.asked(), others), pruner)
             self.arms[name] = arm_state(name, arm, opened)
             self._any_ran = self._any_ran or self.arms[name].any_ran
+        self._judge = Judge(spec, self.arms)
 
     def _trials_beside(self, arm: str) -> Trials:
         """Reads the trials of the arms but one."""
@@ -260,15 +260,7 @@ class Conductor:
         live.arm.note(measurement.score, number)
         self._note_levels(Levels.of(measurement.metrics))
         point("reported")
-        reason = reason_to_stop(live.measurements, self.spec.stopping)
-        if (
-            reason is None
-            and self._prunes
-            and live.arm.ledger.should_prune(number, measurement.step)
-        ):
-            name = self.spec.stopping.pruner.name if self.spec.stopping.pruner else ""
-            reason = f"{name} stopped it at step {measurement.step}"
-        return reason
+        return self._judge.reason(live.arm, number, live.measurements)
 
     def _note_levels(self, measured: Levels) -> None:
         """Stores what the scores can be seen against when a trial first tells, or has a lower ceiling."""
@@ -288,6 +280,8 @@ class Conductor:
         live.arm.last_end = ended
         if outcome is not Outcome.FAILED:
             live.arm.results[live.record.number] = objective
+        if outcome is Outcome.COMPLETE:
+            live.arm.whole[live.record.number] = scores(live.measurements)
         self._update(live)
         record = replace(live.record, outcome=outcome, reason=reason, end_step=step, ended=ended)
         self._live.pop(record.identity, None)  # a failure was taken out when it came

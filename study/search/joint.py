@@ -29,6 +29,7 @@ from scipy.stats import norm
 from search_spaces.shares import share_of, value_at
 from search_spaces.space import SearchSpace
 from study.record.attributes import OUTCOME, PARAMETERS
+from study.search.ahead import Gains, gains
 from study.surface.gaussian import Array, Observations, Process, mixed, posterior
 from study.surface.plane import axis
 from study.surface.surface import pressed
@@ -46,9 +47,6 @@ BESIDE = 0.05
 
 MOST = 100
 """Trials that the surface is fitted to: the best ones and the newest ones of more."""
-
-CUT_OFF = 0.5
-"""Added noise, in the logarithm of the score, of a trial that was stopped before its end."""
 
 
 class JointSampler(BaseSampler):
@@ -195,7 +193,7 @@ def _has_value(trial: FrozenTrial) -> bool:
 
 
 def _values(trials: Sequence[FrozenTrial], sign: float) -> tuple[Array, Array]:
-    """Logarithms of the objectives, what was stopped as what it would have come to, and the noise of each."""
+    """Logarithms of the objectives and their noise; what was stopped counts as what it would come to."""
     raw = np.asarray([sign * (t.value if t.value is not None else math.inf) for t in trials])
     finite = np.isfinite(raw)
     if (raw[finite] <= 0).any():
@@ -205,28 +203,17 @@ def _values(trials: Sequence[FrozenTrial], sign: float) -> tuple[Array, Array]:
     logarithms = np.log(raw)
     noise = np.zeros(len(raw))
     whole = [t for t in trials if t.user_attrs.get(OUTCOME) == Outcome.COMPLETE.value]
-    curves = [t.intermediate_values for t in whole]
-    end = max((max(curve, default=0) for curve in curves), default=0)
-    gains: dict[int, float] = {}
+    curves = [t.intermediate_values for t in whole if t.intermediate_values]
+    known: dict[int, Gains] = {}
     for i, trial in enumerate(trials):
         if trial.user_attrs.get(OUTCOME) == Outcome.STOPPED.value and finite[i]:
             last = max(trial.intermediate_values, default=0)
-            # Many are stopped at one step, and each gain takes a look at all whole curves.
-            if last not in gains:
-                gains[last] = _still_to_gain(last, curves)
-            logarithms[i] += gains[last]
-            noise[i] = CUT_OFF * (1 - last / end if end else 1.0)
+            # Many are stopped at one step, and each look is at all whole curves.
+            if last not in known:
+                known[last] = gains(last, curves)
+            logarithms[i] += known[last].mean
+            noise[i] = known[last].scale
     return pressed(logarithms), noise
-
-
-def _still_to_gain(last: int, curves: Sequence[Mapping[int, float]]) -> float:
-    """How much lower, in the logarithm, whole trials came after the step at which others were stopped."""
-    gains = [
-        math.log(min(curve.values()) / min(before))
-        for curve in curves
-        if (before := [score for step, score in curve.items() if step <= last])
-    ]
-    return float(np.median(gains)) if gains else 0.0
 
 
 def _newest(trials: Sequence[FrozenTrial]) -> NDArray[np.int64]:

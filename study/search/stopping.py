@@ -25,12 +25,15 @@ def reason_to_stop(history: Sequence[Measurement], rule: Stopping) -> str | None
 
     Args:
         history: All evaluations so far, in order; the warm-up ones count for the best score.
-        rule: The spec's rule.
+        rule: The spec's rule; what it does not say is as for trials of few evaluations
+            (:meth:`study.spec.parts.Stopping.over`).
 
     Returns:
         One sentence on why the trial stops, or None if it goes on.
     """
-    if rule.rule == "none" or len(history) <= rule.warmup or len(history) < 2:
+    rule = rule.over(0)
+    warmup, patience = rule.warmup or 0, rule.patience or 1
+    if rule.rule == "none" or len(history) <= warmup or len(history) < 2:
         return None
     newest = history[-1]
     best = min(history[:-1], key=lambda m: m.score)
@@ -42,14 +45,14 @@ def reason_to_stop(history: Sequence[Measurement], rule: Stopping) -> str | None
     learnt = Levels.of(newest.metrics).learnt(best.score, best.noise)
     if (
         learnt
-        and len(history) > rule.patience
+        and len(history) > patience
         and all(
             _risen(history, index, rule.min_delta)
-            for index in range(len(history) - rule.patience, len(history))
+            for index in range(len(history) - patience, len(history))
         )
     ):
         return (
-            f"the score rose: {rule.patience} evaluations in a row lie above "
+            f"the score rose: {patience} evaluations in a row lie above "
             f"{best.score:.6g} of step {best.step}"
         )
     return None

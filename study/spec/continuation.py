@@ -109,12 +109,13 @@ def _kept(old: Spec, new: Spec, group: str, field: str) -> dict[str, Any]:
 
 
 def _as_said(old: Spec, new: Spec) -> Spec:
-    """A spec that searches and confirms as the stored one does in all that it does not say itself.
+    """A spec that searches, stops and confirms as the stored one does in all that it does not say itself.
 
     A study from before a default changed, or before launches confirmed by themselves, goes on as it began.
     """
-    parts = {"search": (old.search, new.search), "confirm": (old.confirm, new.confirm)}
-    return new.model_copy(update={name: _unsaid_as_before(*part) for name, part in parts.items()})
+    parts = ("search", "stopping", "confirm")
+    kept = {name: _unsaid_as_before(getattr(old, name), getattr(new, name)) for name in parts}
+    return new.model_copy(update=kept)
 
 
 def _unsaid_as_before(before: Part, after: Part) -> Part:

@@ -49,7 +49,7 @@ class Search(Part):
 
 
 class Pruner(Part):
-    """A comparison between the trials of an arm at the same step, beside the rising-score rule."""
+    """A comparison between the trials of an arm at the same step, beside the stopping rule."""
 
     name: Literal["asha", "hyperband", "median"] = Field(
         description="asha and hyperband: successive halving; median: a trial goes on while its best "
@@ -64,14 +64,30 @@ class Pruner(Part):
 
 
 class Stopping(Part):
-    """When a trial ends before its last step: its score rises, or collapses (stopping.py)."""
+    """When a trial ends before its last step: its score rises, collapses, or would not beat the best."""
 
-    rule: Literal["rising", "none"] = Field(default="rising", description="none: run every step.")
-    warmup: Whole = Field(
-        default=2, ge=0, description="Evaluations before the rule may stop a trial."
+    rule: Literal["ahead", "rising", "none"] = Field(
+        default="rising",
+        description="rising: its score rises or collapses; ahead: also if, by the curves of whole trials, "
+        "it would not beat the best of its arm; none: run every step.",
     )
-    patience: Whole = Field(
-        default=3, ge=1, description="Evaluations in a row that must lie above the best so far."
+    chance: Number = Field(
+        default=0.02,
+        gt=0,
+        lt=1,
+        description="Of ahead: the probability to beat the best below which a trial is stopped.",
+    )
+    warmup: Whole | None = Field(
+        default=None,
+        ge=0,
+        description="Evaluations before a rise or a collapse may stop a trial. Default: a fifth of all, from "
+        "1 to 5.",
+    )
+    patience: Whole | None = Field(
+        default=None,
+        ge=1,
+        description="Evaluations in a row that must lie above the best so far. Default: a fifth of all, from "
+        "2 to 5.",
     )
     min_delta: Number = Field(
         default=1.0, ge=0, description="A rise counts when it is larger than this many noise units."
@@ -82,6 +98,19 @@ class Stopping(Part):
     pruner: Pruner | None = Field(
         default=None, description="An optional comparison with other trials."
     )
+
+    def over(self, evaluations: int) -> Stopping:
+        """The same with what it does not say filled in, for trials of so many evaluations.
+
+        Example:
+            >>> rule = Stopping(patience=4).over(20)
+            >>> rule.warmup, rule.patience
+            (4, 4)
+        """
+        fifth = evaluations // 5
+        unsaid = {"warmup": min(max(fifth, 1), 5), "patience": min(max(fifth, 2), 5)}
+        given = self.model_dump(include={*unsaid}, exclude_none=True)
+        return self.model_copy(update=unsaid | given)
 
 
 class Confirm(Part):

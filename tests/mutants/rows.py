@@ -16,6 +16,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/scores/frechet.py", (f"{SCORES}/test_frechet.py",)),
     ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
     ("study/search/stopping.py", (f"{SEARCH}/test_stopping.py",)),
+    ("study/search/ahead.py", (f"{SEARCH}/test_ahead.py",)),
     ("trainables/language/ngrams.py", (f"{LANGUAGE}/test_ngrams.py",)),
     ("study/trial.py", ("tests/study/test_trial.py",)),
     ("trainables/protocol.py", ("tests/trainables/test_protocol.py", "tests/study/test_trial.py")),

@@ -75,6 +75,11 @@ class TrialSettings(Settings, ABC):
     evaluate_every: int = Field(gt=0, description="Generator updates between two evaluations.")
 
     @property
+    def evaluations(self) -> int:
+        """How many evaluations a whole trial has: the last step is always one of them."""
+        return -(-self.steps // self.evaluate_every)
+
+    @property
     @abstractmethod
     def score_name(self) -> str:
         """Name of the score that a trial with these settings has; it states the protocol."""

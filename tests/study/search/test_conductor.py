@@ -554,20 +554,67 @@ def test_a_pruner_stops_a_trial_and_is_named(record: Ledger, places: Places) -> 
 def test_a_pruner_judges_a_history_that_is_handed_out_again_by_its_end_only(
     record: Ledger, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between the report of step 40 and its judgement: step 10 must not be judged in its place."""
+    """Killed between the report of step 30 and its judgement: step 10 must not be judged in its place."""
     stopping = {"rule": "none", "pruner": {"name": "asha", "reduction_factor": 2}}
     first = Conductor(spec_of(trials=1, stopping=stopping), record, places)
     identity = begun(first)
     live = first._live[identity]
-    for step, score in ((10, 4.0), (20, 3.0), (30, 2.0), (40, 5.0)):
+    for step, score in ((10, 4.0), (20, 3.0), (30, 5.0)):
         live.arm.ledger.report(0, Measurement(step=step, score=score))
     again = Conductor(spec_of(trials=1, stopping=stopping), record, places)
     assert begun(again) == identity
     monkeypatch.setattr(again._live[identity].arm.ledger._open[0], "should_prune", lambda: True)
-    finish(again, identity, turn(4.0, 3.0, 2.0, 5.0))
+    finish(again, identity, turn(4.0, 3.0, 5.0))
     entry = only_entry(record, identity)
-    assert (entry.outcome, entry.end_step) == (Outcome.STOPPED, 40)
-    assert entry.reason == "asha stopped it at step 40"
+    assert (entry.outcome, entry.end_step) == (Outcome.STOPPED, 30)
+    assert entry.reason == "asha stopped it at step 30"
+
+
+def test_no_rule_ends_a_trial_that_is_at_its_end_as_stopped(record: Ledger, places: Places) -> None:
+    stopping = {"rule": "ahead", "warmup": 0, "patience": 1, "pruner": {"name": "median"}}
+    conductor = Conductor(spec_of(trials=9, stopping=stopping), record, places)
+    for _ in range(12):
+        finish(conductor, begun(conductor), turn(4.0, 3.0, 2.0, 1.0, finished=True))
+    identity = begun(conductor)
+    assert finish(conductor, identity, turn(4.0, 3.0, 2.0)) == [False]
+    finish(conductor, identity, turn(9e9, first=40, finished=True))
+    assert only_entry(record, identity).outcome is Outcome.COMPLETE
+
+
+def test_whole_trials_of_both_arms_say_of_a_curve_that_it_would_not_beat_its_arms_best(
+    record: Ledger, places: Places
+) -> None:
+    """Also those that an earlier launch made; each arm has a best of its own."""
+    spec = spec_of(trials=6, stopping={"rule": "ahead", "pruner": None})
+    first = Conductor(spec, record, places)
+    for score in (1.0, 2.0, 1.1, 2.2, 1.2):
+        identity = begun(first)
+        score += 50 * ("two_timescale" in identity)
+        finish(first, identity, turn(4 * score, 3 * score, 2 * score, score, finished=True))
+    again = Conductor(spec, record, places)
+    ends = {}
+    for _ in range(2):
+        identity = begun(again)
+        assert finish(again, identity, turn(170.0, 155.0)) == ["one" in identity]
+        ends[identity.split("/")[1]] = only_entry(record, identity)
+    assert ends["one_timescale"].outcome is Outcome.STOPPED
+    assert ends["one_timescale"].reason.startswith("it would not beat 1 of trial 0: its lowest by")
+    assert ends["two_timescale"].outcome is None
+
+
+def test_a_history_that_is_handed_out_again_is_not_judged_anew_by_what_others_have_done_since(
+    record: Ledger, places: Places
+) -> None:
+    spec = spec_of(trials=6, stopping={"rule": "ahead"})
+    first = Conductor(spec, record, places)
+    slow = begun(first)
+    assert finish(first, slow, turn(900.0, 90.0, 1.5)) == [False]
+    for _ in range(6):
+        finish(first, begun(first), turn(4.0, 3.0, 2.0, 1.0, finished=True))
+    again = Conductor(spec, record, places)
+    assert begun(again) == slow
+    assert finish(again, slow, turn(900.0)) == [False]
+    assert finish(again, slow, turn(90.0, first=20), turn(1.5, first=30)) == [False, False]
 
 
 @dataclass

@@ -162,9 +162,9 @@ def test_successive_halving_judges_from_the_record(record: Ledger) -> None:
         arm = launched(record, spec)
         number = arm.ask(space).number
         arm.report(number, Measurement(step=10, score=score))
-        assert not arm.should_prune(number, 10)
+        assert not arm.should_prune(number)
         arm.end(number, Outcome.COMPLETE, score, None, 40)
     arm = launched(record, spec)
     number = arm.ask(space).number
     arm.report(number, Measurement(step=10, score=99.0))
-    assert arm.should_prune(number, 10)
+    assert arm.should_prune(number)

@@ -141,3 +141,16 @@ def test_a_trial_that_had_learnt_and_is_noise_again_is_stopped() -> None:
 def test_a_collapse_above_the_ceiling_stops_at_once() -> None:
     past = with_ceiling(300.0, 400.0, 300.0, 3001.0)
     assert "collapsed" in str(reason_to_stop(past, Stopping()))
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "warmup", "patience"),
+    [(1, 1, 2), (5, 1, 2), (9, 1, 2), (10, 2, 2), (15, 3, 3), (25, 5, 5), (200, 5, 5)],
+)
+def test_patience_and_warm_up_grow_with_the_evaluations_unless_they_are_said(
+    evaluations: int, warmup: int, patience: int
+) -> None:
+    unsaid = Stopping().over(evaluations)
+    assert (unsaid.warmup, unsaid.patience) == (warmup, patience)
+    said = Stopping(warmup=0, patience=9, rule="none").over(evaluations)
+    assert said == Stopping(warmup=0, patience=9, rule="none")

@@ -192,3 +192,14 @@ def test_a_spec_that_does_not_name_a_sampler_goes_on_with_that_of_the_record() -
         continued(old, Spec.model_validate(data), ASKED)
     with pytest.raises(UserError, match=r"search\.seed was 1 and is 2"):
         continued(old, Spec.model_validate({**data, "search": {"seed": 2}}), ASKED)
+
+
+def test_a_study_goes_on_stopping_as_it_began_in_all_that_its_spec_does_not_say() -> None:
+    data = {key: value for key, value in saddle_spec(trials=4).items() if key != "stopping"}
+    began = {"rule": "rising", "warmup": 2, "patience": 3, "chance": 0.3}
+    old = Spec.model_validate({**data, "stopping": began})
+    silent, _ = continued(old, Spec.model_validate(data), ASKED)
+    assert silent.stopping == old.stopping
+    said = Spec.model_validate({**data, "stopping": {"rule": "ahead", "patience": 1}})
+    stopping = continued(old, said, ASKED)[0].stopping
+    assert (stopping.rule, stopping.patience, stopping.warmup) == ("ahead", 1, 2)

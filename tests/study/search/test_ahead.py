@@ -1,0 +1,175 @@
+"""What a curve will come to, against the posterior integrated by hand, and when a trial is given up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from study.search.ahead import FEWEST, gains, reason_to_give_up
+from study.spec.parts import Stopping
+from trainables.protocol import Measurement
+
+WHOLE: list[dict[int, float]] = [
+    {10: 90.0, 20: 40.0, 30: 12.0, 40: 15.0},
+    {10: 55.0, 20: 60.0, 30: 20.0, 40: 9.0},
+    {10: 30.0, 20: 21.0, 30: 8.0, 40: 7.5},
+    {10: 200.0, 20: 90.0, 30: 70.0, 40: 31.0},
+    {10: 16.0, 20: 5.0, 30: 6.0, 40: 7.0},
+    {10: 44.0, 20: 41.0, 30: 39.0, 40: 11.0},
+]
+RULE = Stopping(rule="ahead", chance=0.05)
+
+
+def by_integration(
+    now: float, target: float, step: int, whole: Sequence[Mapping[int, float]], noise: float
+) -> float:
+    """The chance to end below a target: the normal one, averaged over the variance's posterior."""
+    gained = []
+    for curve in whole:
+        values = [curve[at] for at in sorted(curve)]
+        by_then = [curve[at] for at in sorted(curve) if at <= step]
+        gained.append(math.log(sorted(values)[0]) - math.log(sorted(by_then)[0]))
+    n, end = len(gained), max(max(curve) for curve in whole)
+    left = (end - step) / end
+    prior_variance = 0.25 * left * left + noise**2 + noise**2
+    centre = float(np.mean(gained))
+    # Inverse gamma: two trials' worth of prior, and n with one degree of freedom taken by the mean.
+    shape = (2 + n - 1) / 2
+    rate = (2 * prior_variance + n * float(np.var(gained))) / 2
+    variance = stats.invgamma(shape, scale=rate)
+
+    def given(v: float) -> float:
+        spread = math.sqrt(v + v / n)
+        return float(stats.norm.cdf(math.log(target), math.log(now) + centre, spread))
+
+    grid = [variance.ppf(q) for q in (0.001, 0.1, 0.5, 0.9, 0.99, 0.999)]
+    parts = [
+        integrate.quad(lambda v: given(v) * variance.pdf(v), low, high, epsabs=1e-10)[0]
+        for low, high in zip([0.0, *grid], [*grid, np.inf], strict=True)
+    ]
+    return sum(parts)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize("step", [10, 20, 30])
+@pytest.mark.parametrize("count", [2, 6])
+@pytest.mark.parametrize("target", [4.0, 14.0, 40.0])
+def test_the_chance_is_the_normal_one_averaged_over_what_the_variance_may_be(
+    target: float, count: int, step: int, noise: float
+) -> None:
+    found = gains(step, WHOLE[:count], noise)
+    assert found.chance(45.0, target) == pytest.approx(
+        by_integration(45.0, target, step, WHOLE[:count], noise), abs=1e-5
+    )
+    assert found.whole == count
+
+
+def test_what_has_no_evaluation_by_a_step_tells_nothing_of_it() -> None:
+    late = {20: 8.0, 40: 1.0}
+    assert gains(10, [*WHOLE, late]) == gains(10, WHOLE)
+    assert gains(20, [*WHOLE, late]).whole == len(WHOLE) + 1
+
+
+def test_without_whole_trials_nothing_is_gained_for_sure_and_the_prior_is_left() -> None:
+    none = gains(10, [])
+    assert (none.mean, none.scale, none.whole) == (0.0, 0.5, 0)
+    one = gains(10, WHOLE[:1])
+    assert one.mean == pytest.approx(math.log(12 / 90))
+    # The prior for 3/4 of the steps, and as much again, as the mean is of one.
+    assert one.scale == pytest.approx(0.5 * 0.75 * math.sqrt(2))
+
+
+def test_at_the_end_nothing_is_gained() -> None:
+    end = gains(40, WHOLE)
+    assert (end.mean, end.scale) == (0.0, 0.0)
+    assert (end.chance(5.0, 5.1), end.chance(5.0, 5.0), end.chance(5.0, 4.9)) == (1.0, 0.0, 0.0)
+
+
+def history(*scores: float, noise: float = 0.0, **metrics: float) -> list[Measurement]:
+    return [
+        Measurement(step=10 * (i + 1), score=score, noise=noise, metrics=metrics)
+        for i, score in enumerate(scores)
+    ]
+
+
+def chance(*scores: float, target: float = 5.0, noise: float = 0.0) -> float:
+    return by_integration(min(scores), target, 10 * len(scores), WHOLE, noise)
+
+
+def test_a_trial_is_given_up_below_the_chance_that_the_rule_says() -> None:
+    limit = chance(300.0, 250.0)
+    just_below, just_above = (replace_chance(limit * factor) for factor in (1.001, 0.999))
+    assert reason_to_give_up(history(300.0, 250.0), just_below, WHOLE, (5.0, 4))
+    assert reason_to_give_up(history(300.0, 250.0), just_above, WHOLE, (5.0, 4)) is None
+
+
+def replace_chance(value: float) -> Stopping:
+    return Stopping(rule="ahead", chance=value)
+
+
+def test_it_says_what_would_not_be_beaten_and_how_unlikely_that_is() -> None:
+    expected = 200 * math.exp(gains(30, WHOLE).mean)
+    said = reason_to_give_up(history(600.0, 200.0, 300.0), RULE, WHOLE, (5.0, 4))
+    assert said == (
+        "it would not beat 5 of trial 4: its lowest by step 30, 200, would come to about "
+        f"{expected:.4g} as in 6 whole trials, and below the best with a chance of "
+        f"{100 * chance(600.0, 200.0, 300.0):.2g} % (stopping.chance is 5 %)"
+    )
+
+
+def test_its_lowest_score_counts_not_its_newest() -> None:
+    """A curve that has risen since will be taken home from its lowest point."""
+    assert reason_to_give_up(history(9.0, 900.0), RULE, WHOLE, (5.0, 4)) is None
+    assert reason_to_give_up(history(900.0, 900.0), RULE, WHOLE, (5.0, 4))
+
+
+def test_the_best_itself_and_its_equals_go_on() -> None:
+    tight = [{10: 5.0 + i / 100, 20: 5.0, 30: 5.0} for i in range(9)]
+    for score in (5.0, 4.0):
+        assert reason_to_give_up(history(9.0, score), RULE, tight, (5.0, 1)) is None
+    assert reason_to_give_up(history(90.0, 80.0), RULE, tight, (5.0, 1))
+
+
+@pytest.mark.parametrize(("whole", "stops"), [(FEWEST - 1, False), (FEWEST, True)])
+def test_few_whole_trials_stop_none(whole: int, stops: bool) -> None:
+    reason = reason_to_give_up(history(9e4, 9e4, 9e4), RULE, WHOLE[:whole], (5.0, 4))
+    assert (reason is not None) == stops
+
+
+def test_the_noise_of_the_score_is_a_doubt() -> None:
+    """Where curves tell little by themselves: what noise alone can do is not known to be hopeless."""
+    level = [{10: 20.0, 20: 20.0, 30: 20.0} for _ in range(FEWEST)]
+    sure = reason_to_give_up(history(30.0, 30.0), RULE, level, (20.0, 0))
+    assert sure
+    assert reason_to_give_up(history(30.0, 30.0, noise=9.0), RULE, level, (20.0, 0)) is None
+
+
+@pytest.mark.parametrize("rule", ["rising", "none"])
+def test_other_rules_do_not_ask(rule: str) -> None:
+    asked = Stopping.model_validate({"rule": rule})
+    assert reason_to_give_up(history(9e4, 9e4, 9e4), asked, WHOLE, (5.0, 4)) is None
+
+
+def test_nothing_is_given_up_for_a_best_score_that_noise_has_as_well() -> None:
+    """Below a ceiling of 3000 by a twentieth of the way to the floor: only then something was learnt."""
+    high = [{step: 100 * score for step, score in curve.items()} for curve in WHOLE]
+    bad = history(9e6, 9e6, 9e6, score_floor=100.0, score_ceiling=3000.0)
+    assert reason_to_give_up(bad, RULE, high, (2900.0, 4)) is None
+    assert reason_to_give_up(bad, RULE, high, (2800.0, 4))
+    noisy = [replace(m, noise=90.0) for m in bad]
+    assert reason_to_give_up(noisy, RULE, high, (2800.0, 4)) is None
+
+
+def test_scores_that_are_no_distances_are_not_judged() -> None:
+    bad = history(9e4, 9e4, 9e4)
+    assert reason_to_give_up(bad, RULE, WHOLE, (0.0, 4)) is None
+    assert reason_to_give_up(bad, RULE, [*WHOLE, {10: 3.0, 20: -1.0}], (5.0, 4)) is None
+
+
+def test_before_the_first_evaluation_nothing_is_said() -> None:
+    assert reason_to_give_up([], RULE, WHOLE, (5.0, 4)) is None
