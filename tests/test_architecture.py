@@ -362,6 +362,7 @@ def test_help_costs_neither_torch_nor_ray() -> None:
     assert heavy_modules_after(f"from study.cli import main\n{show_help}") == []
 
 
+@pytest.mark.slow
 def test_the_probe_for_heavy_modules_finds_them() -> None:
     assert heavy_modules_after("import torch") == ["torch"]
 

@@ -29,6 +29,7 @@ SCORES = {
     "own_images.yaml": "own_contrast_200",
     "own_kind.yaml": "distance",
 }
+QUICK = ("own_space.yaml", "own_kind.yaml")
 SCRIPTS = {
     "from_python.py": r"from-python: 8 trials ended(.|\n)*two_timescale",
     "resume_after_a_kill.py": r"steps \[.*\d\]\n(.|\n)*finished: 2 of 2 trials; 2 ended just now",
@@ -58,7 +59,10 @@ def test_every_file_is_on_the_page() -> None:
     assert set(SPECS) == set(SCORES) == {name for name in there if name.endswith(".yaml")}
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS],
+)
 def test_a_spec_is_checked_with_its_code_and_a_trial_of_each_arm_is_trained(
     here: Path, name: str
 ) -> None:

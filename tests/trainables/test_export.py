@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.trials import small_config
+from support.trials import mostly_slow, small_config
 from torch import Tensor, nn
 
 from trainables.assignment import Assignment
@@ -134,7 +134,7 @@ def gan(name: str, folder: Path) -> dict[str, Any]:
     return {**small_config("gan", folder), "steps": 4, **GAN[name]}
 
 
-@pytest.mark.parametrize("name", GAN)
+@pytest.mark.parametrize("name", mostly_slow(GAN))
 def test_its_code_makes_the_same_images(name: str, tmp_path: Path) -> None:
     taken = trained(gan(name, tmp_path), tmp_path)
     code = runpy.run_path(str(given_away(taken, tmp_path) / "generator.py"))

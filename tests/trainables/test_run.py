@@ -446,7 +446,7 @@ def test_a_point_that_is_not_known_is_refused_when_one_is_armed(
             module.point("nowhere")
 
 
-@pytest.mark.parametrize("kind", ["gan", "saddle"])
+@pytest.mark.parametrize("kind", [pytest.param("gan", marks=pytest.mark.slow), "saddle"])
 def test_a_turn_gets_on_however_short_it_is(tmp_path: Path, kind: str) -> None:
     given = Assignment(
         identity="study/arm/0",

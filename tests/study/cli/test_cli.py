@@ -343,7 +343,14 @@ def test_looking_verbs_say_nothing_of_resuming(
     assert (code, err.strip()) == (130, "ttur: interrupted")
 
 
-@pytest.mark.parametrize("words", [["schema"], ["status"], ["recipes", "--json"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["schema"],
+        pytest.param(["status"], marks=pytest.mark.slow),
+        pytest.param(["recipes", "--json"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path, words: list[str]) -> None:
     line = (
         f"{shlex.join([sys.executable, '-m', 'study.cli', *words])} | true; exit ${{PIPESTATUS[0]}}"

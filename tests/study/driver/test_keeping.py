@@ -198,7 +198,7 @@ def test_a_disk_that_is_away_is_one_warning(
     assert warnings == ["files of ended trials were not removed: stale file handle"]
 
 
-@pytest.mark.parametrize("publishes", [False, True])
+@pytest.mark.parametrize("publishes", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_they_are_artifacts_if_the_spec_says_so(study: Launches, publishes: bool) -> None:
     study.storage = {"keep": "best", "keep_best": 1, "publish_generators": publishes}
     spec = Spec.model_validate(saddle_spec("study", trials=2, storage=study.storage))

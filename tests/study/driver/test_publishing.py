@@ -166,7 +166,7 @@ def test_arms_have_their_place_in_the_spec_and_one_without_a_budget_is_finished(
     assert everything(study.store) == shown
 
 
-@pytest.mark.parametrize("asked_before", [True, False])
+@pytest.mark.parametrize("asked_before", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_another_store_gets_everything_that_the_record_has(
     study: Launches, tmp_path: Path, asked_before: bool
 ) -> None:

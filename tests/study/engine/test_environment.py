@@ -76,6 +76,7 @@ with open({str(tmp_path / "record")!r}, "w") as file:
     assert (tmp_path / "record").read_text() == ""
 
 
+@pytest.mark.slow
 def test_a_command_whose_streams_are_closed_ends_well(tmp_path: Path) -> None:
     line = ["bash", "-c", 'exec "$0" -m study.cli status <&- >&- 2>&-', sys.executable]
     environment = os.environ | {"TTUR_HOME": str(tmp_path)}

@@ -149,6 +149,7 @@ def test_levels_are_lines_where_they_lie_among_the_scores() -> None:
     assert note["y"] == pytest.approx(math.log10(2))
 
 
+@pytest.mark.slow
 def test_of_thousands_of_trials_the_best_and_some_of_the_others_are_points() -> None:
     rows = [
         changed(row(TWO, n, float(n + 1)), b=1e-4 * (1 + n % 90)) for n in range(2 * MOST_POINTS)

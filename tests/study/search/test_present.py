@@ -30,7 +30,7 @@ from study.trial import Outcome
 ARM = "two_timescale"
 NARROW: dict[str, Any] = {"b": [1e-4, 1e-3], "a": [1e-4, 1e-3], "d_steps": [1, 2, 4, 8]}
 WIDE: dict[str, Any] = {"b": [1e-4, 1e-1], "a": [1e-5, 1e-3], "d_steps": [1, 2, 4, 8]}
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("gp", "cmaes")]  # imports
+GP, CMAES, QMC = (pytest.param(name, marks=pytest.mark.slow) for name in ("gp", "cmaes", "qmc"))
 STARTUP = 4
 
 
@@ -95,7 +95,7 @@ def next_of_stock(
     return dict(study.ask(space).params)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", SLOW[0], "qmc"])
+@pytest.mark.parametrize("sampler", ["tpe", GP, QMC])
 def test_it_proposes_what_optuna_proposes_where_the_range_was_always_wide(
     record: Ledger, sampler: str
 ) -> None:
@@ -106,7 +106,7 @@ def test_it_proposes_what_optuna_proposes_where_the_range_was_always_wide(
     assert run(record, wide, 1) == [expected]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", *SLOW, "qmc"])
+@pytest.mark.parametrize("sampler", ["tpe", GP, CMAES, QMC])
 def test_it_proposes_all_names_together_after_a_widening(record: Ledger, sampler: str) -> None:
     run(record, spec_of(sampler, NARROW), 12)
     wide = spec_of(sampler, WIDE)
@@ -186,7 +186,7 @@ def test_choices_that_have_no_order_are_still_chosen_by_what_was_learnt(record: 
     assert found[-20:].count("simultaneous") >= 15, "drawn at random about 10 of 20"
 
 
-@pytest.mark.parametrize("sampler", ["tpe", SLOW[0], "qmc", SLOW[1]])
+@pytest.mark.parametrize("sampler", ["tpe", GP, QMC, CMAES])
 def test_trials_that_lie_outside_of_the_space_are_not_looked_at(
     record: Ledger, sampler: str
 ) -> None:

@@ -97,7 +97,14 @@ def test_the_seed_of_the_search_decides(tmp_path: Path, sampler: str) -> None:
     assert first(8, "three") != first(7, "four")
 
 
-@pytest.mark.parametrize(("sampler", "repeats"), [("random", True), ("qmc", True), ("tpe", False)])
+@pytest.mark.parametrize(
+    ("sampler", "repeats"),
+    [
+        ("random", True),
+        pytest.param("qmc", True, marks=pytest.mark.slow),
+        pytest.param("tpe", False, marks=pytest.mark.slow),
+    ],
+)
 def test_what_repeats_when_trials_end_in_another_order(
     tmp_path: Path, sampler: str, repeats: bool
 ) -> None:

@@ -238,6 +238,7 @@ def test_the_largest_image_is_for_the_settings_to_say(
         folder(tmp_path, max_pixels=99)
 
 
+@pytest.mark.slow
 def test_what_pillow_warns_of_reaches_no_screen(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -162,8 +162,11 @@ def test_the_memory_of_a_trial_is_given_back(tmp_path: Path, gpu: Accelerator, n
 
 
 @pytest.mark.parametrize("name", mostly_slow(["dcgan", "extragradient", "heavy ball"]))
-@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
-@pytest.mark.parametrize(("player", "at"), [("discriminator", 3), ("generator", 4)])
+@pytest.mark.parametrize("optimiser", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("player", "at"),
+    [pytest.param("discriminator", 3, marks=pytest.mark.slow), ("generator", 4)],
+)
 def test_an_update_that_is_not_finite_is_never_made(
     tmp_path: Path, name: str, optimiser: str, player: str, at: int
 ) -> None:

@@ -103,7 +103,14 @@ def test_only_the_samples_that_g_learns_from_are_made_with_a_graph() -> None:
     assert with_graph == [False, False, True]
 
 
-@pytest.mark.parametrize(("ema", "a"), [(0.9, 1e-3), (0.9, 2e-2), (0.99, 2e-2)])
+@pytest.mark.parametrize(
+    ("ema", "a"),
+    [
+        pytest.param(0.9, 1e-3, marks=pytest.mark.slow),
+        pytest.param(0.9, 2e-2, marks=pytest.mark.slow),
+        (0.99, 2e-2),
+    ],
+)
 def test_an_averaged_generator_is_as_well_normalised_as_the_live_one(ema: float, a: float) -> None:
     """By singular vectors of its own: at a decay of 0.99 the live ones would be off by a third."""
     playing = game(
