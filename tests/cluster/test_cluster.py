@@ -88,7 +88,9 @@ def test_secrets_on_the_hosts_are_for_their_owner_alone(cluster: Cluster) -> Non
         assert set(said.split()) == {"700", "600"}
 
 
+@pytest.mark.exhaustive
 def test_a_host_that_comes_back_is_taken_up_again(cluster: Cluster) -> None:
+    """So does the host that dies in tests/cluster/test_cluster_study.py, before the head does."""
     worker = cluster.network.hosts[cluster.address(11)]
     cluster.network.kill(worker)
     wait_until("the worker is missed", lambda: len(cluster.alive()) == 1, seconds=300)

@@ -9,6 +9,7 @@ from support.jobs import Study, assert_continued, trials_on
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 
 
+@pytest.mark.exhaustive
 def test_quarters_of_a_gpu_are_packed_on_the_host_that_has_one(cluster: Cluster) -> None:
     study = Study(cluster, "packed", trials=3, cpu=0.25, gpu=0.25)
     worker = cluster.network.hosts[cluster.address(FIRST_WORKER)]
