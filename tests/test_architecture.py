@@ -65,13 +65,18 @@ def sources() -> dict[str, Path]:
 
 
 @functools.cache
+def parsed(code: str) -> ast.Module:
+    return ast.parse(code)
+
+
+@functools.cache
 def imported_names(code: str) -> tuple[str, ...]:
     """Every dotted name that code imports, ``from p import n`` as ``p.n``, at any depth."""
     return tuple(_imported_names(code))
 
 
 def _imported_names(code: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(code)):
+    for node in ast.walk(parsed(code)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -201,7 +206,7 @@ def test_no_private_attribute_of_something_else_is_used_elsewhere() -> None:
         rooms = ("study.record", "study.engine", "study.tracking", "study.driver", "study.search")
         if not name.startswith(rooms) or name.endswith(".private"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path.read_text())):
             private = isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr)
             own = ("self", "cls", "super()")  # super: Present overrides what Optuna's samplers call
             if private and ast.unparse(node.value) not in own:
@@ -224,7 +229,7 @@ CUSTOMARY = {
 def test_nothing_is_imported_under_another_name() -> None:
     renamed = set()
     for name, path in sources().items():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path.read_text())):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
                 renamed |= {
@@ -285,7 +290,7 @@ def test_only_the_two_faces_look_for_a_home() -> None:
 def test_every_room_says_in_one_sentence_what_it_is() -> None:
     for name in (*FLOORS, "ground"):
         if name != "api":
-            text = ast.get_docstring(ast.parse((ROOT / "study" / name / "__init__.py").read_text()))
+            text = ast.get_docstring(parsed((ROOT / "study" / name / "__init__.py").read_text()))
             assert text, name
             assert "\n" not in text, name
 
@@ -296,7 +301,7 @@ CLAUSE = re.compile(r"(How|If|What|When|Where|Whether|Which|Who|Whose|Why)\b")
 def test_a_module_says_first_what_it_is() -> None:
     """In one line, as a statement and not as a clause."""
     for name, path in sources().items():
-        text = ast.get_docstring(ast.parse(path.read_text()))
+        text = ast.get_docstring(parsed(path.read_text()))
         assert text, name
         first, _, rest = text.partition("\n")
         assert first.endswith((".", "?")), name
@@ -312,7 +317,7 @@ def test_messages_are_in_plain_idiom() -> None:
     found = {
         f"{name}: {node.value}"
         for name, path in sources().items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and odd.search(node.value)
     }
     assert found == set()
@@ -331,7 +336,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
     lengths = {
         f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for name, path in sources().items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path.read_text()))
         if isinstance(node, ast.FunctionDef)
     }
     assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
