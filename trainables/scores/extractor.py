@@ -7,7 +7,7 @@ inference mode. Otherwise the distance would measure the difference between two 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,6 +67,11 @@ def extract(extractor: Extractor, batches: Iterable[torch.Tensor], batch_size: i
     parts = list(extract_parts(extractor, batches, batch_size))
     if not parts:
         raise ValueError("there are no images to score")
+    return joined(parts)
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """One after the other, as one; at least one part."""
     logits = [part.logits for part in parts if part.logits is not None]
     features = np.concatenate([part.features for part in parts])
     return Features(features, np.concatenate(logits) if logits else None)

@@ -16,7 +16,9 @@ import numpy as np
 import scipy.linalg
 
 CHUNK = 4096
-"""Samples converted to float64 at once; more than enough to measure a spread to 2 %."""
+"""Samples converted to float64 at once."""
+SPREAD = 1024
+"""Samples that a spread is measured on, where there are as many: enough to know it to 3 %."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,14 @@ class MomentSum:
         self._waiting: list[np.ndarray] = []
 
     def add(self, features: np.ndarray) -> None:
-        """Adds a part (n, d); small parts wait until they make a chunk."""
-        self._waiting.append(features)
-        self.count += len(features)
-        if self.count - self._merged >= CHUNK:
-            self._merge()
+        """Adds a part (n, d); the sums do not depend on how the samples were cut into parts."""
+        while len(features):
+            room = CHUNK - (self.count - self._merged)
+            part, features = features[:room], features[room:]
+            self._waiting.append(part)
+            self.count += len(part)
+            if len(part) == room:
+                self._merge()
 
     def _merge(self) -> None:
         part = np.concatenate(self._waiting).astype(np.float64)
@@ -103,8 +108,7 @@ class MomentSum:
 def moments(features: np.ndarray) -> Moments:
     """Mean and covariance of features (N, d), N >= 2; see :class:`MomentSum`."""
     total = MomentSum()
-    for start in range(0, len(features), CHUNK):
-        total.add(features[start : start + CHUNK])
+    total.add(features)
     return total.moments()
 
 
@@ -128,14 +132,54 @@ def between(real: Reference, generated: Moments) -> float:
     return _sum(real, generated.mean, float(np.trace(generated.covariance)), roots)
 
 
+class Gathered:
+    """Generated features that come in parts, of which only what their distance needs is kept.
+
+    Those are the moments and the first of the samples, as many as the real side's root has columns: memory
+    does not grow with the samples.
+    """
+
+    def __init__(self, real: Reference) -> None:
+        self._real = real
+        self._sum = MomentSum()
+        self._first: list[np.ndarray] = []
+        self._room = max(SPREAD, real.root.shape[1])
+
+    def __len__(self) -> int:
+        return self._sum.count
+
+    def add(self, features: np.ndarray) -> None:
+        """Adds a part (n, d)."""
+        self._sum.add(features)
+        if self._room:
+            first = features[: self._room]
+            self._first.append(first)
+            self._room -= len(first)
+
+    def distance(self) -> float:
+        """See :func:`distance`."""
+        if self._are_few:
+            return _distance_small(self._real, self._samples)
+        return between(self._real, self._sum.moments())
+
+    def distance_with_noise(self) -> Distance:
+        """See :func:`distance_with_noise`."""
+        if self._are_few:
+            return _with_noise_small(self._real, self._samples)
+        return _with_noise(self._real, self._sum.moments(), self._samples[:SPREAD], len(self))
+
+    @property
+    def _are_few(self) -> bool:
+        return bool(len(self) <= self._real.root.shape[1])
+
+    @property
+    def _samples(self) -> np.ndarray:
+        return np.concatenate(self._first) if self._first else np.zeros((0, len(self._real.mean)))
+
+
 def distance(real: Reference, features: np.ndarray) -> float:
     """The squared Frechet distance between the real side and features (N, d), N >= 2."""
-    if len(features) > real.root.shape[1]:
-        return between(real, moments(features))
-    mean = _mean(features)
-    centred = features.astype(np.float64) - mean
-    roots = _roots(scipy.linalg.eigvalsh(_gram(real, centred)))
-    return _sum(real, mean, float(np.square(centred).sum()) / (len(features) - 1), roots)
+    return _gathered(real, features).distance()
 
 
 def distance_with_noise(real: Reference, features: np.ndarray) -> Distance:
@@ -150,23 +194,34 @@ def distance_with_noise(real: Reference, features: np.ndarray) -> Distance:
     and its standard deviation over the samples, divided by sqrt(N), is that of the distance. It is
     a function of the features alone, so it is the same whenever it is computed again.
     """
-    if len(features) > real.root.shape[1]:
-        return _with_noise(real, features)
-    return _with_noise_small(real, features)
+    return _gathered(real, features).distance_with_noise()
 
 
-def _with_noise(real: Reference, features: np.ndarray) -> Distance:
-    """By the r x r form; the spread of the influence is measured on one chunk of the samples."""
-    generated = moments(features)
+def _gathered(real: Reference, features: np.ndarray) -> Gathered:
+    gathered = Gathered(real)
+    gathered.add(features)
+    return gathered
+
+
+def _distance_small(real: Reference, features: np.ndarray) -> float:
+    """By the N x N form."""
+    mean = _mean(features)
+    centred = features.astype(np.float64) - mean
+    roots = _roots(scipy.linalg.eigvalsh(_gram(real, centred)))
+    return _sum(real, mean, float(np.square(centred).sum()) / (len(features) - 1), roots)
+
+
+def _with_noise(real: Reference, generated: Moments, samples: np.ndarray, count: int) -> Distance:
+    """By the r x r form; the spread of the influence is measured on some of the samples."""
     values, vectors = scipy.linalg.eigh(real.root.T @ generated.covariance @ real.root)
     roots = _roots(values)
     kept = roots > 0
-    transport = real.root @ (vectors[:, kept] / np.sqrt(roots[kept]))
-    centred = features[:CHUNK].astype(np.float64) - generated.mean
+    centred = samples.astype(np.float64) - generated.mean
     influence = 2.0 * (centred @ (generated.mean - real.mean)) + np.square(centred).sum(axis=1)
-    influence -= np.square(centred @ transport).sum(axis=1)
+    transported = centred @ real.root @ (vectors[:, kept] / np.sqrt(roots[kept]))
+    influence -= np.square(transported).sum(axis=1)
     value = _sum(real, generated.mean, float(np.trace(generated.covariance)), roots)
-    return Distance(value, _standard_error(influence, len(features)))
+    return Distance(value, _standard_error(influence, count))
 
 
 def _with_noise_small(real: Reference, features: np.ndarray) -> Distance:

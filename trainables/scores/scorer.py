@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ import torch
 from trainables.data.images import ImageData
 from trainables.data.store import Report, silent
 from trainables.scores import frechet, measures
-from trainables.scores.extractor import Extractor, Features, extract
+from trainables.scores.extractor import Extractor, Features, extract, extract_parts, joined
 from trainables.scores.extractors import build_extractor
 from trainables.scores.floor import Floor, real_floor
 from trainables.scores.statistics import RealStatistics, given_statistics, real_statistics
@@ -107,14 +107,14 @@ class FrechetScorer:
         Raises:
             ValueError: The sampler does not yield what was asked of it.
         """
-        generated = self._extract(sampler, draw)
-        measured = frechet.distance_with_noise(self._real.reference, generated.features)
+        generated, kept = self._gathered(sampler, draw)
+        measured = generated.distance_with_noise()
         noise = measured.noise
         if self._settings.noise_draws:
             noise = self._redrawn_noise(sampler, draw, measured.value)
         if self._floor is not None:
             noise = max(noise, self._floor.noise)
-        return Score(measured.value, noise, self._metrics(generated))
+        return Score(measured.value, noise, self._metrics(kept))
 
     @property
     def floor(self) -> Floor | None:
@@ -131,27 +131,33 @@ class FrechetScorer:
         features = extract(self._extractor, sampler(0, count), self._settings.batch_size)
         return frechet.distance(self._real.reference, features.features)
 
-    def _extract(self, sampler: Sampler, draw: int) -> Features:
-        count = self._settings.samples
-        features = extract(self._extractor, sampler(draw, count), self._settings.batch_size)
-        if len(features) != count:
-            raise ValueError(f"the sampler gave {len(features)} images where {count} were asked")
-        return features
+    def _gathered(self, sampler: Sampler, draw: int) -> tuple[frechet.Gathered, list[Features]]:
+        """What the distance needs of one draw, and all features where further measures need them."""
+        count, kept = self._settings.samples, list[Features]()
+        generated = frechet.Gathered(self._real.reference)
+        batches = sampler(draw, count)
+        for part in extract_parts(self._extractor, batches, self._settings.batch_size):
+            generated.add(part.features)
+            if self._settings.extras:
+                kept.append(part)
+        if len(generated) != count:
+            raise ValueError(f"the sampler gave {len(generated)} images where {count} were asked")
+        return generated, kept
 
     def _redrawn_noise(self, sampler: Sampler, draw: int, value: float) -> float:
         """The spread over ``noise_draws`` draws of z, of which one is scored already."""
         others = range(draw + 1, draw + self._settings.noise_draws)
-        values = [
-            frechet.distance(self._real.reference, self._extract(sampler, other).features)
-            for other in others
-        ]
+        values = [self._gathered(sampler, other)[0].distance() for other in others]
         return float(np.std([value, *values], ddof=1))
 
-    def _metrics(self, generated: Features) -> dict[str, float]:
+    def _metrics(self, kept: Sequence[Features]) -> dict[str, float]:
         names = metric_names(self._extractor.name)
         floor, found = self._floor, dict[str, float]()
         if floor is not None:
             found["score_floor"], found["score_floor_noise"] = floor.value, floor.noise
+        if not self._settings.extras:
+            return found
+        generated = joined(kept)
         for extra in self._settings.extras:
             if extra == "kid" and self._real.features is not None:
                 value = measures.kernel_distance(self._real.features, generated.features)

@@ -1,5 +1,7 @@
 """The Frechet distance against scipy's sqrtm, closed forms, and redrawn samples."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -169,3 +171,47 @@ def test_too_few_or_broken_features_are_refused() -> None:
         factored(np.ones((9, 3)))
     with pytest.raises(ValueError, match="at least 2"):
         frechet.MomentSum().moments()
+
+
+@pytest.mark.parametrize("count", [7, 40, 1500, 9000])
+def test_samples_may_come_in_parts_of_any_size_and_are_not_kept(count: int) -> None:
+    random = np.random.default_rng(12)
+    real = factored(correlated(random, 300, 12))
+    made = correlated(random, count, 12, shift=3.1).astype(np.float32)
+    gathered = frechet.Gathered(real)
+    cuts = np.sort(random.integers(0, count, 6))
+    for part in np.split(made, cuts):
+        gathered.add(part)
+    assert len(gathered) == count
+    assert gathered.distance() == frechet.distance(real, made)
+    assert gathered.distance_with_noise() == frechet.distance_with_noise(real, made)
+    exact = frechet.between(real, frechet.Moments(made.mean(0, float), np.cov(made.T)))
+    assert gathered.distance() == pytest.approx(exact, rel=1e-9)
+
+
+def test_the_noise_of_many_samples_is_known_from_the_first_thousand() -> None:
+    random = np.random.default_rng(13)
+    real, made = correlated(random, 400, 8, shift=3.0), correlated(random, 5000, 8, shift=3.5)
+    reference = factored(real)
+    mean, spread = made.mean(0), np.cov(made, rowvar=False)
+    root = scipy.linalg.sqrtm(np.cov(real, rowvar=False))
+    transport = root @ np.linalg.inv(scipy.linalg.sqrtm(root @ spread @ root).real) @ root
+    off = made - mean
+    each = 2 * off @ (mean - real.mean(0)) + (off**2).sum(1)
+    each -= np.einsum("ni,ij,nj->n", off, transport, off)
+    noise = frechet.distance_with_noise(reference, made).noise
+    assert noise == pytest.approx(each[:1024].std(ddof=1) / np.sqrt(5000), rel=1e-9)
+    assert noise == pytest.approx(each.std(ddof=1) / np.sqrt(5000), rel=0.1)
+
+
+def test_memory_does_not_grow_with_the_samples() -> None:
+    random = np.random.default_rng(14)
+    gathered = frechet.Gathered(factored(correlated(random, 400, 50)))
+    part, peaks = correlated(random, 2048, 50), []
+    for _ in range(3):
+        tracemalloc.start()
+        for _ in range(10):
+            gathered.add(part.copy())
+        peaks.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    assert max(peaks[1:]) < part.nbytes / 2
