@@ -24,7 +24,7 @@ class Network(nn.Module):
 
     def __init__(self, *given: Any, verbose: bool) -> None:
         super().__init__()
-        assert not verbose
+        assert verbose is False
         self.name, self.layers, self.file = given
         if isinstance(self.file, io.BytesIO) and self.file.getvalue() == b"of another":
             raise RuntimeError("size mismatch")
@@ -127,9 +127,7 @@ def test_images_and_network_meet_on_the_device() -> None:
     extractor(there)  # type: ignore[arg-type]
     assert there.devices == [torch.device("cpu")]
     assert extractor.name == "a_b_c"
-    with torch.device("meta"):
-        elsewhere = Network("n", [], None, verbose=False)
-    assert FidelityExtractor("n", elsewhere, "s", "meta")._network.scale.is_meta
+    assert FidelityExtractor("n", network, "s", "meta")._network.scale.is_meta
 
 
 @pytest.mark.parametrize("name", ["vgg16", "clip-vit-b-32"])
@@ -240,11 +238,14 @@ def test_inceptions_file_is_looked_for_in_both_places(
     assert not INCEPTION_FILE.missing("inception", tmp_path)
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "torch_fidelity.registry", None)
     asked = {
         "inception": fidelity.inception_url,
         "clip-vit-b-32": lambda: fidelity.published_sha256("clip-vit-b-32"),
+        "dinov2-vit-s-14": lambda: DOWNLOADED.fetch("dinov2-vit-s-14", tmp_path),
     }
     for name, ask in asked.items():
         with pytest.raises(DataError) as caught:
