@@ -77,6 +77,7 @@ EQUAL = (
         "typing's cast does not look at its first argument",
     ),
     (r"astype\((None|np\.float64)\)", "astype()", "to NumPy None is float64"),
+    (r"\b(replace|shuffle)=(None|False)", "=False", "to NumPy None is False there"),
     (r"(?i)\butf-8\b", "utf-8", "an encoding's name has no case"),
 )
 """Kinds of faults that change nothing: a pattern and what it becomes on both sides, and the reason."""

@@ -74,7 +74,7 @@ def count(
     parts: Iterator[Tokens], n: int, vocabulary: int, shorter: NgramTable | None
 ) -> NgramTable:
     """Counts the n-grams of a text that comes in parts, each of whole lines; see :func:`pack`."""
-    codes, counts = np.empty(0, np.int64), np.empty(0, np.int64)
+    codes = counts = np.empty(0, np.int64)
     for part in parts:
         windows = pack(part, n, vocabulary, shorter).ravel()
         new_codes, new_counts = np.unique(windows, return_counts=True)

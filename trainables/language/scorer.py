@@ -59,20 +59,14 @@ class NgramScorer:
             The divergence of the settings' n, its noise (by the jackknife over 16 groups of lines, but
             at least that of the floor), and as metrics ``jsd1`` to ``jsd6`` with their floors.
         """
-        value, noise = 0.0, 0.0
         metrics: dict[str, float] = {}
-        for n, floor in zip(_ORDERS, self.floors, strict=True):
-            codes, counts = ngrams.grouped_counts(self._pack(tokens, n), _GROUPS)
-            table = self._text.tables[n - 1]
-            real, total = table.look_up(codes), counts.sum(axis=0)
-            metrics[f"jsd{n}"] = float(ngrams.divergence(real, table.total, total))
-            metrics[f"jsd{n}_floor"] = floor.value
-            if n == self._settings.order:
-                left_out = ngrams.divergence(real, table.total, total - counts)
-                value = metrics[f"jsd{n}"]
-                noise = max(ngrams.jackknife_noise(left_out), floor.noise)
-                metrics |= {"score_floor": floor.value, "score_floor_noise": floor.noise}
-        return Score(value, noise, metrics)
+        for n, each in zip(_ORDERS, self.floors, strict=True):
+            metrics[f"jsd{n}"] = self._divergence(tokens, n)
+            metrics[f"jsd{n}_floor"] = each.value
+        floor = self.floor
+        metrics |= {"score_floor": floor.value, "score_floor_noise": floor.noise}
+        noise = max(self._noise(tokens, self._settings.order), floor.noise)
+        return Score(metrics[f"jsd{self._settings.order}"], noise, metrics)
 
     @property
     def floor(self) -> Floor:
@@ -85,14 +79,25 @@ class NgramScorer:
         Args:
             tokens: Indices of characters, shape (lines, characters of a line).
         """
-        n = self._settings.order
+        return self._divergence(tokens, self._settings.order)
+
+    def _divergence(self, tokens: Tokens, n: int) -> float:
         table = self._text.tables[n - 1]
         codes, counts = np.unique(self._pack(tokens, n), return_counts=True)
         return float(ngrams.divergence(table.look_up(codes), table.total, counts))
 
+    def _noise(self, tokens: Tokens, n: int) -> float:
+        """By the jackknife over groups of lines."""
+        table = self._text.tables[n - 1]
+        codes, counts = ngrams.grouped_counts(self._pack(tokens, n), _GROUPS)
+        left_out = counts.sum(axis=0) - counts
+        return ngrams.jackknife_noise(
+            ngrams.divergence(table.look_up(codes), table.total, left_out)
+        )
+
     def _pack(self, tokens: Tokens, n: int) -> ngrams.Integers:
-        shorter = self._text.tables[n - 2] if n > 1 else None
-        return ngrams.pack(tokens, n, len(self._text.characters), shorter)
+        # Single characters always fit, and have no shorter ones: of them the last table is not looked at.
+        return ngrams.pack(tokens, n, len(self._text.characters), self._text.tables[n - 2])
 
     def _measured_floors(self) -> tuple[Floor, ...]:
         """Draws 5 sets of lines, the same ones for every n, and scores each against the rest."""

@@ -37,7 +37,7 @@ class DigitsNetwork(nn.Module):
             nn.MaxPool2d(2),
             nn.Flatten(),
         )
-        self.hidden = nn.Linear(64 * (SIDE // 4) ** 2, FEATURES)
+        self.hidden = nn.Linear(256, FEATURES)  # 64 maps of 2 x 2
         self.classes = nn.Linear(FEATURES, 10)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,7 +49,7 @@ class DigitsNetwork(nn.Module):
 def to_input(images: torch.Tensor) -> torch.Tensor:
     """Brings uint8 images (B x C x H x W) to what the network sees: mean grey, 8 x 8, 0..1."""
     grey = images.to(torch.float32).mean(dim=1, keepdim=True) / 255
-    if grey.shape[-2:] == (SIDE, SIDE):
+    if grey.shape[2:] == (SIDE, SIDE):
         return grey
     return F.interpolate(grey, size=(SIDE, SIDE), mode="bilinear", antialias=True)
 

@@ -47,7 +47,7 @@ class EfficientNetExtractor:
     def _resized(self, images: torch.Tensor) -> torch.Tensor:
         size = (self._size, self._size)
         pixels = images.to(torch.float32)
-        if pixels.shape[-2:] == size:
+        if pixels.shape[2:] == size:
             return pixels
         return F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
 

@@ -76,7 +76,7 @@ def _sampler(draw_some: _Draw, real: _Real, place: int) -> Sampler:
 
 def _uniform(real: _Real, count: int, random: np.random.Generator) -> np.ndarray:
     """Every value of every pixel is drawn from 0 to 255."""
-    return random.integers(0, 256, size=(count, *real.mean.shape))
+    return random.integers(256, size=(count, *real.mean.shape))
 
 
 def _scrambled(real: _Real, count: int, random: np.random.Generator) -> np.ndarray:
@@ -93,9 +93,8 @@ def _smooth(real: _Real, count: int, random: np.random.Generator) -> np.ndarray:
     height, width, channels = real.mean.shape
     side = max(2, min(_MOST_BLOTS, height // _BLOT))
     blots = random.standard_normal((count, channels, side, side))
-    wide = F.interpolate(
-        torch.from_numpy(blots), size=(height, width), mode="bilinear", align_corners=False
-    ).numpy()
+    size = (height, width)
+    wide = F.interpolate(torch.from_numpy(blots), size=size, mode="bilinear").numpy()
     wide *= real.spread / wide.std()
     made: np.ndarray = real.mean + wide.transpose(0, 2, 3, 1)
     return made

@@ -108,7 +108,7 @@ class OwnScorer:
         """
         stream = torch.Generator().manual_seed(0)
         count = min(_PROBE, self._settings.samples)
-        noise = torch.randint(0, 256, (count, *image), generator=stream, dtype=torch.uint8)
+        noise = torch.randint(256, (count, *image), generator=stream, dtype=torch.uint8)
         value, again = (self._tried(noise.to(device)) for _ in range(2))
         if not math.isfinite(value):
             raise ValueError(
@@ -142,7 +142,7 @@ def _number(what: str, value: Any) -> float:
     single = isinstance(value, Tensor | np.ndarray | np.generic) and value.shape == ()
     inner = value.item() if single else value
     if isinstance(inner, bool) or not isinstance(inner, int | float):
-        shape = getattr(value, "shape", ())
+        shape = getattr(value, "shape", None)
         of = f" of shape {tuple(shape)}" if shape else ""
         raise ValueError(f"{what} returned {described(value)}{of}; it must return one number")
     return float(inner)

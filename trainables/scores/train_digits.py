@@ -51,9 +51,9 @@ def split() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 def disturb(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """Moves each image by up to a pixel either way and varies its contrast."""
     moved = F.pad(images, (1, 1, 1, 1))
-    down, right = (int(torch.randint(0, 3, (), generator=random)) for _ in range(2))
+    down, right = (int(torch.randint(3, (), generator=random)) for _ in range(2))
     contrast = 0.7 + 0.6 * torch.rand(len(images), 1, 1, 1, generator=random)
-    return (moved[..., down : down + 8, right : right + 8] * contrast).clamp(0, 1)
+    return (moved[..., down : down + 8, right : right + 8] * contrast).clamp(max=1)
 
 
 def train(images: torch.Tensor, labels: torch.Tensor) -> DigitsNetwork:

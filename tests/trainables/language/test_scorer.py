@@ -135,3 +135,26 @@ def test_a_text_needs_more_lines_than_are_sampled(text: TextData) -> None:
         ValueError, match=f"score.samples is {LINES}, but the text has only {LINES} lines"
     ):
         NgramScorer(text, NgramScoreSettings(samples=LINES))
+
+
+def test_windows_of_many_kinds_of_characters_are_told_apart(tmp_path: Path) -> None:
+    """Six of 1,500 characters do not fit into 63 bits: five are known by their rank among the real ones."""
+    random = np.random.default_rng(0)
+    kinds = [chr(0x4E00 + n) for n in range(1500)]
+    lines = ["".join(kinds[n % 1500] for n in range(at, at + 10)) for at in range(0, 3000, 10)]
+    (tmp_path / "lines.txt").write_text("\n".join(lines), encoding="utf-8")
+    text = load_text(
+        TextSettings(path=str(tmp_path / "lines.txt"), line_length=10), tmp_path / "cache"
+    )
+    assert len(text.characters) == 1501
+    scorer = NgramScorer(text, NgramScoreSettings(name="jsd6", samples=40))
+    tokens = np.asarray(text.tokens[random.choice(300, 40)])
+    tokens[::3, 5] = tokens[0, 0]
+    real, made = (
+        ["".join(text.characters[c] for c in row) for row in rows] for rows in (text.tokens, tokens)
+    )
+    expected = {n: plain_divergence(grams(real, n), grams(made, n)) for n in range(1, 7)}
+    found = scorer.evaluate(tokens).metrics
+    assert {n: found[f"jsd{n}"] for n in expected} == {
+        n: pytest.approx(value, rel=1e-9) for n, value in expected.items()
+    }

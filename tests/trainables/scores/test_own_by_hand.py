@@ -222,6 +222,11 @@ def test_what_is_not_a_score_is_said_in_one_sentence(function: str) -> None:
         scorer(function).check((3, 4, 5))
 
 
+def test_whose_number_is_wrong_is_said_at_an_evaluation_too() -> None:
+    with pytest.raises(ValueError, match=f"^score.own {NAME}:listed returned a list; it must"):
+        scorer("listed").evaluate(Sampler())
+
+
 def test_a_number_of_any_library_counts_and_an_array_of_one_does_not() -> None:
     module = importlib.import_module(NAME)
     for value in (5, np.float16(5), np.int64(5), np.array(5), torch.tensor(5.0)):

@@ -78,6 +78,25 @@ def test_the_weights_go_where_the_package_reads_them(monkeypatch: pytest.MonkeyP
     assert asked == [WEIGHTS, WEIGHTS.with_suffix(".md")]
 
 
+def test_the_images_that_test_are_those_of_the_card() -> None:
+    network = DigitsNetwork()
+    network.load_state_dict(safetensors.torch.load_file(WEIGHTS))
+    _, images, _, labels = train_digits.split()
+    card = WEIGHTS.with_suffix(".md").read_text()
+    assert f"{train_digits.accuracy(network.eval(), images, labels):.2%}" in card
+    _, again, _, _ = train_digits.split()
+    assert torch.equal(images, again)
+
+
+def test_its_help_says_what_it_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["train_digits", "--help"])
+    with pytest.raises(SystemExit):
+        train_digits.main()
+    assert "Trains the bundled digits classifier from a fixed seed" in capsys.readouterr().out
+
+
 def test_a_fifth_of_each_digit_tests_and_pixels_are_those_of_the_data() -> None:
     train_images, test_images, train_labels, test_labels = train_digits.split()
     assert (len(train_images), len(test_images)) == (1437, 360)
