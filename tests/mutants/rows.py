@@ -51,7 +51,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/scores/own.py", (f"{SCORES}/test_own_by_hand.py",)),
     ("trainables/games/figures.py", (f"{GAMES}/test_figures.py",)),
     ("trainables/games/*.py", (GAMES,)),
-    ("trainables/language/text.py", (f"{LANGUAGE}/test_text.py",)),
+    (
+        "trainables/language/text.py",
+        tuple(f"{LANGUAGE}/test_{n}.py" for n in ("text_by_hand", "text", "scorer")),
+    ),
     ("trainables/language/scorer.py", (f"{LANGUAGE}/test_scorer.py",)),
     ("trainables/language/networks.py", (f"{LANGUAGE}/test_networks.py",)),
     ("trainables/language/*.py", (LANGUAGE,)),
@@ -78,6 +81,6 @@ EQUAL = (
     ),
     (r"astype\((None|np\.float64)\)", "astype()", "to NumPy None is float64"),
     (r"\b(replace|shuffle)=(None|False)", "=False", "to NumPy None is False there"),
-    (r"(?i)\butf-8\b", "utf-8", "an encoding's name has no case"),
+    (r"(?i)\butf-8(-sig)?\b", "utf-8", "an encoding's name has no case"),
 )
 """Kinds of faults that change nothing: a pattern and what it becomes on both sides, and the reason."""

@@ -236,11 +236,8 @@ def _write_tables(folder: Path, tokens: Tokens, vocabulary: int, report: Report)
 def _read(folder: Path) -> TextData:
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
-        both = [
-            np.load(folder / f"{n}-grams.npy", mmap_mode="r", allow_pickle=False)
-            for n in range(1, LONGEST + 1)
-        ]
+        tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+        both = [np.load(folder / f"{n}-grams.npy", mmap_mode="r") for n in range(1, LONGEST + 1)]
         characters, fingerprint = str(meta["characters"]), str(meta["fingerprint"])
     except Exception as error:  # damaged bytes make numpy raise all sorts
         raise DataError(
@@ -259,9 +256,10 @@ def _code_points(files: list[Path], settings: TextSettings) -> Iterator[np.ndarr
     left = settings.limit
     kind = f"<U{settings.line_length}"
     for lines in _line_lists(files):
-        taken = lines if left is None else lines[:left]
+        taken = lines[:left]
         # numpy cuts the strings at the length of the type and fills them up with code point 0.
-        points = np.array(taken, dtype=kind).view(np.uint32).reshape(len(taken), -1)
+        points = np.array(taken, dtype=kind).view(np.uint32)
+        points = points.reshape(len(taken), settings.line_length)
         yield np.where(points == 0, ord(PADDING), points)
         left = None if left is None else left - len(taken)
         if left == 0:

@@ -102,10 +102,10 @@ def test_lists_of_lines_go_across_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(text, "_LINES_AT_ONCE", at_once)
-    (tmp_path / "a").write_text("1\n2\r\n \n")
-    (tmp_path / "b.gz").write_bytes(gzip.compress(b"3\n4\n5"))
+    (tmp_path / "a").write_text("1\n2 \r\n \n")
+    (tmp_path / "b.gz").write_bytes(gzip.compress(b"3X\n4\n5"))
     found = list(text._line_lists([tmp_path / "a", tmp_path / "b.gz"]))
-    whole = ["1", "2", "3", "4", "5"]
+    whole = ["1", "2 ", "3X", "4", "5"]
     assert found == [whole[at : at + at_once] for at in range(0, 5, at_once)]
 
 
