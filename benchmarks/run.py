@@ -110,6 +110,12 @@ PARTS: dict[str, Part] = {
         quick=("digits --studies 2 --trials 10",),
         least=("digits --studies 1 --trials 6 --only random",),
     ),
+    "stopping": Part(
+        title="What stopping early saves, and how often it stops the winner",
+        full=("--sampler random",),
+        quick=("digits bowl --studies 4 --sampler random",),
+        least=("bowl --studies 1 --trials 8 --sampler random --only ahead",),
+    ),
     "answers": Part(
         title="Answers to studies with a known truth",
         full=("",),

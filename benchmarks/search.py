@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks import recorded
+from benchmarks.peers import RaysAsha, grid_changes
 from benchmarks.replay import Replay, full_trial, replay, spec_for
 from study.surface.surface import NoSurface, Surface
 from study.trial import TrialRecord, ranked
@@ -28,22 +29,46 @@ ARMS = ("one_timescale", "two_timescale")
 
 @dataclass(frozen=True)
 class Way:
-    """A way of searching: changes to the spec, and how the setting is chosen in the end."""
+    """A way of searching: changes to the spec, and how the setting is chosen in the end.
+
+    Attributes:
+        changes: To the spec.
+        by_surface: Whether the setting is where the surface is lowest; else the one with the lowest score.
+        grid: Whether a grid is tried.
+        rays_asha: Whether Ray's scheduler stops trials.
+    """
 
     changes: tuple[str, ...]
     by_surface: bool = False
+    grid: bool = False
+    rays_asha: bool = False
+
+    def studied(self, curves: recorded.Recorded, trials: int, seed: int) -> Replay:
+        """One study, replayed."""
+        changes = [*self.changes, *(grid_changes(curves, trials) if self.grid else ())]
+        spec = spec_for(curves, trials, changes, seed)
+        return replay(curves, spec, pruner=RaysAsha(curves.steps) if self.rays_asha else None)
 
 
 WAYS = {
     "random": Way(("search.sampler=random", "stopping.rule=none")),
-    "tpe": Way(("search.sampler=tpe",)),
-    "tpe + asha": Way(("search.sampler=tpe", "stopping.pruner={name: asha}")),
-    "tpe + median": Way(("search.sampler=tpe", "stopping.pruner={name: median}")),
-    "gp": Way(("search.sampler=gp",)),
-    "gp + median": Way(("search.sampler=gp", "stopping.pruner={name: median}")),
-    "joint": Way(("search.sampler=joint",), True),
-    "joint + median": Way(("search.sampler=joint", "stopping.pruner={name: median}"), True),
-    "joint + asha": Way(("search.sampler=joint", "stopping.pruner={name: asha}"), True),
+    "grid": Way(("stopping.rule=none",), grid=True),
+    "tpe": Way(("search.sampler=tpe", "stopping.rule=none")),
+    "tpe + Ray's ASHA": Way(
+        ("search.sampler=tpe", "stopping={rule: none, pruner: {name: asha}}"), rays_asha=True
+    ),
+    "tpe + asha": Way(("search.sampler=tpe", "stopping={rule: none, pruner: {name: asha}}")),
+    "tpe + median": Way(("search.sampler=tpe", "stopping={rule: none, pruner: {name: median}}")),
+    "gp": Way(("search.sampler=gp", "stopping.rule=none")),
+    "gp + median": Way(("search.sampler=gp", "stopping={rule: none, pruner: {name: median}}")),
+    "joint": Way(("search.sampler=joint", "stopping.rule=rising"), True),
+    "joint + ahead": Way(("search.sampler=joint", "stopping.rule=ahead"), True),
+    "joint + median": Way(
+        ("search.sampler=joint", "stopping={rule: none, pruner: {name: median}}"), True
+    ),
+    "joint + asha": Way(
+        ("search.sampler=joint", "stopping={rule: none, pruner: {name: asha}}"), True
+    ),
 }
 
 
@@ -107,10 +132,7 @@ def main() -> None:
         )
         for way_name in given.only:
             way, began = WAYS[way_name], time.process_time()
-            studies = [
-                replay(curves, spec_for(curves, given.trials, [*way.changes], seed))
-                for seed in range(given.studies)
-            ]
+            studies = [way.studied(curves, given.trials, seed) for seed in range(given.studies)]
             table = np.asarray([excess(study, curves, way) for study in studies])
             seconds = (time.process_time() - began) / given.studies
             for i, arm in enumerate(ARMS):

@@ -56,6 +56,11 @@ class ArmLedger:
         self._study.sampler = sampler
         self._study.pruner = pruner
 
+    @property
+    def sampler(self) -> BaseSampler:
+        """Who proposes."""
+        return self._study.sampler
+
     def trials(self) -> list[TrialRecord]:
         """Reads all trials that were asked for here, by number, but those of :meth:`half_asked`."""
         return [self._known(trial) for trial in self._all() if PARAMETERS in trial.user_attrs]
