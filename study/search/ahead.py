@@ -22,7 +22,7 @@ from trainables.protocol import Measurement
 Curve = Mapping[int, float]
 """The scores of one trial by step."""
 
-FEWEST = 5
+FEWEST = 10
 """Whole trials, of all arms together, before any is stopped for what they came to."""
 
 PRIOR = 2.0

@@ -28,13 +28,11 @@ from scipy.stats import norm
 
 from search_spaces.shares import share_of, value_at
 from search_spaces.space import SearchSpace
-from study.record.attributes import OUTCOME, PARAMETERS
-from study.search.ahead import Gains, gains
+from study.record.attributes import PARAMETERS
 from study.surface.gaussian import Array, Observations, Process, mixed, posterior
 from study.surface.plane import axis
 from study.surface.surface import pressed
 from study.surface.threads import one_thread
-from study.trial import Outcome
 
 Setting = Mapping[str, Any]
 Trials = Callable[[], Sequence[FrozenTrial]]
@@ -117,8 +115,7 @@ class JointSampler(BaseSampler):
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         running = [t for t in trials if t.state == TrialState.RUNNING and t.params]
         samples = self._candidates(search_space, [t for t in mine if _has_value(t)], sign)
-        values, noise = _values(ended, sign)
-        chosen = self._chosen(ended, running, samples, values, noise)
+        chosen = self._chosen(ended, running, samples, _values(ended, sign))
         return samples[chosen]
 
     @one_thread()
@@ -128,13 +125,12 @@ class JointSampler(BaseSampler):
         running: Sequence[FrozenTrial],
         samples: Sequence[dict[str, Any]],
         values: Array,
-        noise: Array,
     ) -> int:
         """The candidate with the largest expected improvement."""
         kept = np.union1d(np.argsort(values, kind="stable")[: MOST // 2], _newest(ended))
         settings = [*(self._setting(t) for t in (*ended, *running)), *map(self._given, samples)]
         points, lengths = _points(settings)
-        seen = _observed(points[: len(ended)][kept], lengths, values[kept], noise[kept])
+        seen = _observed(points[: len(ended)][kept], lengths, values[kept])
         there = points[len(ended) + len(running) :]
         processes = self._fitted(seen, len(ended))
         if running:
@@ -145,7 +141,6 @@ class JointSampler(BaseSampler):
                 np.vstack([seen.points, tried]),
                 lengths,
                 np.append(seen.values, believed),
-                np.append(seen.noise, np.zeros(len(tried))),
             )
             processes = [process.refitted(seen) for process in processes]
         mean, deviation = mixed(processes, there, _zeros(there))
@@ -192,28 +187,19 @@ def _has_value(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and trial.value is not None
 
 
-def _values(trials: Sequence[FrozenTrial], sign: float) -> tuple[Array, Array]:
-    """Logarithms of the objectives and their noise; what was stopped counts as what it would come to."""
+def _values(trials: Sequence[FrozenTrial], sign: float) -> Array:
+    """Logarithms of the objectives.
+
+    What was stopped stands with the score that it had. To add what whole trials gained from there says too
+    much of it, as these are the ones that were let to go on (docs/decisions/sampler.md).
+    """
     raw = np.asarray([sign * (t.value if t.value is not None else math.inf) for t in trials])
     finite = np.isfinite(raw)
     if (raw[finite] <= 0).any():
         # Not a distance: there is no logarithm to take.
         raw[~finite] = raw[finite].max()
-        return raw, np.zeros(len(raw))
-    logarithms = np.log(raw)
-    noise = np.zeros(len(raw))
-    whole = [t for t in trials if t.user_attrs.get(OUTCOME) == Outcome.COMPLETE.value]
-    curves = [t.intermediate_values for t in whole if t.intermediate_values]
-    known: dict[int, Gains] = {}
-    for i, trial in enumerate(trials):
-        if trial.user_attrs.get(OUTCOME) == Outcome.STOPPED.value and finite[i]:
-            last = max(trial.intermediate_values, default=0)
-            # Many are stopped at one step, and each look is at all whole curves.
-            if last not in known:
-                known[last] = gains(last, curves)
-            logarithms[i] += known[last].mean
-            noise[i] = known[last].scale
-    return pressed(logarithms), noise
+        return raw
+    return pressed(np.log(raw))
 
 
 def _newest(trials: Sequence[FrozenTrial]) -> NDArray[np.int64]:
@@ -236,9 +222,7 @@ def _points(settings: Sequence[Setting]) -> tuple[Array, NDArray[np.int64]]:
     return np.hstack(columns), np.asarray(lengths, dtype=np.int64)
 
 
-def _observed(
-    points: Array, lengths: NDArray[np.int64], values: Array, noise: Array
-) -> Observations:
+def _observed(points: Array, lengths: NDArray[np.int64], values: Array) -> Observations:
     return Observations(
         points=points,
         lengths=lengths,
@@ -246,7 +230,7 @@ def _observed(
         values=values,
         counts=np.ones(len(values)),
         within=np.zeros(len(values)),
-        noise=noise,
+        noise=np.zeros(len(values)),
     )
 
 

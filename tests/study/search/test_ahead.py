@@ -14,7 +14,7 @@ from study.search.ahead import FEWEST, gains, reason_to_give_up
 from study.spec.parts import Stopping
 from trainables.protocol import Measurement
 
-WHOLE: list[dict[int, float]] = [
+SIX: list[dict[int, float]] = [
     {10: 90.0, 20: 40.0, 30: 12.0, 40: 15.0},
     {10: 55.0, 20: 60.0, 30: 20.0, 40: 9.0},
     {10: 30.0, 20: 21.0, 30: 8.0, 40: 7.5},
@@ -22,6 +22,7 @@ WHOLE: list[dict[int, float]] = [
     {10: 16.0, 20: 5.0, 30: 6.0, 40: 7.0},
     {10: 44.0, 20: 41.0, 30: 39.0, 40: 11.0},
 ]
+WHOLE = [*SIX, *({step: 1.3 * score for step, score in curve.items()} for curve in SIX[:4])]
 RULE = Stopping(rule="ahead", chance=0.05)
 
 
@@ -57,7 +58,7 @@ def by_integration(
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 @pytest.mark.parametrize("step", [10, 20, 30])
-@pytest.mark.parametrize("count", [2, 6])
+@pytest.mark.parametrize("count", [2, 10])
 @pytest.mark.parametrize("target", [4.0, 14.0, 40.0])
 def test_the_chance_is_the_normal_one_averaged_over_what_the_variance_may_be(
     target: float, count: int, step: int, noise: float
@@ -117,7 +118,7 @@ def test_it_says_what_would_not_be_beaten_and_how_unlikely_that_is() -> None:
     said = reason_to_give_up(history(600.0, 200.0, 300.0), RULE, WHOLE, (5.0, 4))
     assert said == (
         "it would not beat 5 of trial 4: its lowest by step 30, 200, would come to about "
-        f"{expected:.4g} as in 6 whole trials, and below the best with a chance of "
+        f"{expected:.4g} as in 10 whole trials, and below the best with a chance of "
         f"{100 * chance(600.0, 200.0, 300.0):.2g} % (stopping.chance is 5 %)"
     )
 
@@ -129,13 +130,16 @@ def test_its_lowest_score_counts_not_its_newest() -> None:
 
 
 def test_the_best_itself_and_its_equals_go_on() -> None:
-    tight = [{10: 5.0 + i / 100, 20: 5.0, 30: 5.0} for i in range(9)]
+    tight = [{10: 5.0 + i / 100, 20: 5.0, 30: 5.0} for i in range(FEWEST)]
     for score in (5.0, 4.0):
         assert reason_to_give_up(history(9.0, score), RULE, tight, (5.0, 1)) is None
     assert reason_to_give_up(history(90.0, 80.0), RULE, tight, (5.0, 1))
+    doubtful = replace_chance(0.99)
+    assert reason_to_give_up(history(9.0, 5.0), doubtful, tight, (5.0, 1)) is None
+    assert reason_to_give_up(history(9.0, 5.1), doubtful, tight, (5.0, 1))
 
 
-@pytest.mark.parametrize(("whole", "stops"), [(FEWEST - 1, False), (FEWEST, True)])
+@pytest.mark.parametrize(("whole", "stops"), [(9, False), (10, True)])
 def test_few_whole_trials_stop_none(whole: int, stops: bool) -> None:
     reason = reason_to_give_up(history(9e4, 9e4, 9e4), RULE, WHOLE[:whole], (5.0, 4))
     assert (reason is not None) == stops
@@ -146,7 +150,9 @@ def test_the_noise_of_the_score_is_a_doubt() -> None:
     level = [{10: 20.0, 20: 20.0, 30: 20.0} for _ in range(FEWEST)]
     sure = reason_to_give_up(history(30.0, 30.0), RULE, level, (20.0, 0))
     assert sure
-    assert reason_to_give_up(history(30.0, 30.0, noise=9.0), RULE, level, (20.0, 0)) is None
+    assert reason_to_give_up(history(30.0, 30.0, noise=15.0), RULE, level, (20.0, 0)) is None
+    # It counts as a share of the score.
+    assert reason_to_give_up(history(30.0, 30.0, noise=0.9), RULE, level, (20.0, 0))
 
 
 @pytest.mark.parametrize("rule", ["rising", "none"])

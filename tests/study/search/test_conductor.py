@@ -585,9 +585,9 @@ def test_whole_trials_of_both_arms_say_of_a_curve_that_it_would_not_beat_its_arm
     record: Ledger, places: Places
 ) -> None:
     """Also those that an earlier launch made; each arm has a best of its own."""
-    spec = spec_of(trials=6, stopping={"rule": "ahead", "pruner": None})
+    spec = spec_of(trials=9, stopping={"rule": "ahead", "pruner": None})
     first = Conductor(spec, record, places)
-    for score in (1.0, 2.0, 1.1, 2.2, 1.2):
+    for score in (1.0, 2.0, 1.1, 2.2, 1.2, 1.0, 2.0, 1.1, 2.2, 1.2):
         identity = begun(first)
         score += 50 * ("two_timescale" in identity)
         finish(first, identity, turn(4 * score, 3 * score, 2 * score, score, finished=True))
@@ -605,11 +605,11 @@ def test_whole_trials_of_both_arms_say_of_a_curve_that_it_would_not_beat_its_arm
 def test_a_history_that_is_handed_out_again_is_not_judged_anew_by_what_others_have_done_since(
     record: Ledger, places: Places
 ) -> None:
-    spec = spec_of(trials=6, stopping={"rule": "ahead"})
+    spec = spec_of(trials=9, stopping={"rule": "ahead"})
     first = Conductor(spec, record, places)
     slow = begun(first)
     assert finish(first, slow, turn(900.0, 90.0, 1.5)) == [False]
-    for _ in range(6):
+    for _ in range(12):
         finish(first, begun(first), turn(4.0, 3.0, 2.0, 1.0, finished=True))
     again = Conductor(spec, record, places)
     assert begun(again) == slow
