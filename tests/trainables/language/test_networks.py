@@ -105,3 +105,16 @@ def test_one_hot_marks_each_character() -> None:
         for place in range(3):
             expected = [float(c == tokens[batch, place]) for c in range(4)]
             assert lines[batch, :, place].tolist() == expected
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
+def test_a_line_keeps_its_length_whatever_a_convolution_sees(kernel: int) -> None:
+    settings = CharacterNetworkSettings(width=3, blocks=1, kernel=kernel, latent=4)
+    lines = Generator(settings, VOCABULARY, LENGTH)(torch.zeros(2, 4))
+    assert lines.shape == (2, VOCABULARY, LENGTH)
+    assert Discriminator(settings, VOCABULARY, LENGTH)(lines).shape == (2,)
+
+
+def test_one_hot_lines_are_where_the_tokens_are() -> None:
+    tokens = torch.zeros(2, LENGTH, dtype=torch.int64, device="meta")
+    assert one_hot(tokens, VOCABULARY).device.type == "meta"
