@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -223,7 +223,7 @@ class GanGame:
         """G's loss and gradient, on fresh z or on those of the last D update."""
         fake = self._generated(self._z.next()) if self._shared is None else self._shared
         self._shared = None
-        with self._lowered():
+        with self._lowered(), _at_rest(self.d_optimiser.parameters):
             on_fake = self._scores(fake)
         loss = self._loss.generator(on_fake)
         decay = self._settings.regulariser.weight_decay
@@ -262,6 +262,18 @@ class GanGame:
 def _trained(network: nn.Module) -> list[Tensor]:
     """The parameters that are trained; a user's network may hold some that are frozen."""
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+@contextmanager
+def _at_rest(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, no graph leads to the parameters: nothing is kept or computed for their gradients."""
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def _require_own_scores(discriminator: nn.Module, settings: AdversarialSettings) -> None:

@@ -286,3 +286,27 @@ def test_randomness_inside_networks_is_the_trials_own() -> None:
     with resumed.inside_networks():
         assert torch.equal(second, torch.rand(2))
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("rule", ["alternating", "simultaneous"])
+def test_no_graph_leads_to_ds_weights_where_g_learns(rule: str) -> None:
+    playing, led = game(update_rule=rule), list[bool]()
+    weight = next(playing.discriminator.parameters())
+    playing.discriminator.register_forward_pre_hook(lambda *_: led.append(weight.requires_grad))
+    playing.step(1)
+    assert led == [True, True, False]
+    assert weight.requires_grad
+
+
+def test_ds_weights_learn_on_after_an_update_of_g_that_failed() -> None:
+    playing = game()
+    weight = next(playing.discriminator.parameters())
+
+    def fail(*_: object) -> None:
+        if not weight.requires_grad:
+            raise RuntimeError("out of memory")
+
+    playing.discriminator.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError):
+        playing.step(1)
+    assert all(each.requires_grad for each in playing.discriminator.parameters())
