@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.here import run_here
 from support.study import Place, saddle_spec
 from support.trials import SMALL
 
@@ -58,7 +59,7 @@ def test_a_trial_that_no_node_can_hold_is_refused(tmp_path: Path) -> None:
 def test_checkpoints_of_another_study_of_the_name_are_not_continued(tmp_path: Path) -> None:
     place = Place(tmp_path)
     spec = str(place.write(saddle_spec(trials=1)))
-    place.ttur("launch", spec)
+    run_here(saddle_spec(trials=1), place.home)
     (place.home / "record.db").unlink()
     said = place.ttur("launch", spec, expect=2)
     assert "holds trials of an earlier study little that this record does not know" in said

@@ -9,10 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.postgres import Postgres, private_postgres
 from support.processes import end_hard, ended, wait_until
 from support.server import TrackingServer
 from support.study import ARMS, Place, assert_whole, saddle_spec, slow_saddle
+
+from study.cli.verbs import cli
+from study.driver import mending
 
 pytestmark = pytest.mark.faults
 
@@ -58,7 +62,9 @@ def _ended(place: Place) -> int:
     return sum(place.states("little", arm)["COMPLETE"] for arm in ARMS)
 
 
-def test_mlflow_is_away_at_the_start_in_the_middle_and_at_the_end(tmp_path: Path) -> None:
+def test_mlflow_is_away_at_the_start_in_the_middle_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = TrackingServer(tmp_path)
     place = Place(tmp_path, {"MLFLOW_TRACKING_URI": server.uri})
     spec = str(place.write(saddle_spec(trials=3)))
@@ -75,7 +81,12 @@ def test_mlflow_is_away_at_the_start_in_the_middle_and_at_the_end(tmp_path: Path
         assert "; when it is back: ttur sync little" in said
         assert "MLflow cannot be read now" in said
         assert _ended(place) == 6
-        assert "could not be published" in place.ttur("sync", "little", expect=1)
+        # In this process, as the time that it waits for MLflow is a constant.
+        monkeypatch.setattr(mending, "CLOSE_SECONDS", 5.0)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        refused = CliRunner().invoke(cli, ["sync", "little", "--home", str(place.home)])
+        assert refused.exit_code == 1
+        assert "could not be published" in str(refused.exception)
         server.start()
         assert "MLflow has every trial of little" in place.ttur("sync", "little")
         assert_whole(place, "little", 3)
