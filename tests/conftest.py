@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 GARBAGE = 50_000
-"""New objects after which cyclic garbage is looked for; Python's own 700 is a tenth of all time here."""
+"""New objects after which cyclic garbage is looked for; with Python's own 700 that is a tenth of all time."""
 
 
 def pytest_sessionstart() -> None:
@@ -42,6 +45,32 @@ def _nobody_elses_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds another one's stores, or the developer's: mlflow.set_tracking_uri outlives its test."""
     for name in PLACES:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("digits")
+
+
+@pytest.fixture(autouse=True)
+def _the_bundled_digits_are_converted_once(
+    converted: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And copied to each cache, except where conversion is what is tested."""
+    images = sys.modules.get("trainables.data.images")
+    if images is None or request.path.parent.name == "data":
+        return
+    convert = images._convert
+
+    def copied(settings: Any, source: Any, folder: Path, report: Any) -> None:
+        if settings.name != "digits":
+            convert(settings, source, folder, report)
+            return
+        if not (kept := converted / folder.name).exists():
+            convert(settings, source, kept, report)
+        shutil.copytree(kept, folder)
+
+    monkeypatch.setattr(images, "_convert", copied)
 
 
 ALONE = ("browser", "cluster", "endtoend", "faults", "study")

@@ -356,7 +356,12 @@ def test_no_module_imports_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["study.tracking.query", "study.spec.model", "study.spec.recipes"]
+    "module",
+    [
+        "study.tracking.query",
+        pytest.param("study.spec.model", marks=pytest.mark.slow),
+        pytest.param("study.spec.recipes", marks=pytest.mark.slow),
+    ],
 )
 def test_questions_cost_neither_torch_nor_ray(module: str) -> None:
     assert heavy_modules_after(f"import {module}") == []

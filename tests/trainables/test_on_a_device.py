@@ -146,7 +146,10 @@ def test_a_resumed_trial_is_one_that_was_not_stopped(tmp_path: Path, name: str) 
     assert outcome(played(resumed)) == outcome(whole)
 
 
-@pytest.mark.parametrize(("first", "then"), [("cpu", DEVICE), (DEVICE, "cpu")])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [pytest.param("cpu", DEVICE, marks=pytest.mark.slow), (DEVICE, "cpu")],
+)
 @pytest.mark.parametrize("name", mostly_slow(["dcgan", "average", "language"]))
 def test_a_trial_may_be_moved_half_way(tmp_path: Path, name: str, first: str, then: str) -> None:
     further = {**EXACT, **LANGUAGE}[name]
@@ -158,6 +161,7 @@ def test_a_trial_may_be_moved_half_way(tmp_path: Path, name: str, first: str, th
     assert outcome(played(TrialRun(given, then))) == outcome(whole)
 
 
+@pytest.mark.slow
 def test_a_users_randomness_on_a_device_is_the_trials_own(tmp_path: Path) -> None:
     """Two seeds draw differently, one seed alike, whatever else is drawn or seeded on the device."""
     losses = []

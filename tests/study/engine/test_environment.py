@@ -39,6 +39,7 @@ print("good")
 """
 
 
+@pytest.mark.slow
 def test_ray_may_be_imported_first_and_a_token_goes_with_its_engine(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")}
     environment |= {"HOME": str(tmp_path), "TUNE_RESULT_DIR": str(tmp_path)}

@@ -92,29 +92,39 @@ def reported(uri: str, folder: Path) -> str:
     return made.page.read_text(encoding="utf-8")
 
 
-def test_a_report_is_one_page_that_needs_nothing_else(uri: str, tmp_path: Path) -> None:
-    html = reported(uri, tmp_path / "new" / "report")
+@pytest.fixture(scope="module")
+def page(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of that study, which tests only read."""
+    folder = tmp_path_factory.mktemp("page")
+    uri = copied(made, folder / "store")
+    return report("study", tracking_uri=uri, folder=folder / "new" / "report").page
+
+
+def test_a_report_is_one_page_that_needs_nothing_else(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
     assert "No answer yet: one_timescale has 3 ended trials, which is too few" in unescape(html)
     assert "# &lt;b&gt;&amp;" in html
     assert "&lt;i&gt;a line &amp; another" in html
-    page = re.sub(r'<script id="plotly".*?</script>', "", html, flags=re.DOTALL)
-    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
-    (grid,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="64 samples', page)
+    bare = re.sub(r'<script id="plotly".*?</script>', "", html, flags=re.DOTALL)
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", bare)
+    (grid,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="64 samples', bare)
     assert shade(base64.b64decode(grid)) == 20  # the samples at the best evaluation
-    assert list((tmp_path / "new" / "report").iterdir()) == [tmp_path / "new/report/report.html"]
+    assert list(page.parent.iterdir()) == [page]
+    assert page.name == "report.html"
 
 
-def test_plotly_is_in_the_page_whole(uri: str, tmp_path: Path) -> None:
+def test_plotly_is_in_the_page_whole(page: Path) -> None:
     from plotly.offline import get_plotlyjs
 
-    html = reported(uri, tmp_path)
+    html = page.read_text(encoding="utf-8")
     (packed,) = re.findall(r'<script id="plotly" type="text/plain">(.*?)</script>', html)
     assert gzip.decompress(base64.b64decode(packed)).decode() == get_plotlyjs()
     assert len(html) < 2_500_000
 
 
-def test_a_trial_in_the_page_has_its_score_reason_and_samples(uri: str, tmp_path: Path) -> None:
-    found = embedded(reported(uri, tmp_path))
+def test_a_trial_in_the_page_has_its_score_reason_and_samples(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    found = embedded(html)
     trials = {trial["title"]: trial for trial in found["trials"].values()}
     assert f"{TWO} #2" not in trials  # it has not ended
     best = trials[f"{TWO} #0"]
@@ -126,8 +136,8 @@ def test_a_trial_in_the_page_has_its_score_reason_and_samples(uri: str, tmp_path
     assert {"plane", "search", "curves-0", "curves-1"} <= charts
 
 
-def test_what_ended_early_is_a_table_with_reasons(uri: str, tmp_path: Path) -> None:
-    html = reported(uri, tmp_path)
+def test_what_ended_early_is_a_table_with_reasons(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
     rows = re.findall(r'<tr><th scope="row">([^<]+)</th>(.*?)</tr>', html)
     texts = {name: cells for name, cells in rows if "not finite" in cells}
     assert list(texts) == [f"{ONE} #2"]

@@ -89,6 +89,7 @@ def staged(generator: np.random.Generator, means: list[float], arm: str) -> list
     ]
 
 
+@pytest.mark.slow
 def test_fresh_seeds_of_the_chosen_cover_the_truth_and_equal_settings_seldom_differ() -> None:
     """Of 600 at 95 % between 556 and 585 cover in all but one case of a hundred."""
     generator = np.random.default_rng(1)

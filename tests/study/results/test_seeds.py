@@ -100,6 +100,7 @@ def test_the_first_half_of_the_seeds_chooses_and_the_other_half_is_compared() ->
     assert chosen([[INF, 1.0, 1.0, 1.0], [8.0, 9.0, 9.0, 9.0]])[0] == 1
 
 
+@pytest.mark.slow
 def test_several_finalists_of_equal_arms_are_seldom_called_different() -> None:
     """Choosing the luckiest of three and testing it on its own luck would call many more."""
     generator = np.random.default_rng(0)

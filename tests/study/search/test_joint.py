@@ -82,6 +82,7 @@ def test_what_another_arm_learnt_is_known_in_the_first_trial_of_this_one() -> No
     assert max(abs(math.log10(b / 2e-3)) for b in alone) > 0.5
 
 
+@pytest.mark.slow
 def test_a_study_of_its_own_comes_near_the_optimum_of_two_rates() -> None:
     space = two_timescale(b=(LOW, HIGH), a=(LOW, HIGH))
     study = optuna.create_study(sampler=JointSampler(space, seed=1, startup=6))

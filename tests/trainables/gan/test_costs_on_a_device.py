@@ -70,7 +70,7 @@ def stepped(trial: AdversarialTrial, count: int = STEPS) -> None:
         trial._step += 1
 
 
-@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("resident", [pytest.param(True, marks=pytest.mark.slow), False])
 @pytest.mark.parametrize("name", mostly_slow(KINDS))
 def test_no_step_makes_the_host_wait_and_few_upload(
     tmp_path: Path,

@@ -55,13 +55,15 @@ def told(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Modul
 
 
 FULL: Found = (False, False, False, True, False)
-CASES: list[tuple[str, dict[str, Any], Found]] = [
+CASES: list[Any] = [
     ("cpu", {}, FULL),
-    ("cpu", {"precision": "tf32"}, FULL),
+    pytest.param("cpu", {"precision": "tf32"}, FULL, marks=pytest.mark.slow),
     ("cpu", {"precision": "bf16"}, (False, False, True, True, False)),
-    (DEVICE, {}, FULL),
+    pytest.param(DEVICE, {}, FULL, marks=pytest.mark.slow),
     (DEVICE, {"precision": "tf32"}, (True, True, False, True, False)),
-    (DEVICE, {"deterministic": False}, (False, False, False, False, True)),
+    pytest.param(
+        DEVICE, {"deterministic": False}, (False, False, False, False, True), marks=pytest.mark.slow
+    ),
 ]
 
 

@@ -103,6 +103,7 @@ def built(tmp_path: Path, **data: Any) -> Any:
     return build_trial(config(**data), parameters, Context(seed=3, cache=str(tmp_path / "c")))
 
 
+@pytest.mark.slow
 def test_a_resumed_trial_goes_on_with_what_it_would_have_seen(tmp_path: Path) -> None:
     augment = {"augment": "own_augment_code:noisy"}
     whole = scores(built(tmp_path, **augment))

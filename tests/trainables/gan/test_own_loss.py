@@ -77,7 +77,9 @@ def make(folder: Path, loss: str, **further: Any) -> Trial:
     )
 
 
-@pytest.mark.parametrize("rule", ["alternating", "extragradient"])
+@pytest.mark.parametrize(
+    "rule", ["alternating", pytest.param("extragradient", marks=pytest.mark.slow)]
+)
 def test_the_formula_of_a_built_in_loss_trains_to_the_same_bits(tmp_path: Path, rule: str) -> None:
     own = trained(make(tmp_path, "losses_of_mine:pair", update_rule=rule))
     assert own == trained(make(tmp_path, "non_saturating", update_rule=rule))

@@ -280,7 +280,16 @@ def identifier(case: Case) -> str:
     return "-".join(map(str, case))
 
 
-@pytest.mark.parametrize("case", cover(2), ids=identifier)
+def quick(case: Case) -> bool:
+    """Several steps of the discriminator of a deep pair take tenths of seconds."""
+    return case[0] in ("dcgan", "own", "language") or case[5] == 1
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case if quick(case) else pytest.param(case, marks=pytest.mark.slow) for case in cover(2)],
+    ids=identifier,
+)
 def test_whole_updates_are_those_of_a_plain_loop(case: Case) -> None:
     assert_equal(*both(case[0], plan_of(case)))
 

@@ -101,7 +101,7 @@ def test_the_score_is_the_functions_and_its_noise_the_spread_over_draws(tmp_path
     assert (exact.score, exact.noise) == (measured.score, 0.0)
 
 
-@pytest.mark.parametrize("own", ["darkness", "guessed"])
+@pytest.mark.parametrize("own", [pytest.param("darkness", marks=pytest.mark.slow), "guessed"])
 def test_a_trial_is_repeated_and_continued_exactly_and_trains_as_with_any_score(
     tmp_path: Path, own: str
 ) -> None:
