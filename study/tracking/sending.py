@@ -87,8 +87,9 @@ def send_values(experiment: Experiment, record: TrialRecord, sent: Sent) -> None
 def send_status(experiment: Experiment, record: TrialRecord, sent: Sent) -> None:
     """Brings a run's status, and when it ended, to those of the record; sent last, when all else is there."""
     status = content.status(record)
-    if record.outcome is None and sent.outcome is not None:
-        for tag in (words.OUTCOME, words.REASON):
+    if sent.outcome is not None and sent.outcome != record.outcome:
+        # A trial that runs again may have ended well before anything was sent of its running.
+        for tag in {words.OUTCOME, words.REASON} - content.outcome_tags(record).keys():
             _remove_tag(experiment, sent.run_id, tag)
     if status == content.RUNNING and sent.status != content.RUNNING:
         experiment.reopen(sent.run_id)

@@ -182,6 +182,21 @@ def test_an_arm_that_is_launched_again_runs_without_an_end(
     assert (info.status, info.end_time) == ("FINISHED", BEGAN * 1000)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_trial_that_failed_and_ended_well_before_it_was_seen_running_has_no_reason(
+    uri: str, tmp_path: Path, store: MlflowClient, restarted: bool
+) -> None:
+    writer = tracking(uri, tmp_path)
+    failed = record(scores=[3.0], outcome=Outcome.FAILED, reason="no place to write")
+    run_id = writer.publish(failed, fresh=True)
+    assert store.get_run(run_id).data.tags["reason"] == "no place to write"
+    writer = tracking(uri, tmp_path) if restarted else writer
+    writer.publish(record(scores=[3.0, 2.0], outcome=Outcome.COMPLETE), fresh=False)
+    run = store.get_run(run_id)
+    assert (run.data.tags["outcome"], run.info.status) == ("complete", "FINISHED")
+    assert "reason" not in run.data.tags
+
+
 @pytest.mark.slow
 def test_an_ended_trial_that_is_taken_up_again_loses_its_outcome(
     writer: Tracking, store: MlflowClient
