@@ -75,14 +75,15 @@ def _the_bundled_digits_are_converted_once(
 
 ALONE = ("browser", "cluster", "endtoend", "faults", "study")
 """Folders of tests that start clusters and servers."""
-PURE = ("results", "search", "spec", "surface")
-"""Folders below tests/study that do not."""
+PURE = {"page", "places", "results", "search", "spec", "surface", "tracking"}
+PURE |= {"test_delete.py", "test_launch_confirms.py"}
+"""Folders and files below tests/study that start no cluster."""
 
 
 def shares(nodeid: str) -> str:
     """What a test is done together with, in one process: those that start clusters disturb each other."""
     _, top, *below = nodeid.partition("::")[0].split("/")
-    return "alone" if top in ALONE and below[0] not in PURE else nodeid
+    return "alone" if top in ALONE and PURE.isdisjoint(below) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
