@@ -13,6 +13,7 @@ import torch
 from trainables.gan.streams import Streams
 from trainables.kinds import build_trial, parse_settings
 from trainables.language import levels as module
+from trainables.language import trial as trial_module
 from trainables.language.levels import kept_levels, levels_path, measured_levels
 from trainables.language.sampling import LineSampler, build
 from trainables.language.scorer import NgramScorer
@@ -94,6 +95,28 @@ def test_lines_are_generated_as_many_at_a_time_as_the_score_says(place: Path) ->
     assert sizes == [7, 7, 7, 7, 7, 5]
 
 
+def test_all_of_a_trial_is_on_its_device(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices: list[object] = []
+
+    def noted(name: str) -> None:
+        made = getattr(trial_module, name)
+
+        def noting(*given: Any) -> Any:
+            devices.append((name, given[-1]))
+            return made(*given)
+
+        monkeypatch.setattr(trial_module, name, noting)
+
+    names = ["Streams", "TextBatches", "LineSampler", "levels"]
+    for name in names:
+        noted(name)
+    rates = Parameters(b=1e-2, a=1e-2, d_steps=1)
+    build_trial(
+        described(place), rates, Context(seed=5, cache=str(place / "cache"), device="cpu:0")
+    )
+    assert devices == [(name, "cpu:0") for name in names]
+
+
 def test_networks_begin_with_the_weights_of_the_trials_seed(place: Path) -> None:
     made = trial(place)
     text = load_text(settings(place).data, place / "cache")
@@ -113,6 +136,10 @@ def test_batches_are_the_lines_of_an_epoch_in_its_order(place: Path) -> None:
         assert part.dtype == torch.float32
         assert part.shape == (30, len(text.characters), 10)
         assert (part.sum(1) == 1).all()
+    with pytest.raises(ValueError, match="150 lines"):
+        TextBatches(text, 151, Streams(1, "cpu"), "cpu")
+    # Of uint16, as the text is kept, accelerators compute next to nothing.
+    assert batches._batches.next().dtype == torch.int32
     seen = torch.cat(parts).argmax(1).tolist()
     assert sorted(seen) == sorted(text.tokens.tolist())
     assert seen != text.tokens.tolist()
