@@ -195,15 +195,18 @@ def test_the_pruner_judges_the_newest_evaluation_only(arm: ArmLedger, kept: optu
     arm.use(RandomSampler(seed=0), ThresholdPruner(upper=5.0))
     number = arm.ask(SPACE).number
     arm.report(number, seen(10, 9.0))
-    assert arm.should_prune(number, 10)
-    arm.report(number, seen(20, 9.0))
-    assert not arm.should_prune(number, 10)
-    assert arm.should_prune(number, 20)
-    assert arm.should_prune(number, 30)
+    assert arm.is_newest(number, 10)
+    assert arm.should_prune(number)
+    arm.report(number, seen(20, 1.0))
+    assert [arm.is_newest(number, step) for step in (10, 20, 30)] == [False, True, True]
+    assert not arm.should_prune(number)
+    arm.report(number, seen(30, 9.0))
+    assert arm.should_prune(number)
     fine = arm.ask(SPACE).number
-    assert not arm.should_prune(fine, 10)
+    assert arm.is_newest(fine, 10)
+    assert not arm.should_prune(fine)
     arm.report(fine, seen(10, 1.0))
-    assert not arm.should_prune(fine, 10)
+    assert not arm.should_prune(fine)
 
 
 @pytest.mark.parametrize(
