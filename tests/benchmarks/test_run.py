@@ -12,7 +12,7 @@ import pytest
 from benchmarks.run import PARTS, section, sections_of, versions
 
 ROOT = Path(__file__).parents[2]
-MEASURES_NOTHING = {"run", "families", "record_surfaces", "recorded", "replay"}
+MEASURES_NOTHING = {"run", "families", "peers", "record_surfaces", "recorded", "replay"}
 """What runs the others, what they are made of, and what records surfaces for hours."""
 RESULTS = """# Results
 
