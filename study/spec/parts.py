@@ -67,12 +67,12 @@ class Stopping(Part):
     """When a trial ends before its last step: its score rises, collapses, or would not beat the best."""
 
     rule: Literal["ahead", "rising", "none"] = Field(
-        default="rising",
+        default="ahead",
         description="rising: its score rises or collapses; ahead: also if, by the curves of whole trials, "
         "it would not beat the best of its arm; none: run every step.",
     )
     chance: Number = Field(
-        default=0.02,
+        default=0.005,
         gt=0,
         lt=1,
         description="Of ahead: the probability to beat the best below which a trial is stopped.",

@@ -203,3 +203,14 @@ def test_a_study_goes_on_stopping_as_it_began_in_all_that_its_spec_does_not_say(
     said = Spec.model_validate({**data, "stopping": {"rule": "ahead", "patience": 1}})
     stopping = continued(old, said, ASKED)[0].stopping
     assert (stopping.rule, stopping.patience, stopping.warmup) == ("ahead", 1, 2)
+
+
+def test_a_record_from_before_curves_were_looked_ahead_along_goes_on_without() -> None:
+    """Its stopping as it was stored then: with the rule, and no chance."""
+    data = {key: value for key, value in saddle_spec(trials=4).items() if key != "stopping"}
+    stored = {"rule": "rising", "warmup": 2, "patience": 3, "min_delta": 1.0, "collapse": 10.0}
+    old = Spec.model_validate({**data, "stopping": {**stored, "pruner": None}})
+    new = Spec.model_validate({**data, "stopping": {"patience": 5}})
+    assert (new.stopping.rule, new.stopping.chance) == ("ahead", 0.005)
+    stopping = continued(old, new, ASKED)[0].stopping
+    assert (stopping.rule, stopping.warmup, stopping.patience) == ("rising", 2, 5)
