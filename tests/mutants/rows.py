@@ -32,7 +32,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "study/results/confirmation.py",
-        tuple(f"{RESULTS}/test_{n}.py" for n in ("confirmation", "seeds", "levels")),
+        tuple(f"{RESULTS}/test_{n}.py" for n in ("confirmation", "seeds", "levels", "retrained")),
     ),
     ("study/surface/*.py", ("tests/study/surface",)),
     ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from study.results.confirmation import CHOSEN, RANKS, WELCH, Finalist, confirmation
+from study.results.confirmation import (
+    CHOSEN,
+    RANKS,
+    WELCH,
+    Finalist,
+    confirmation,
+    place_of_best,
+)
 from study.results.difference import Finding
 from study.results.seed_difference import SeedDifference
 from study.trial import Outcome, TrialRecord
@@ -236,3 +243,32 @@ def test_one_run_has_no_spread_that_could_doubt_it() -> None:
     found = confirmation("s", rows)
     assert found is not None
     assert found.difference.nothing is None
+
+
+def trained_again(
+    lowest: list[float | None], at_step: list[float | None], step: int | None
+) -> Finalist:
+    return Finalist(
+        arm="x",
+        number=0,
+        b=1e-3,
+        a=1e-3,
+        d_steps=1,
+        scores=(),
+        without=0,
+        runs=tuple(lowest),
+        at_step=tuple(at_step),
+        step=step,
+    )
+
+
+def test_the_first_seeds_choose_by_what_is_compared_then() -> None:
+    one = trained_again([1.0, 1.0, 9.0], [5.0, 5.0, 1.0], 100)
+    two = trained_again([2.0, 2.0, 0.0], [3.0, 4.0, 9.0], 200)
+    lost = trained_again([0.0, None, 0.0], [0.0, None, 0.0], 300)
+    assert place_of_best([one, two], 2) == 1
+    assert place_of_best([two, one], 3) == 1
+    assert place_of_best([lost, one, two], 2) == 2
+    assert place_of_best([lost, one, two], 1) == 0
+    # Where the step of one is not known, all are read at their lowest.
+    assert place_of_best([lost, one, replace(two, step=None)], 2) == 1
