@@ -132,7 +132,8 @@ def _conclude(result: LaunchResult, options: Options) -> None:
         if ran or _trials(result) <= MANY:
             # Its name may be another record's: a server that was away could not say so when this began.
             with published(name, options) as uri:
-                click.echo(comparison_table(compared(name, tracking_uri=uri)))
+                answer = result.answer or compared(name, tracking_uri=uri)
+                click.echo(comparison_table(answer))
     except (TrackingError, StudyNotFound) as error:
         click.echo(f"MLflow cannot be read now ({error}); the record has everything.")
     _say_what_is_missing(name, [result, *([confirmation] if confirmation else [])], options)
@@ -176,7 +177,7 @@ def conclude_confirmation(name: str, result: LaunchResult, options: Options) -> 
 
     try:
         with published(name, options) as uri:
-            found = compared(name, tracking_uri=uri)
+            found = result.answer or compared(name, tracking_uri=uri)
         longer = [each for each in found.longer if confirming(name, each.steps) == result.study]
         click.echo(confirmation_table(longer[0]) if longer else comparison_table(found))
     except (TrackingError, StudyNotFound) as error:
@@ -188,3 +189,5 @@ def _say_what_is_missing(name: str, results: list[LaunchResult], options: Option
     for each in results:
         if each.missing:
             click.echo(f"{each.missing}; when it is back: {typed(options, 'sync', name)}")
+        if each.unreported:
+            click.echo(f"{each.unreported}; try again with: {typed(options, 'sync', name)}")

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from study.driver.beginning import held
 from study.driver.bringing import bring
-from study.driver.ending import LaunchResult
+from study.driver.ending import LaunchResult, with_report
 from study.driver.naming import ended_trials, finalists
 from study.driver.retraining import Finalists, confirmation_spec
 from study.driver.session import Observe, Say, Session, session
@@ -69,8 +69,10 @@ def confirm(
         if not chosen:
             raise UserError(f"no trial of {spec.name} has a score yet; let it run first")
         if steps is not None:
-            return _longer(spec, chosen, ledger, shared, seeds, steps)
-        return _confirmed(spec, chosen, ledger, shared, seeds)
+            result = _longer(spec, chosen, ledger, shared, seeds, steps)
+        else:
+            result = _confirmed(spec, chosen, ledger, shared, seeds)
+        return with_report(result, spec, ledger, shared)
 
 
 def confirmed(spec: Spec, ledger: Ledger, session: Session) -> LaunchResult | None:

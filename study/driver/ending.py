@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from study.driver.stop import Stop
+from study.driver.reporting import report
+from study.driver.session import Session
 from study.errors import Interrupted, TrialsFail, UserError
 from study.ground.confirming import confirmed_by
 from study.places.locations import Places, Site
 from study.places.options import typed
+from study.record.database import Ledger
 from study.search.conductor import Conductor
+from study.spec.model import Spec
 from study.trial import Outcome
+
+if TYPE_CHECKING:
+    from study.driver.stop import Stop
+    from study.results.comparison import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +35,8 @@ class LaunchResult:
         places: Where everything is.
         without_files: Those of ``unpublished`` that lack nothing but files.
         confirmation: How the confirmation ended; None if the launch had none to bring to an end.
+        answer: What the study says, if the end of the launch has read it.
+        unreported: Why MLflow has not got the study's report, as a sentence; empty if it has.
     """
 
     study: str
@@ -36,6 +46,8 @@ class LaunchResult:
     places: Places
     without_files: int = 0
     confirmation: LaunchResult | None = None
+    answer: Comparison | None = field(default=None, repr=False, compare=False)
+    unreported: str = ""
 
     @property
     def missing(self) -> str:
@@ -66,6 +78,31 @@ def check_not_stopped(name: str, site: Site, stop: Stop) -> None:
         )
 
 
+def with_report(result: LaunchResult, spec: Spec, ledger: Ledger, session: Session) -> LaunchResult:
+    """Adds the report of a study to how a launch ended that has brought it to its spec.
+
+    Raises:
+        Interrupted: A signal came meanwhile.
+    """
+    parts = [result, *([result.confirmation] if result.confirmation else [])]
+    if any(part.unpublished for part in parts):
+        return result  # a report of what is there would tell of less than the study has
+    stop = session.stop
+    found = report(spec, ledger, session.site.places, stop, session.say)
+    if stop.signal is not None:
+        later = f" {found.lacking.partition(':')[0]}; {_syncing(spec.name, session.site)}"
+        raise Interrupted(
+            f"{stop.why}, but every trial of {spec.name} has ended."
+            + (later if found.lacking else ""),
+            stop.signal,
+        )
+    return replace(result, answer=found.comparison, unreported=found.lacking)
+
+
+def _syncing(study: str, site: Site) -> str:
+    return f"publish what is missing with: {typed(site.options, 'sync', study)}"
+
+
 def check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: Stop) -> None:
     """Raises what a launch that did not reach its spec, or was signalled, ends with."""
     name = result.study
@@ -87,8 +124,7 @@ def check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: S
             stop.signal,
         )
     if stop.signal is not None:
-        sync = typed(site.options, "sync", (confirmed_by(name) or (name,))[0])
-        later = f" {result.missing}; publish what is missing with: {sync}"
+        later = f" {result.missing}; {_syncing((confirmed_by(name) or (name,))[0], site)}"
         raise Interrupted(
             f"{conductor.stopping}, but every trial of {name} has ended."
             + (later if result.missing else ""),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from study.driver.beginning import held
 from study.driver.bringing import bring
 from study.driver.confirm import confirmed
-from study.driver.ending import LaunchResult, check_not_stopped
+from study.driver.ending import LaunchResult, check_not_stopped, with_report
 from study.driver.session import Observe, Say, session
 from study.ground.faults import point
 from study.places.locations import Site
@@ -20,7 +20,9 @@ logger = logging.getLogger(__name__)
 def launch(
     spec: Spec, site: Site, observe: Observe | None = None, say: Say = logger.info
 ) -> LaunchResult:
-    """Brings a study to its spec: its search, and then its confirmation unless the spec says ``never``.
+    """Brings a study to its spec: its search, then its confirmation unless the spec says ``never``.
+
+    In the end its report is put into MLflow.
 
     Trials that were cut off are continued from their last checkpoints as the same trials; new ones are
     asked for until each arm has its budget; a finished study is left as it is.
@@ -44,7 +46,7 @@ def launch(
     with session(site, observe, say) as shared, held(spec.name, site.places, shared.stop) as ledger:
         point("opened")
         result, spec = bring(spec, ledger, shared)
-        if spec.confirm.when == "never":
-            return result
-        check_not_stopped(spec.name, site, shared.stop)
-        return replace(result, confirmation=confirmed(spec, ledger, shared))
+        if spec.confirm.when != "never":
+            check_not_stopped(spec.name, site, shared.stop)
+            result = replace(result, confirmation=confirmed(spec, ledger, shared))
+        return with_report(result, spec, ledger, shared)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from study.driver.beginning import held
 from study.driver.claiming import check_not_deleting, claim, publication_of
 from study.driver.driving import close, data_of
 from study.driver.keeping import Keeping
+from study.driver.naming import ended_trials
 from study.driver.publishing import CLOSE_SECONDS, Publishing
+from study.driver.reporting import report
 from study.driver.stop import Stop
 from study.places.locations import Site
 from study.record.database import Ledger
@@ -14,6 +18,8 @@ from study.record.named import confirming_studies
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.spec.reader import parse_stored
+
+logger = logging.getLogger(__name__)
 
 
 def reopen_failed(spec: Spec, site: Site) -> int:
@@ -52,7 +58,12 @@ def sync(spec: Spec, site: Site) -> int:
         UserError: The experiment of its name is not this record's.
     """
     with held(spec.name, site.places, Stop()) as ledger:
-        return sum(_synced(each, ledger, site) for each in (spec, *_confirming(spec, ledger)))
+        left = sum(_synced(each, ledger, site) for each in (spec, *_confirming(spec, ledger)))
+        if not left and _ended(spec, ledger):
+            lacking = report(spec, ledger, site.places, Stop(), logger.info).lacking
+            if lacking:
+                logger.warning("%s", lacking)
+        return left
 
 
 def _synced(spec: Spec, ledger: Ledger, site: Site) -> int:
@@ -72,6 +83,12 @@ def _synced(spec: Spec, ledger: Ledger, site: Site) -> int:
     unpublished = close(publishing, conductor, publication, CLOSE_SECONDS)
     keeping.close(0)
     return unpublished
+
+
+def _ended(spec: Spec, ledger: Ledger) -> bool:
+    """Whether the search has come to its end."""
+    ended = ended_trials(spec, ledger)
+    return all(ended[name] >= arm.trials for name, arm in spec.arms.items())
 
 
 def _confirming(spec: Spec, ledger: Ledger) -> list[Spec]:

@@ -5,12 +5,14 @@ Everything is read from MLflow, so a report can be made on any machine, and whil
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from study.page.contents import Contents, gather
 from study.page.render import render
+from study.results.comparison import Comparison
 from study.tracking.reading import StudyNotFound
 from study.tracking.reports import publish_report
 from study.tracking.store import TrackingError
@@ -77,6 +79,23 @@ def report(
 
         made = paper.write(contents, figures)
     return Report(page=page, figures=made, unpublished=published(study, page, tracking_uri))
+
+
+def log(
+    study: str, *, tracking_uri: str, cache: str | None = None
+) -> tuple[Comparison, str | None]:
+    """Puts the page of a study into MLflow, and leaves nothing here.
+
+    Returns:
+        What the page says, and why MLflow does not have it, as a sentence; None if it has.
+
+    Raises:
+        StudyNotFound: The store has no study of this name, or it has no trial yet.
+        TrackingError: The store could not be read.
+    """
+    contents = gather(study, tracking_uri=tracking_uri, cache=cache)
+    with tempfile.TemporaryDirectory(prefix="ttur-report-") as folder:
+        return contents.comparison, published(study, write(contents, Path(folder)), tracking_uri)
 
 
 def published(study: str, page: Path, tracking_uri: str) -> str | None:

@@ -17,6 +17,7 @@ from study.record.private import STUDIES, TRIAL_ATTRIBUTES, TRIALS
 IDENTITY = "identity"
 PLACE = "published_to"
 DELETING = "deleting"
+REPORTED = "reported"
 
 
 class Publication:
@@ -103,9 +104,19 @@ class Publication:
         """Stores that the study is finished with these budgets and wholly in MLflow, its arms too."""
         self._set(PUBLISHED, None if budgets is None else dict(budgets))
 
+    def reported(self) -> dict[str, Any] | None:
+        """Of which state of the study MLflow has the report, or None."""
+        state: dict[str, Any] | None = self._attributes().get(REPORTED)
+        return state
+
+    def keep_reported(self, state: Mapping[str, Any] | None) -> None:
+        """Stores that MLflow has the report of this state of the study."""
+        self._set(REPORTED, None if state is None else dict(state))
+
     def _forget_published(self) -> None:
         # The study's own mark goes first: cut off in between, the trials are looked at once more.
         self.keep_shown(None)
+        self.keep_reported(None)
         attribute = TRIAL_ATTRIBUTES
         with self._ledger.engine.begin() as connection:
             connection.execute(

@@ -128,7 +128,10 @@ def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(
         assert place.json("status", "little")["state"] == "interrupted"
     said = signalled(place, spec, "closing:1", "SIGTERM:group")
     assert "every trial of little has ended" in said
+    signalled(place, spec, "reporting:1", "SIGTERM:group")
+    assert not list(place.home.rglob("report.html"))
     signalled(place, spec, "concluding:1", "SIGINT:group")
+    assert len(list(place.home.rglob("report.html"))) == len(ARMS)
     place.ttur("launch", spec)
     assert_whole(place, "little", TRIALS)
 
