@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from study.ground.confirming import confirming
 from study.page.curves import CURVES_AN_ARM, Band, Curves, bands, leaders
 from study.page.importance import importances, parallel
 from study.page.landscape import Landscape, landscape
@@ -120,7 +119,7 @@ def gather(study: str, *, tracking_uri: str, cache: str | None = None) -> Conten
         rows=rows,
         ground=landscape(rows, comparison.surface),
         curves=query.histories(drawn, tracking_uri=tracking_uri),
-        bands=_bands(study, finalists, tracking_uri),
+        bands=_bands(finalists),
         spec=spec,
         code=code_of(study, tracking_uri=tracking_uri),
         thumbnails=found,
@@ -167,11 +166,13 @@ def _title(row: TrialRecord) -> str:
     return f"{row.arm} #{row.number}{score}"
 
 
-def _bands(study: str, finalists: Confirmation | None, uri: str) -> list[Band]:
+def _bands(finalists: Confirmation | None) -> list[Band]:
     if finalists is None:
         return []
-    rows = query.trials(confirming(study), tracking_uri=uri)
-    return bands(rows, query.histories(rows, tracking_uri=uri))
+    rows = finalists.rows
+    return bands(
+        rows, {row.identity: [(m.step, m.score) for m in row.measurements] for row in rows}
+    )
 
 
 def _game(trial: Mapping[str, Any]) -> bytes | None:

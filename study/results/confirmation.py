@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from study.results.difference import LEVEL, Finding, finding
@@ -42,6 +42,7 @@ class Confirmation:
         finalists: By arm, then by mean score.
         differences: Each later arm against the first; empty if there is only one.
         steps: Generator updates of its trials; None if they are as long as the search's.
+        rows: The trials that it was made of, with as much of their evaluations as was known.
     """
 
     study: str
@@ -49,6 +50,7 @@ class Confirmation:
     finalists: tuple[Finalist, ...]
     differences: tuple[SeedDifference, ...]
     steps: int | None = None
+    rows: tuple[TrialRecord, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def difference(self) -> SeedDifference:
@@ -107,6 +109,7 @@ def confirmation(
         score_name=ended[0].score_name,
         finalists=tuple(finalists),
         differences=tuple(_difference(finalists, (order[0], arm)) for arm in order[1:]),
+        rows=tuple(rows),
     )
 
 
