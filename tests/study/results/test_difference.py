@@ -252,3 +252,14 @@ def test_arms_with_enough_trials_have_an_optimum_and_their_difference_keeps_what
     optimum = found.to_json()["arms"]["x"]["optimum"]
     assert found.arms["x"].optimum is not None
     assert optimum == found.arms["x"].optimum.to_json()
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(-2.0, Finding.LOWER), (2.0, Finding.HIGHER)])
+def test_a_difference_that_is_plain_is_found(shift: float, expected: Finding) -> None:
+    surface: Any = Surface()
+    surface.draws = DRAWS + np.array([0, 0, shift, shift])
+    surface.optima = lambda arm: surface.draws[:, {"x": [0, 1], "y": [2, 3]}[arm]].min(1)
+    made = difference(surface, ("x", "y"))
+    assert made.finding is expected
+    assert made.relative_interval is not None
+    assert made.to_json()["relative_interval"] == list(made.relative_interval)
