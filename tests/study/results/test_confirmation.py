@@ -107,7 +107,7 @@ def test_finalists_are_by_arm_then_mean_and_those_without_a_score_last() -> None
         "difference": found.differences[0].to_json(),
         "differences": [one.to_json() for one in found.differences],
     }
-    assert same(found.to_json(), expected)
+    assert same(found.to_json(), expected | {"steps": found.steps})
 
 
 def test_one_arm_has_no_difference() -> None:
@@ -272,3 +272,10 @@ def test_the_first_seeds_choose_by_what_is_compared_then() -> None:
     assert place_of_best([lost, one, two], 1) == 0
     # Where the step of one is not known, all are read at their lowest.
     assert place_of_best([lost, one, replace(two, step=None)], 2) == 1
+
+
+def test_below_zero_the_smallest_gap_that_is_sure_is_one() -> None:
+    one, two = [-5.0, -5.01, -4.99, -5.0], [-4.5, -4.51, -4.49, -4.5]
+    found = confirmation("s", [*runs("x-0", one), *runs("y-0", two)])
+    assert found is not None
+    assert found.difference.finding is Finding.HIGHER

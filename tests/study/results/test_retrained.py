@@ -75,6 +75,9 @@ def test_without_the_step_of_both_the_lowest_is_read() -> None:
     assert found is not None
     assert (found.difference.read, found.difference.lowest) == (LOWEST, None)
     assert found.difference.means == (4.0, 6.0)
+    other = confirmation("s", rows, [ONE, TWO], {(TWO, 5): 100})
+    assert other is not None
+    assert (other.difference.read, other.difference.means) == (LOWEST, (4.0, 6.0))
 
 
 def staged(generator: np.random.Generator, means: list[float], arm: str) -> list[TrialRecord]:
