@@ -48,7 +48,7 @@ def prepare(
         raise UserError(str(error)) from error
     if found is not None:
         say(f"{asked.name} learns from {found.sentence}")
-    for each in filter(None, levels):
+    for each in filter(None, [*levels, asked.settings.short(cache)]):
         say(str(each))
     return cache
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
-from study.places.home import identity, resolve
+from study.places.home import identity, is_leaving, resolve
 from study.places.locations import Site
 from study.places.options import Options, typed
 from study.spec.model import Spec, Storage
@@ -89,23 +89,25 @@ def published(name: str, options: Options) -> Iterator[str]:
         reading.check_record(name, identity(name, options), tracking_uri=uri)
         yield uri
     except reading.StudyNotFound as error:
-        if not _in_record(name, options):
+        there = None
+        with suppress(UserError):  # what MLflow lacks was asked for, and not the record
+            there = _holds(name, options)
+        if not there:
             raise
         raise reading.StudyNotFound(
             f"{error}; the record has it, and {typed(options, 'sync', name)} publishes it"
         ) from None
 
 
-def _in_record(name: str, options: Options) -> bool:
-    from study.record.opening import existing
+def forgotten(name: str, options: Options) -> bool:
+    """Finishes a deletion that was cut off when the home's note of the study was all that was left of it."""
+    if not is_leaving(name, options) or _holds(name, options) is not False:
+        return False
+    resolve(options, name).forget(name)
+    return True
 
-    try:
-        ledger = existing(record_of(name, options))
-    except UserError:  # what MLflow lacks was asked for, and not the record
-        return False
-    if ledger is None:
-        return False
-    try:
-        return ledger.stored_spec(name) is not None
-    finally:
-        ledger.close()
+
+def _holds(name: str, options: Options) -> bool | None:
+    from study.record.opening import holds
+
+    return holds(record_of(name, options), name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study.api.sites import Locations, options_of, record_of, stored
+from study.api.sites import Locations, forgotten, options_of, record_of, stored
 
 
 def stop(name: str, *, home: str | None = None, places: Locations | None = None) -> bool:
@@ -43,4 +43,7 @@ def delete(name: str, *, home: str | None = None, places: Locations | None = Non
     """
     from study.driver import delete
 
-    return delete.delete(name, stored(name, options_of(home, places))[1])
+    options = options_of(home, places)
+    if forgotten(name, options):
+        return []
+    return delete.delete(name, stored(name, options)[1])

@@ -14,6 +14,7 @@ from study.cli.group import cli
 from study.cli.options import address, located
 from study.cli.run import read
 from study.errors import UserError
+from trainables.counting import counted
 
 if TYPE_CHECKING:
     from study.places.options import Options
@@ -51,7 +52,7 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
             counts += [arm.running, arm.interrupted]
             lines.append([study.study, study.state, name, *(str(count) for count in counts)])
     busy = [
-        f"{study.study}: {study.busy} of {study.slots} {'slot' if study.slots == 1 else 'slots'} busy"
+        f"{study.study}: {study.busy} of {counted(study.slots, 'slots')} busy"
         for study in studies
         if study.slots
     ]

@@ -17,6 +17,7 @@ from rich.text import Text
 from study.search.conductor import Conductor
 from study.trial import Outcome, TrialRecord
 from trainables.assignment import Turn
+from trainables.counting import counted
 
 
 @dataclass
@@ -166,7 +167,7 @@ class Progress:
     def _arm_line(self, name: str) -> str:
         state = self._conductor.arms[name]
         found = f", best {state.best[0]:.6g} (#{state.best[1]})" if state.best else ""
-        return f"{name}: {state.done} of {state.arm.trials} trials ended{found}"
+        return f"{name}: {state.done} of {counted(state.arm.trials, 'trials')} ended{found}"
 
 
 def _label(record: TrialRecord) -> str:

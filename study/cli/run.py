@@ -17,6 +17,7 @@ from study.ground.credentials import hidden
 from study.ground.faults import point
 from study.ground.signals import handled
 from study.places.options import typed
+from trainables.counting import counted
 
 if TYPE_CHECKING:
     from study.cli.progress import Progress
@@ -157,7 +158,7 @@ def _check_any_ran(result: LaunchResult, options: Options) -> None:
         return
     again = typed(options, "resume", result.study, "--failed")
     if failed < _trials(result):
-        click.echo(f"      {failed} trials failed; run them again with: {again}")
+        click.echo(f"      {counted(failed, 'trials')} failed; run again with: {again}")
         return
     arm = next(name for name, counts in result.counts.items() if counts)
     said = typed(options, "logs", result.study, f"{arm}/0")

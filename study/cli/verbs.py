@@ -23,6 +23,7 @@ from study.cli.run import (
 )
 from study.errors import Interrupted, StudyBusy, TrialsFail, Unreachable, UserError
 from study.places.options import typed
+from trainables.counting import counted
 
 if TYPE_CHECKING:
     from study.places.options import Options
@@ -85,7 +86,9 @@ def resume(name: str, failed: bool, assignments: tuple[str, ...], options: Optio
     if failed:
         from study.driver.mending import reopen_failed
 
-        click.echo(f"{name}: {reopen_failed(spec, site)} failed trials are run again.")
+        click.echo(
+            f"{name}: {counted(reopen_failed(spec, site), 'failed trials')} to be run again."
+        )
     run_study(changing, options)
 
 
@@ -144,8 +147,8 @@ def sync(name: str, options: Options) -> None:
     left = api.sync(name, home=options.home, places=options.given)
     if left:
         raise RuntimeError(
-            f"{left} runs of {name} could not be published with all their files; try again when MLflow, "
-            "and where it keeps files, is back"
+            f"{counted(left, 'runs')} of {name} could not be published with all files; try again when "
+            "MLflow, and where it keeps files, is back"
         )
     click.echo(f"MLflow has every trial of {name}.")
 
@@ -171,14 +174,17 @@ def stop(name: str, options: Options) -> None:
 def delete(name: str, yes: bool, options: Options) -> None:
     """Delete the study NAME for good: its record, checkpoints, generators, and its runs in MLflow."""
     from study import api
-    from study.api.sites import stored
+    from study.api.sites import forgotten, stored
     from study.driver.delete import extent
     from study.tracking.store import without_credentials
 
+    if forgotten(name, options):
+        click.echo(f"{name} is deleted.")
+        return
     found = extent(name, stored(name, options)[1])
     where = without_credentials(found.tracking)
     what = (
-        f"{' and '.join(found.studies)}: {found.trials} trials in the record, all below "
+        f"{' and '.join(found.studies)}: {counted(found.trials, 'trials')} in the record, all below "
         f"{' and '.join(found.folders)}, and the runs in MLflow at {where}"
     )
     if not yes:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from study.driver.claiming import check_not_deleting
-from study.driver.preparing import check_prepared, known_contents
+from study.driver.preparing import check_new, check_prepared, known_contents
 from study.driver.stop import Stop
 from study.errors import Interrupted, UserError
 from study.places.locations import Places
@@ -94,6 +94,8 @@ def examined(
     if not (left or moved):
         return before
     check_prepared(spec, cache)
+    if stored is None:
+        check_new(spec, cache)
     return known_contents(spec, cache, before, say)
 
 

@@ -30,6 +30,7 @@ from study.spec.continuation import seeds_asked
 from study.spec.model import Spec
 from study.spec.reader import parse_stored
 from study.trial import TrialRecord
+from trainables.counting import counted
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ def _brought(spec: Spec, session: Session) -> LaunchResult:
     """Runs what is left of a confirming study."""
     with held(spec.name, session.site.places, session.stop) as ledger:
         if left := _left(spec, ledger):
-            trials = "1 trial" if left == 1 else f"{left} trials"
+            trials = counted(left, "trials")
             session.say(f"{spec.name}: finalists are trained again from fresh seeds, {trials}")
         return bring(spec, ledger, session)[0]
 

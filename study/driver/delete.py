@@ -90,7 +90,8 @@ def delete(study: str, site: Site) -> list[str]:
         point("delete-checkpoints")
         for name in names[1:]:
             site.forget(name)
-        # The study itself goes last: by it the next call knows what to do.
+        # The study itself goes last: by it the next call knows what to do. By the home's note it finds it.
+        site.leave(study)
         for name in reversed(names):
             ledger.delete(name)
             point("delete-record")

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from study.driver.preparing import check_prepared, levels, steps
+from study.driver.preparing import check_new, check_prepared, levels, steps
 from study.places.locations import Places, Site
 from study.places.options import Options
 from study.places.stores import ask, check_installed, in_stores, is_installed
 from study.places.urls import sqlite_file
-from study.record.opening import existing
+from study.record.opening import existing, holds
 from study.spec.model import Resources, Spec
 from study.tracking.store import client, sqlite_path, without_credentials
+from trainables.counting import counted
 from trainables.settings.datasets import DATA_SETS
 from trainables.settings.extractors import EXTRACTORS
 
@@ -111,7 +112,7 @@ def _record(url: str) -> str:
     if ledger is None:
         return _not_made_yet(url, sqlite_file(url))
     try:
-        return f"{without_credentials(url)} holds {len(ledger.studies())} studies"
+        return f"{without_credentials(url)} holds {counted(len(ledger.studies()), 'studies')}"
     finally:
         ledger.close()
 
@@ -133,7 +134,7 @@ def _tracking(uri: str) -> str:
     if path is not None and not path.exists():
         return _not_made_yet(uri, path)
     found = client(uri).search_experiments(max_results=1000)
-    return f"{without_credentials(uri)} answers, with {len(found)} experiments"
+    return f"{without_credentials(uri)} answers, with {counted(len(found), 'experiments')}"
 
 
 def _storage(places: Places) -> str:
@@ -159,6 +160,8 @@ def _engine(options: Options, spec: Spec | None) -> str:
 
 def _trial(spec: Spec, places: Places) -> str:
     check_prepared(spec, places.cache)
+    if not holds(places.record, spec.name):
+        check_new(spec, places.cache)
     todo = [step.text for step in steps(spec, places.cache)]
     first = (
         f"the first trial on a node does: {'; '.join(todo)}" if todo else "all of it is prepared"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from study.driver.claiming import check_free
-from study.driver.preparing import check, steps
+from study.driver.preparing import check, check_new, steps
 from study.places.locations import Places
 from study.places.stores import check_installed
 from study.record.opening import existing
@@ -12,6 +12,7 @@ from study.spec.continuation import continued
 from study.spec.model import Spec
 from study.spec.reader import dump_yaml, parse_stored
 from study.tracking.store import without_credentials
+from trainables.counting import counted
 
 
 def describe(spec: Spec, places: Places) -> str:
@@ -28,11 +29,15 @@ def describe(spec: Spec, places: Places) -> str:
     unknown = _name_is_free(spec.name, places)
     todo = steps(spec, places.cache)
     check(spec, places.cache)
+    if not asked:
+        check_new(spec, places.cache)
     lines = [dump_yaml(spec.model_dump(mode="json"))]
     lines += [f"# note: {raised}"] if raised else []
     for name, arm in spec.arms.items():
         have = asked.get(name, 0)
-        lines.append(f"# {name}: {max(0, arm.trials - have)} trials to run, {have} there already")
+        lines.append(
+            f"# {name}: {counted(max(0, arm.trials - have), 'trials')} to run, {have} there already"
+        )
         for sampled, distribution in arm.build().distributions.items():
             lines.append(f"#   {sampled}: {distribution}")
     lines.append(f"# score: {spec.score_name}")

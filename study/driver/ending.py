@@ -16,6 +16,7 @@ from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.trial import Outcome
+from trainables.counting import counted
 
 if TYPE_CHECKING:
     from study.driver.stop import Stop
@@ -53,9 +54,9 @@ class LaunchResult:
     def missing(self) -> str:
         """What MLflow lacks of the study, in words; empty if nothing."""
         runs, files = self.unpublished - self.without_files, self.without_files
-        lacking = [f"{runs} run{'s' * (runs != 1)}"] if runs else []
+        lacking = [counted(runs, "runs")] if runs else []
         if files:
-            lacking.append(f"the files of {files} run{'s' * (files != 1)}")
+            lacking.append(f"the files of {counted(files, 'runs')}")
         return f"MLflow lacks {' and '.join(lacking)}" if lacking else ""
 
 
@@ -119,7 +120,7 @@ def check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: S
         )
     if conductor.stopping and conductor.unfinished:
         raise Interrupted(
-            f"{conductor.stopping}; {result.ran} trials were ended and {conductor.unfinished} are left. "
+            f"{conductor.stopping}; {counted(result.ran, 'trials')} ended here, {conductor.unfinished} left. "
             f"Go on with: {again}",
             stop.signal,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from study.driver.taking import Subject
 from study.errors import UserError
+from trainables.counting import counted
 from trainables.folder import Folder
 
 if TYPE_CHECKING:
@@ -73,16 +74,16 @@ def samples(taken: Taken, out: Path, count: int, draw: int) -> str:
         raise UserError(f"--to {out}: this generator's samples are written as {names}")
     if kind == ".png":
         write({out.name: taken.grid(draw)}, out.parent)
-        return f"64 images are in {out}"
+        return f"{out} has 64 images"
     if kind == ".txt":
         text = "\n".join(taken.lines(count, draw)) + "\n"
         write({out.name: text.encode()}, out.parent)
-        return f"{count} lines are in {out}"
+        return f"{out} has {counted(count, 'lines')}"
     if kind:
         write(_array(taken, count, draw, out.name), out.parent)
     else:
         write(_pictures(taken, count, draw), out)
-    return f"{count} images are in {out}"
+    return f"{out} has {counted(count, 'images')}"
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from study.errors import UserError
+from study.ground.confirming import confirmed_by
 from study.spec.arm import further
 from study.spec.model import Spec
 from trainables.kinds import parse_settings, with_parameters
@@ -43,6 +44,20 @@ def check(spec: Spec, cache: str) -> None:
     ]
     with _said_of(spec):
         spec.settings.check(cache, searched)
+
+
+def check_new(spec: Spec, cache: str) -> None:
+    """Refuses what only a study that has begun may have: a limit that its data do not reach.
+
+    The study that confirms another one is scored under a name of its.
+
+    Raises:
+        UserError: The score's name would be false.
+    """
+    with _said_of(spec):
+        said = None if confirmed_by(spec.name) else spec.settings.short(cache)
+        if said is not None:
+            raise ValueError(said)
 
 
 def check_prepared(spec: Spec, cache: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from study.driver.taking import Subject
 from study.places.options import Options, typed
+from trainables.counting import counted
 from trainables.kept import kept_steps
 from trainables.spent import split
 
@@ -38,7 +39,7 @@ def story(found: Subject, options: Options) -> str:
     lines += ["", *(f"  {name:<12} {value}" for name, value in named.items()), "", *_curve(found)]
     kept = ", ".join(map(str, kept_steps(files))) or "none"
     lines += _time(found)
-    lines += ["", f"  {trial.folder}: {len(files)} files; generators of steps: {kept}"]
+    lines += ["", f"  {trial.folder}: {counted(len(files), 'files')}; generators of steps: {kept}"]
     again = typed(options, "train", found.trial.study, found.name)
     lines += [f"  again: {again} [--seed S] [--steps N]"]
     if kept != "none":

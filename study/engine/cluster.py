@@ -21,6 +21,7 @@ from study.errors import UserError
 from study.ground.faults import point
 from study.spec.model import Resources
 from study.spec.user_code import modules
+from trainables.counting import counted
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -296,4 +297,4 @@ def nodes() -> str:
         f"{node['NodeManagerAddress']}"
         for node in alive
     )
-    return f"{len(alive)} {'node' if len(alive) == 1 else 'nodes'}: {held}"
+    return f"{counted(len(alive), 'nodes')}: {held}"

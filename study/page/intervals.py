@@ -11,6 +11,7 @@ from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
 from study.results.difference import MARGIN
 from study.results.retrained import Finalist, mean_interval
+from trainables.counting import counted
 
 _MARKS: Json = {"type": "scatter", "mode": "markers", "showlegend": False}
 
@@ -112,7 +113,7 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
         if each.told:
             data.append(_mean(each, line))
     said = [
-        f"{f.arm} #{f.number} mean {statistics.fmean(f.told):.4g} of {len(f.told)} seeds"
+        f"{f.arm} #{f.number} mean {statistics.fmean(f.told):.4g} of {counted(len(f.told), 'seeds')}"
         for f in found.finalists
         if f.told
     ]
@@ -220,7 +221,8 @@ def parallel(figure: Mapping[str, Any]) -> Chart | None:
     names = ", ".join(layout["xaxis"]["ticktext"])
     return Chart(
         name="parallel",
-        alt=f"{len(lines)} trials, each a line over: {names}. The strongest colour is the lowest score.",
+        alt=f"{counted(len(lines), 'trials')}, each a line over: {names}. The strongest colour is the "
+        "lowest score.",
         data=data,
         layout=layout,
         height=400,

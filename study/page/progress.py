@@ -9,6 +9,7 @@ from study.page.chart import Chart, Json, colour, level_lines, score_axis
 from study.page.curves import Band, Curves
 from study.results.comparison import Comparison
 from study.trial import TrialRecord, ranked
+from trainables.counting import counted
 
 Levels = tuple[float | None, float | None]
 """What real data score, and what pictures of nothing score; None if unknown."""
@@ -34,7 +35,7 @@ def curve_charts(
         made.append(
             Chart(
                 name=f"curves-{place}",
-                alt=f"{name} of {len(mine)} trials of {arm} by generator updates.{said}",
+                alt=f"{name} of {counted(len(mine), 'trials')} of {arm} by generator updates.{said}",
                 data=data,
                 layout={
                     "title": {"text": arm, "font": {"size": 15}},
@@ -154,7 +155,7 @@ def search(comparison: Comparison) -> Chart:
         for place, (arm, summary) in enumerate(comparison.arms.items())
     ]
     last = [
-        f"{arm} {summary.best.score:.4g} after {summary.trials} trials"
+        f"{arm} {summary.best.score:.4g} after {counted(summary.trials, 'trials')}"
         for arm, summary in comparison.arms.items()
         if summary.best is not None
     ]

@@ -20,6 +20,7 @@ from study.page.contents import Contents
 from study.page.pictures import Sample
 from study.page.plane import NAME, keys, plane, points
 from study.trial import TrialRecord
+from trainables.counting import counted
 
 NAMED = ("ttur-study", "ray", "optuna", "mlflow", "torch", "numpy", "plotly")
 """Packages whose versions are at the page's foot."""
@@ -94,7 +95,7 @@ def _running(contents: Contents) -> str:
         return ""
     open_ = sum(row.outcome is None for row in contents.rows)
     return (
-        f"The study is not finished: {ended} of {budget} trials have ended and {open_} have begun. "
+        f"The study is not finished: {ended} of {counted(budget, 'trials')} ended, {open_} more begun. "
         "What is here will change."
     )
 

@@ -12,6 +12,7 @@ from study.results.effort import Effort, Reached
 from study.results.optimum import Optimum
 from study.results.retrained import mean_interval
 from study.trial import Outcome, TrialRecord, ranked
+from trainables.counting import counted
 from trainables.protocol import ParameterValue
 
 NONE = "–"
@@ -186,7 +187,7 @@ def best_table(rows: Sequence[TrialRecord]) -> Table:
         for row in best
     ]
     return Table(
-        caption=f"The {len(best)} trials with the lowest scores",
+        caption=f"The {counted(len(best), 'trials')} with the lowest scores",
         head=[*head, "outcome"],
         rows=lines,
         left=[len(head)],
@@ -247,5 +248,4 @@ def effort_table(
 def _reached(when: Reached | None) -> str:
     if when is None:
         return "never"
-    trials = "1 trial" if when.trials == 1 else f"{when.trials} trials"
-    return f"{trials}, {duration(when.seconds)}"
+    return f"{counted(when.trials, 'trials')}, {duration(when.seconds)}"

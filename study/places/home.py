@@ -24,6 +24,9 @@ from study.spec.model import NAME, Storage
 
 logger = logging.getLogger(__name__)
 
+LEAVING = "leaving"
+"""The key under which a home notes that a study's record is being removed."""
+
 
 class Home:
     """The folder of local state: ``--home``, ``TTUR_HOME`` or ``./ttur-home``."""
@@ -91,6 +94,16 @@ class Home:
         except OSError as error:
             logger.warning("where %s is cannot be remembered: %s", study, error)
 
+    def leave(self, study: str) -> None:
+        """Notes of a study that is being deleted that soon only this note may be left of it."""
+        data = self._read(study)
+        if data:
+            _write(self._memory(study), json.dumps({**data, LEAVING: True}, indent=1))
+
+    def is_leaving(self, study: str) -> bool:
+        """Whether that was noted: if its record is gone, all of it is but this note."""
+        return self._read(study).get(LEAVING) is True
+
     def forget(self, study: str) -> None:
         """Forgets what was kept of a study; there may be nothing."""
         self._memory(study).unlink(missing_ok=True)
@@ -152,6 +165,7 @@ def resolve(options: Options, study: str | None = None, storage: Storage | None 
         home=home.path,
         options=options,
         remember=lambda name, identity: home.remember(name, places, identity),
+        leave=home.leave,
         forget=home.forget,
     )
 
@@ -159,6 +173,11 @@ def resolve(options: Options, study: str | None = None, storage: Storage | None 
 def identity(study: str, options: Options) -> str | None:
     """The identity of a study's record as far as its home knows; see :meth:`Home.identity`."""
     return Home(options.home).identity(study)
+
+
+def is_leaving(study: str, options: Options) -> bool:
+    """Whether a study's record was being removed when this home heard of it last."""
+    return Home(options.home).is_leaving(study)
 
 
 def _default(home: Path, name: str) -> str:

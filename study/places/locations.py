@@ -51,6 +51,7 @@ class Site:
         options: What the user said, for the commands that are suggested next.
         remember: Keeps the places for a study of this name, and the identity of its record, so that who
             looks later finds them.
+        leave: Notes that the record of a study is being removed; until it is forgotten, they are still known.
         forget: Forgets them for a study that was deleted.
     """
 
@@ -58,4 +59,5 @@ class Site:
     home: Path
     options: Options
     remember: Callable[[str, str], None]
+    leave: Callable[[str], None]
     forget: Callable[[str], None]

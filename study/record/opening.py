@@ -58,6 +58,17 @@ def require(url: str, study: str) -> Ledger:
     return ledger
 
 
+def holds(url: str, study: str) -> bool | None:
+    """Whether a record has a study; None if there is no record."""
+    ledger = existing(url)
+    if ledger is None:
+        return None
+    try:
+        return ledger.stored_spec(study) is not None
+    finally:
+        ledger.close()
+
+
 def not_found(study: str, known: Sequence[str]) -> UserError:
     """What is raised for a study that is not in the record.
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from study.trial import Outcome, TrialRecord, ranked
+from trainables.counting import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +71,15 @@ class Effort:
         (first, second), (one, two) = self.arms, self.trials
         took = "{:.0f} s and {:.0f} s of training".format(*self.seconds)
         if self.equal:
-            return f"Both arms had {one} trials ({took})."
-        return f"The budgets are not equal: {first} had {one} trials, {second} {two} ({took})."
+            return f"Both arms had {counted(one, 'trials')} ({took})."
+        return f"The budgets are not equal: {first} had {counted(one, 'trials')}, {second} {two} ({took})."
 
     def _stopping(self) -> list[str]:
         stopped, known = sum(self.stopped), [part for part in self.saved if part is not None]
         if not stopped:
             return []
         saved = f" and saved about {sum(known):.0f} s" if known and sum(known) >= 1 else ""
-        return [f"Stopping early ended {stopped} of {sum(self.trials)} trials{saved}."]
+        return [f"Stopping early ended {stopped} of {counted(sum(self.trials), 'trials')}{saved}."]
 
     def _first(self) -> list[str]:
         said = []
@@ -88,7 +89,7 @@ class Effort:
                 said.append(f"{arm} never reached {other}'s lowest score.")
             else:
                 steps = "" if when.steps is None else f"{when.steps:,} steps, "
-                count = "1 trial" if when.trials == 1 else f"{when.trials} trials"
+                count = counted(when.trials, "trials")
                 said.append(
                     f"{arm} reached {other}'s lowest score after {count} ({steps}{when.seconds:.0f} s)."
                 )

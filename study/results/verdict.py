@@ -10,6 +10,7 @@ from study.results.difference import MARGIN, ArmDifference, Finding
 from study.results.levels import NothingLearnt
 from study.results.seed_difference import SeedDifference
 from study.results.wording import percent, scored, span, sure
+from trainables.counting import counted
 
 Source = Literal["search", "fresh seeds", "nothing"]
 """What a verdict rests on."""
@@ -147,7 +148,7 @@ def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     one, two = found.means
     if any(found.without):
         lost = " and ".join(
-            f"{name} had no score in {lost} of {of} runs"
+            f"{name} had no score in {lost} of {counted(of, 'runs')}"
             for name, lost, of in zip(names, found.without, found.seeds, strict=True)
         )
         share = (
@@ -171,7 +172,7 @@ def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
 
 def _runs(found: SeedDifference) -> str:
     first, second = found.seeds
-    return f"{first} runs each" if first == second else f"{second} and {first} runs"
+    return f"{counted(first, 'runs')} each" if first == second else f"{second} and {first} runs"
 
 
 def _where(found: SeedDifference) -> str:
@@ -246,7 +247,8 @@ def _nothing(found: ArmDifference) -> Verdict:
 def _differ(found: ArmDifference) -> str:
     lower = found.probability or 0.0
     part = lower if found.finding is Finding.LOWER else 1 - lower
-    return f"{_start(found)}, by the search's {found.trials} trials, with a probability of {sure(part)}."
+    trials = counted(found.trials, "trials")
+    return f"{_start(found)}, by the search's {trials}, with a probability of {sure(part)}."
 
 
 def _equal(found: ArmDifference) -> str:
@@ -274,7 +276,7 @@ def _next(found: ArmDifference) -> str:
         return (
             "Next: confirm the finalists from fresh seeds; more trials alone would not tell soon."
         )
-    trials = "1 more trial" if found.more == 1 else f"{found.more} more trials"
+    trials = counted(found.more, "more trials")
     return (
         f"Next: confirm the finalists from fresh seeds, or about {trials} would halve the interval."
     )

@@ -14,6 +14,7 @@ from search_spaces.space import SearchSpace
 from study.record.trials import ArmLedger
 from study.spec.arm import Arm
 from study.trial import Outcome, TrialRecord
+from trainables.counting import counted
 from trainables.protocol import Measurement
 
 logger = logging.getLogger(__name__)
@@ -131,17 +132,17 @@ def _say_what_is_left_out(state: ArmState) -> None:
     beyond = len(state.points) - max(0, state.arm.trials - state.asked)
     if beyond > 0:
         logger.warning(
-            "arms.%s: %d of its points are not tried, as its budget is %d trials; raise arms.%s.trials",
+            "arms.%s: %s not tried, as its budget is %s; raise arms.%s.trials",
             state.name,
-            beyond,
-            state.arm.trials,
+            counted(beyond, "points"),
+            counted(state.arm.trials, "trials"),
             state.name,
         )
     strangers = state.ledger.strangers()
     if strangers:
         logger.warning(
-            "arms.%s: the search learns from %d trials that another program added to the record; they are "
-            "not counted as trials of the study, and not shown in MLflow",
+            "arms.%s: the search learns from %s that another program added to the record; what is "
+            "added so is not counted as a trial of the study, and not shown in MLflow",
             state.name,
-            strangers,
+            counted(strangers, "trials"),
         )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from search_spaces.build import build_space
 from search_spaces.space import SearchSpace
+from trainables.counting import counted
 from trainables.kinds import with_parameters
 from trainables.settings.base import TrialSettings
 
@@ -116,4 +117,4 @@ def _check_grid(arm: Arm, space: SearchSpace) -> None:
             )
     size = math.prod(len(values) for values in arm.grid.values())
     if arm.trials > size:
-        raise ValueError(f"trials is {arm.trials}, but the grid has only {size} points")
+        raise ValueError(f"trials is {arm.trials}, but the grid has only {counted(size, 'points')}")

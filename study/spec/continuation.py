@@ -15,6 +15,7 @@ from study.spec.arm import Arm
 from study.spec.model import Spec, Trial
 from study.spec.parts import Part
 from study.spec.reader import parse_spec, set_fields
+from trainables.counting import counted
 from trainables.kinds import parse_settings
 
 
@@ -140,7 +141,8 @@ def _changes(name: str, old: Arm, new: Arm | None, asked: int) -> list[str]:
     if asked and new.grid != old.grid:
         # Optuna remembers which points were tried by their place in the grid.
         return [
-            f"arms.{name}.grid was {old.grid} and is {new.grid}, with {asked} trials of it there already"
+            f"arms.{name}.grid was {old.grid} and is {new.grid}, with {counted(asked, 'trials')} of it "
+            "there already"
         ]
     return [f"arms.{name}: {reason}" for reason in new.build().widens(old.build())]
 
@@ -221,5 +223,7 @@ def seeds_asked(seeds: str | None, have: int) -> int:
         )
     asked = have + int(digits) if seeds.startswith("+") else int(digits)
     if asked < have:
-        raise UserError(f"--seeds {seeds}: finalists have {have} seeds already; they can only grow")
+        raise UserError(
+            f"--seeds {seeds}: finalists have {counted(have, 'seeds')} already; they can only grow"
+        )
     return asked

@@ -19,6 +19,7 @@ from study.ground.confirming import confirmed_by
 from study.ground.credentials import holds_secret
 from study.spec.arm import Arm, Number, Whole, check_arm
 from study.spec.parts import Card, Confirm, Part, Search, Stopping
+from trainables.counting import counted
 from trainables.kinds import parse_settings
 from trainables.settings.base import TrialSettings
 
@@ -174,8 +175,8 @@ class Spec(Part):
         settings, pruner = self.settings, self.stopping.pruner
         if pruner is not None and pruner.min_evaluations * settings.evaluate_every > settings.steps:
             raise ValueError(
-                f"stopping.pruner.min_evaluations is {pruner.min_evaluations}, but a trial has only "
-                f"{settings.steps // settings.evaluate_every} evaluations before its end; lower it"
+                f"stopping.pruner.min_evaluations is {pruner.min_evaluations}, but before its end a trial "
+                f"has only {counted(settings.steps // settings.evaluate_every, 'evaluations')}; lower it"
             )
         score = self.trial.get("score")
         draws = isinstance(score, Mapping) and "samples" in score

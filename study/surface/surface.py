@@ -29,6 +29,7 @@ from study.surface.gaussian import (
 )
 from study.surface.plane import Plane, regions, setting
 from study.trial import TrialRecord
+from trainables.counting import counted
 from trainables.protocol import ParameterValue
 
 FEWEST, FEWEST_SCORED = 6, 3
@@ -206,7 +207,7 @@ def too_few(rows: Sequence[TrialRecord], arm: str) -> str | None:
     ended = sum(row.counts and row.arm == arm for row in rows)
     if ended >= FEWEST:
         return None
-    trials = f"{ended} ended trial{'s' * (ended != 1)}"
+    trials = counted(ended, "ended trials")
     return f"{arm} has {trials}, which is too few: an answer needs {FEWEST} an arm"
 
 
@@ -219,7 +220,8 @@ def lacking(rows: Sequence[TrialRecord], arm: str) -> str | None:
     if (few := too_few(rows, arm)) is not None:
         return few
     if scored < FEWEST_SCORED:
-        return f"{arm} has {scored} trials with a score, and an answer needs {FEWEST_SCORED} an arm"
+        trials = counted(scored, "trials")
+        return f"{arm} has {trials} with a score, and an answer needs {FEWEST_SCORED} an arm"
     if any(row.objective <= 0 for row in mine):
         return f"{arm} has a score that is not positive, so its logarithm, which is compared, is not there"
     return None

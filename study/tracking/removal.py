@@ -11,6 +11,7 @@ from study.errors import UserError
 from study.tracking import moved, private, words
 from study.tracking.ownership import Owner, proven
 from study.tracking.store import collector_paused, is_http, runs, without_credentials
+from trainables.counting import counted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +48,7 @@ def _check_own(store: MlflowClient, experiment: Experiment, owner: Owner) -> Non
     if others:
         where = without_credentials(str(store.tracking_uri))
         raise UserError(
-            f"the experiment {experiment.name} in MLflow at {where} holds {len(others)} runs that are not "
+            f"the experiment {experiment.name} in MLflow at {where} holds {counted(len(others), 'runs')} not "
             f"of this record's study {owner.study} ({others[0].info.run_id}, …); delete or move them first"
         )
 

@@ -107,7 +107,7 @@ def test_failed_trials_run_again_as_the_same_trials_and_runs(tmp_path: Path) -> 
     blocked.unlink()
     assert "finished already" in place.ttur("launch", path)
     said = place.ttur("resume", "little", "--failed", "--set", "resources.cpus=1")
-    assert "little: 2 failed trials are run again" in said
+    assert "little: 2 failed trials to be run again" in said
     assert_whole(place, "little", 2)
     assert place.states("little", "one_timescale") == {"COMPLETE": 2}
     assert {run.data.tags["trial"]: run.info.run_id for run in place.runs("little")} == runs

@@ -54,4 +54,6 @@ def test_a_deletion_that_is_killed_at_any_point_is_finished_by_the_next(
             homes.fill(name)
     killed(place, "delete-record:2")  # all is gone but the note of where it was
     assert homes.there() == gone() | {"memory": sorted([*others, "study"])}
+    assert "study is deleted." in place.ttur("delete", "study", "--yes")
+    assert homes.there() == gone()
     assert "study is not a study in this" in place.ttur("delete", "study", "--yes", expect=2)

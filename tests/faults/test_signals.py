@@ -14,6 +14,7 @@ import pytest
 from support.processes import end_hard, ended, session, wait_until
 from support.study import ARMS, Place, assert_whole, saddle_spec
 
+from study.ground.signals import SAME_SECONDS
 from trainables.trial_files import read_measurements
 
 pytestmark = pytest.mark.faults
@@ -145,3 +146,29 @@ def test_a_launch_that_cannot_end_in_time_ends_all_the_same(tmp_path: Path) -> N
     assert "but its trials did not end within 0.5 s; go on from the last checkpoints" in said
     place.ttur("launch", spec)
     assert_whole(place, "little", 1)
+
+
+def test_a_second_signal_ends_a_launch_at_once(tmp_path: Path) -> None:
+    """Its trials are held, so that only the first signal brings it to its end, where it stands still."""
+    place = Place(tmp_path)
+    place.hold(10)
+    process = place.start(
+        "launch", str(place.write(saddle_spec(trials=1))), TTUR_FAULT="closing:1:SIGSTOP"
+    )
+    try:
+        place.wait_for_checkpoints("little", 10, 2, process)
+        process.send_signal(signal.SIGINT)
+        wait_until("it has come to its end", lambda: stands(process), process)
+        time.sleep(SAME_SECONDS)  # what comes sooner is the same signal
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        said = ended(process)
+        wait_until("all its processes are gone", lambda: not session(process.pid), seconds=30)
+    finally:
+        end_hard(process)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    last = said.strip().splitlines()[-1]
+    again = "terminated at once; go on from the last checkpoints with: ttur resume little"
+    assert last == f"ttur: {again}"
+    assert "Traceback" not in said
+    assert place.json("status", "little")["state"] == "interrupted"

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from trainables.counting import left_out_in_words
 from trainables.data.arrays import reason
 from trainables.data.collection import Collection, Item
 from trainables.data.errors import DataError
-from trainables.data.listing import in_words, members_in
+from trainables.data.listing import members_in
 
 
 def open_archive(file: Path) -> Collection:
@@ -27,7 +28,7 @@ def open_archive(file: Path) -> Collection:
     except Exception as error:  # damaged bytes make zipfile, tarfile, zlib, ... raise all sorts
         raise _unreadable(file, error) from error
     if not found.count:
-        there = in_words(found.left_out) or "nothing"
+        there = left_out_in_words(found.left_out) or "nothing"
         raise DataError(f"{file.absolute()} has no images (it holds {there}); check data.path")
     return found
 

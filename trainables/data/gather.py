@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trainables.counting import counted, left_out_in_words
 from trainables.data.collection import Collection, Item
 from trainables.data.decode import Broken, decode, in_parallel
 from trainables.data.errors import DamagedError, DataError
-from trainables.data.listing import in_words
 from trainables.data.pixels import look_of
 from trainables.data.store import SMALLEST, NamedImage, size_in_words
 from trainables.data.transform import fit_pixels, with_channels
@@ -102,13 +102,13 @@ class Gathering:
             )
         if self.broken and self.settings.broken == "refuse":
             raise DataError(
-                f"{len(self.broken)} of {len(self.places)} files cannot be read as images: "
+                f"{len(self.broken)} of {counted(len(self.places), 'files')} cannot be read as images: "
                 f"{self.complaint}; restore or remove them, or set data.broken to skip"
             )
         if self.used < SMALLEST:
-            rest = in_words(self.left_out)
+            rest = left_out_in_words(self.left_out)
             raise DataError(
-                f"there are {self.used} images{f' ({rest} left out)' if rest else ''}; a GAN needs at "
+                f"images to learn from: {self.used}{f' ({rest} left out)' if rest else ''}; a GAN needs at "
                 f"least {SMALLEST}"
             )
         if self._brightest <= 1 and self._may_be_masks:

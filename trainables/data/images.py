@@ -103,6 +103,16 @@ def _convert(settings: DataSettings, source: Source, folder: Path, report: Repor
         )
 
 
+def available(settings: DataSettings, cache: Path) -> int | None:
+    """How many images there are, whatever ``limit`` says; None if their files have to be fetched first.
+
+    Raises:
+        DataError: The files cannot be listed.
+    """
+    source = find_source(settings, cache)
+    return source.open().count if source.present else None
+
+
 def look_at(settings: DataSettings, cache: Path) -> tuple[int, int, int, int] | None:
     """Says what a set will be when it is prepared, without preparing it; nothing is written.
 

@@ -203,11 +203,5 @@ def require_folder(folder: Path) -> None:
         )
 
 
-def in_words(left_out: Counter[str] | dict[str, int]) -> str:
-    """What was left out, most first: ``3 hidden, 2 .txt files``; empty if nothing was."""
-    ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count} {what}" for what, count in ordered if count)
-
-
 def _sorted(files: list[Path], folder: Path) -> list[Path]:
     return sorted(files, key=lambda file: file.relative_to(folder).as_posix())

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from trainables.counting import left_out_in_words
 from trainables.data.arrays import read_arrays
 from trainables.data.collection import Collection, Item, of_arrays, of_files
 from trainables.data.errors import DataError
-from trainables.data.listing import Listing, image_suffixes, in_words
+from trainables.data.listing import Listing, image_suffixes
 from trainables.settings.data import DataSettings
 
 
@@ -22,7 +23,7 @@ def folder_state(folder: Path, listing: Listing) -> Any:
         DataError: It has no images.
     """
     if not listing.files:
-        there = in_words(listing.left_out)
+        there = left_out_in_words(listing.left_out)
         raise DataError(
             f"{folder.absolute()} has no images{f' ({there} left out)' if there else ''}; what is read is "
             f"{', '.join(sorted(image_suffixes()))}; check data.path"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.counting import counted
 from trainables.devices import kind_of, uploaded
 from trainables.gan.ahead import Ahead
 from trainables.gan.own_augment import Augment
@@ -39,7 +40,9 @@ def require_a_batch(count: int, batch_size: int, what: str) -> None:
         ValueError: They do not.
     """
     if count < batch_size:
-        raise ValueError(f"batch_size is {batch_size}, but the data are {count} {what}; lower it")
+        raise ValueError(
+            f"batch_size is {batch_size}, but the data are {counted(count, what)}; lower it"
+        )
 
 
 class EpochOrder:

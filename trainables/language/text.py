@@ -16,17 +16,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from pydoc_data.topics import topics
 from typing import Any
 
 import numpy as np
 
+from trainables.counting import counted, left_out_in_words
 from trainables.data import store
 from trainables.data.arrays import reason
 from trainables.data.errors import DataError
-from trainables.data.listing import Listing, files_in, in_words
+from trainables.data.listing import Listing, files_in
 from trainables.data.store import Progress, Report, silent
-from trainables.language import ngrams
+from trainables.language import bundled, ngrams
 from trainables.language.ngrams import NgramTable, Tokens
 from trainables.settings.text import BUNDLED, LONGEST, TextSettings
 
@@ -97,30 +97,35 @@ def check_text(settings: TextSettings, cache: Path, lines: int) -> None:
     Raises:
         ValueError: It has, or cannot be read.
     """
+    count = available(settings, cache, min(lines, settings.limit or lines))
+    if count < lines:
+        raise ValueError(
+            f"batch_size is {lines}, but the data are {counted(count, 'lines')}; lower it"
+        )
+
+
+def available(settings: TextSettings, cache: Path, most: int) -> int:
+    """Counts the lines there are, up to so many; a text that was prepared has no more than ``limit``."""
     if settings.path == BUNDLED:
-        return
+        return sum(1 for _ in islice(bundled.lines(), most))
     files, _ = _files(settings, cache)
     folder = text_folder(settings, files, cache)
     if folder.exists():
-        count = len(_read(folder).tokens)
-    else:
-        each = (line for file in files for line in _lines(file))
-        most = lines if settings.limit is None else min(lines, settings.limit)
-        count = sum(1 for _ in islice(each, most))
-    if count < lines:
-        raise ValueError(f"batch_size is {lines}, but the data are {count} lines; lower it")
+        return len(_read(folder).tokens)
+    each = (line for file in files for line in _lines(file))
+    return sum(1 for _ in islice(each, most))
 
 
 def _files(settings: TextSettings, cache: Path) -> tuple[list[Path], Counter[str]]:
     if settings.path == BUNDLED:
-        return [bundled_file(cache)], Counter()
+        return [bundled.written(cache)], Counter()
     return find_files(Path(settings.path), settings.rules)
 
 
 def preparation(settings: TextSettings, cache: Path) -> list[str]:
     """Returns what :func:`load_text` would still have to do, a line each; nothing if it is done."""
     if settings.path == BUNDLED:
-        file = _bundled_path(cache)
+        file = bundled.path_in(cache)
         done = file.exists() and text_folder(settings, [file], cache).exists()
         return [] if done else ["convert the text of Python's language reference"]
     if not Path(settings.path).exists():
@@ -151,7 +156,7 @@ def find_files(path: Path, rules: int = 2) -> tuple[list[Path], Counter[str]]:
     root = next((found for found in sorted(path.rglob(BILLION_WORDS)) if found.is_dir()), path)
     listing = files_in(root) if rules > 1 else Listing(_old_files(root))
     if not listing.files:
-        there = in_words(listing.left_out)
+        there = left_out_in_words(listing.left_out)
         raise DataError(
             f"data.path is {str(path.absolute())!r}, a folder without files"
             f"{f' ({there} left out)' if there else ''}; put text there"
@@ -161,21 +166,6 @@ def find_files(path: Path, rules: int = 2) -> tuple[list[Path], Counter[str]]:
 
 def _old_files(root: Path) -> list[Path]:
     return [file for file in root.rglob("*") if file.is_file() and not file.name.startswith(".")]
-
-
-def bundled_file(cache: Path) -> Path:
-    """Returns a file with the lines of Python's language reference, writing it if it is not there."""
-    file = _bundled_path(cache)
-    with store.locked(file):
-        if not file.exists():
-            lines = (line.strip() for topic in topics.values() for line in topic.splitlines())
-            content = "\n".join(filter(None, lines)).encode()
-            store.write_atomically(file, lambda path: path.write_bytes(content))
-    return file
-
-
-def _bundled_path(cache: Path) -> Path:
-    return cache / "raw" / "pydoc.txt"
 
 
 def text_folder(settings: TextSettings, files: list[Path], cache: Path) -> Path:
@@ -216,7 +206,7 @@ def _vocabulary(files: list[Path], settings: TextSettings, report: Report) -> tu
         report(Progress("reading lines", lines, 0))
     if lines < 2:
         raise DataError(
-            f"data.path is {settings.path!r}, which has {lines} lines of text; give more"
+            f"data.path is {settings.path!r}, which has {counted(lines, 'lines')} of text; give more"
         )
     by_frequency = np.argsort(-occurrences, kind="stable")[: settings.vocabulary - 1]
     kept = by_frequency[occurrences[by_frequency] > 0]

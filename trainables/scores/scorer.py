@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from trainables.counting import counted
 from trainables.data.images import ImageData
 from trainables.data.store import Report, silent
 from trainables.scores import frechet, measures
@@ -141,7 +142,9 @@ class FrechetScorer:
             if self._settings.extras:
                 kept.append(part)
         if len(generated) != count:
-            raise ValueError(f"the sampler gave {len(generated)} images where {count} were asked")
+            raise ValueError(
+                f"the sampler gave {counted(len(generated), 'images')} where {count} were asked"
+            )
         return generated, kept
 
     def _redrawn_noise(self, sampler: Sampler, draw: int, value: float) -> float:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from trainables.counting import counted
 from trainables.settings.base import TrialSettings
 from trainables.settings.losses import LOSSES
 from trainables.settings.optimisation import (
@@ -112,8 +113,8 @@ class AdversarialSettings(TrialSettings):
                 )
         if self.ema_start >= self.steps:
             raise ValueError(
-                f"ema_start is {self.ema_start}, but a trial has {self.steps} steps, so no average is "
-                "taken; lower it"
+                f"ema_start is {self.ema_start}, but a trial has {counted(self.steps, 'steps')}, so no "
+                "average is taken; lower it"
             )
         return self
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trainables.counting import counted, left_out_in_words
 from trainables.levels import Measured
 
 
@@ -52,8 +53,8 @@ class Contents:
     @property
     def sentence(self) -> str:
         """In words: ``80 images, left out: 3 hidden, 2 .txt files``."""
-        rest = ", ".join(f"{n} {why}" for why, n in sorted(self.left_out.items()) if n)
-        return f"{self.used} {self.what}" + (f", left out: {rest}" if rest else "")
+        rest = left_out_in_words(self.left_out)
+        return counted(self.used, self.what) + (f", left out: {rest}" if rest else "")
 
 
 class TrialSettings(Settings, ABC):
@@ -148,6 +149,19 @@ class TrialSettings(Settings, ABC):
             ValueError: A trial would be refused; the message says what and why.
         """
         return
+
+    def short(self, cache: str) -> str | None:  # noqa: ARG002
+        """Says that there are fewer data than are asked for, so that the score's name would be false.
+
+        Only a new study is refused for it: one that was named so goes on under its name.
+
+        Args:
+            cache: The node's folder.
+
+        Returns:
+            One sentence that says what to do; None if there are enough, or that cannot be known yet.
+        """
+        return None
 
     def contents(self, cache: str, report: Callable[[str], None]) -> Contents | None:  # noqa: ARG002
         """Converts the data that are here, and says what they are; None if such a trial has none.

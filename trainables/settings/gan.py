@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from trainables.counting import counted
 from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.data import DataSettings, expanded
 from trainables.settings.networks import NetworkSettings
-from trainables.settings.score import OwnScoreSettings, ScoreSettings, score_name
+from trainables.settings.score import OwnScoreSettings, ScoreSettings, score_name, short_of
 
 UNSTATED, UNSTATED_SIDE = "efficientnet_lite0", 64
 """The extractor whose side records did not state while it was the default, and that default."""
@@ -112,6 +113,15 @@ class GanSettings(AdversarialSettings):
         ]
         check(self.data, self.score, Path(cache), wanted)
 
+    def short(self, cache: str) -> str | None:
+        """Compares ``data.limit`` with the images there are."""
+        from trainables.data.images import available
+
+        limit = self.data.limit
+        if limit is None:
+            return None
+        return short_of(limit, available(self.data, Path(cache)), "images")
+
     def contents(self, cache: str, report: Callable[[str], None]) -> Contents:
         """The images; of given statistics the sum of their file."""
         from trainables.data.store import in_words
@@ -177,7 +187,7 @@ class GanSettings(AdversarialSettings):
         most = self.data.most_images
         if most is not None and self.batch_size > most:
             raise ValueError(
-                f"batch_size is {self.batch_size}, but the data are {most} images; lower it"
+                f"batch_size is {self.batch_size}, but the data are {counted(most, 'images')}; lower it"
             )
         return self
 

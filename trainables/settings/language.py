@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from trainables.settings.adversarial import AdversarialSettings, LossName
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.optimisation import OptimiserSettings, RegulariserSettings
-from trainables.settings.score import Draw, count_label
+from trainables.settings.score import Draw, count_label, short_of
 from trainables.settings.text import BUNDLED, TextSettings, expanded_text, text_labels
 
 PAPER_SAMPLES = 640
@@ -129,6 +129,15 @@ class LanguageSettings(AdversarialSettings):
         check_text(self.data, Path(cache), batch)
         for name in {each.loss: None for each in (self, *searched)}:
             build_loss(name)
+
+    def short(self, cache: str) -> str | None:
+        """Compares ``data.limit`` with the lines there are."""
+        from trainables.language.text import available
+
+        limit = self.data.limit
+        if limit is None:
+            return None
+        return short_of(limit, available(self.data, Path(cache), limit), "lines")
 
     def contents(self, cache: str, report: Callable[[str], None]) -> Contents:
         """The lines of the text."""

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from trainables.counting import counted
 from trainables.settings.base import Settings
 from trainables.settings.data import DataSettings
 from trainables.settings.extractors import EXTRACTORS, Extractor
@@ -208,6 +209,30 @@ class OwnScoreSettings(Settings):
 def count_label(count: int) -> str:
     """Shortens whole thousands: 1000 is ``1k``, 50000 is ``50k``, 1500 stays ``1500``."""
     return f"{count // 1000}k" if count % 1000 == 0 else str(count)
+
+
+def short_of(limit: int, there: int | None, what: str) -> str | None:
+    """Says of a ``data.limit`` that is above what there is that a score's name would state it falsely.
+
+    Args:
+        limit: The limit.
+        there: How many there are; None if that is not known.
+        what: Of what, in the plural.
+
+    Returns:
+        One sentence; None if there are enough.
+
+    Examples:
+        >>> short_of(1000, 60, "images")
+        'data.limit is 1000, but 60 images are all there are, and the score would say of_1k; remove it'
+        >>> short_of(60, 60, "images")
+    """
+    if there is None or there >= limit:
+        return None
+    return (
+        f"data.limit is {limit}, but {counted(there, what)} are all there are, and the score would say "
+        f"of_{count_label(limit)}; remove it"
+    )
 
 
 def image_labels(data: DataSettings) -> list[str]:

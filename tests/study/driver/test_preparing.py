@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.study import saddle_spec
+from support.study import empty_record, saddle_spec
 
 from study import api
-from study.driver.preparing import check, known_contents
+from study.driver.beginning import examined
+from study.driver.dry_run import describe
+from study.driver.preparing import check, check_new, known_contents
 from study.errors import UserError
+from study.places.home import resolve
+from study.places.options import Options
+from study.record.database import Ledger
 from study.spec.model import Spec
 from study.spec.reader import parse_spec
+from trainables.language import bundled
 
 
 def faces(folder: Path, count: int = 40, side: int = 16) -> Path:
@@ -53,7 +59,7 @@ def test_what_can_be_trained_is_let_through_and_nothing_is_made(tmp_path: Path) 
     [
         (40, 100, {}, "the images are 100x100, but dcgan needs a power of two >= 8; set data.size"),
         (10, 16, {}, "batch_size is 16, but the data are 10 images; lower it"),
-        (1, 16, {}, "there are 1 images"),
+        (1, 16, {}, "images to learn from: 1; a GAN needs at least 2"),
         (40, 16, {"networks": "nowhere:pair"}, "'nowhere:pair' cannot be imported"),
         (
             40,
@@ -115,13 +121,53 @@ def test_a_text_must_fill_a_batch(tmp_path: Path) -> None:
     check(parse_spec({**saddle_spec(), "trial": {**trial, "batch_size": 10}}), str(tmp_path))
 
 
+def test_a_limit_that_the_data_do_not_reach_names_no_score_of_a_new_study(tmp_path: Path) -> None:
+    cache, place = str(tmp_path / "cache"), resolve(Options(home=str(tmp_path / "home")), "little")
+    data = {"path": str(faces(tmp_path / "faces")), "limit": 1000}
+    false = (
+        "data.limit is 1000, but 40 images are all there are, and the score would say of_1k; remove"
+    )
+    spec = images(data)
+    with pytest.raises(UserError, match=false):
+        describe(spec, place.places)
+    ledger = Ledger(empty_record(tmp_path))
+    with pytest.raises(UserError, match=false):
+        examined(ledger, spec, None, cache, lambda _: None)
+    said: list[str] = []
+    api.prepare(spec, home=str(tmp_path / "home"), places={"cache": cache}, say=said.append)
+    assert said[-1].startswith("data.limit is 1000"), (
+        "a study that has begun may be prepared on more nodes"
+    )
+    # It goes on, under its name; so does what confirms it.
+    assert examined(ledger, spec, spec.model_dump(mode="json"), cache, lambda _: None) is not None
+    check_new(spec.model_copy(update={"name": "little.confirm"}), cache)
+    check_new(images({**data, "limit": 40}), cache)
+    ledger.close()
+
+
+def test_a_limit_that_a_text_does_not_reach(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("one line\n\n" * 10)
+    trial = {"kind": "language", "batch_size": 4, "steps": 4, "evaluate_every": 2}
+    for path, there in (
+        (str(tmp_path / "lines.txt"), 10),
+        ("pydoc", sum(1 for _ in bundled.lines())),
+    ):
+        for limit, fits in ((there, True), (there + 1, False)):
+            data = {"path": path, "limit": limit}
+            spec = parse_spec({**saddle_spec(), "trial": {**trial, "data": data}})
+            said = spec.settings.short(str(tmp_path / "cache"))
+            assert (said is None) == fits
+    assert said is not None
+    assert f"{there} lines are all there are" in said
+
+
 def test_a_study_keeps_to_the_data_that_it_began_with(tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     folder = faces(tmp_path / "faces")
     (folder / "labels.csv").write_text("0")
     first = known_contents(images(folder), cache, None, lambda _: None)
     assert first is not None
-    assert first["sentence"] == "40 images, left out: 1 .csv files"
+    assert first["sentence"] == "40 images, left out: 1 .csv file"
     assert (first["used"], first["left_out"]) == (40, {".csv files": 1})
     moved = (tmp_path / "faces").rename(tmp_path / "elsewhere")
     again = known_contents(images(moved), cache, first, lambda _: None)

@@ -152,9 +152,9 @@ def test_the_lowest_are_those_with_a_score_and_of_equals_the_earlier() -> None:
     [
         (0, 2, None),
         (1, 3, None),
-        (0, 1, "1 of its points are not tried, as its budget is 1 trials"),
-        (5, 5, "2 of its points are not tried, as its budget is 5 trials"),
-        (9, 5, "2 of its points are not tried, as its budget is 5 trials"),
+        (0, 1, "1 point not tried, as its budget is 1 trial"),
+        (5, 5, "2 points not tried, as its budget is 5 trials"),
+        (9, 5, "2 points not tried, as its budget is 5 trials"),
     ],
 )
 def test_points_beyond_the_budget_are_named(

@@ -93,7 +93,7 @@ def test_points_beyond_the_budget_wait_for_it(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         assert run(record, places, spec_of(1, FIRST, SECOND)) == [FIRST]
-    assert f"arms.{ARM}: 1 of its points are not tried, as its budget is 1 trials" in caplog.text
+    assert f"arms.{ARM}: 1 point not tried, as its budget is 1 trial;" in caplog.text
     assert run(record, places, spec_of(2, FIRST, SECOND)) == [SECOND]
 
 

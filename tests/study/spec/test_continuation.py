@@ -90,7 +90,7 @@ def grid(values: list[float], trials: int) -> Spec:
 
 def test_a_grid_stays_as_soon_as_a_point_of_it_was_tried() -> None:
     old, new = grid([1e-3, 1e-4], 2), grid([1e-4, 1e-3, 1e-2], 3)
-    with pytest.raises(UserError, match=r"arms\.one\.grid was .* with 1 trials of it there"):
+    with pytest.raises(UserError, match=r"arms\.one\.grid was .* with 1 trial of it there"):
         continued(old, new, {"one": 1})
     assert continued(old, new, {"one": 0})[0] == new
     assert continued(new, old, {"one": 0})[0] == old

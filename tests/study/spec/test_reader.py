@@ -77,7 +77,7 @@ def refused(data: dict[str, Any], *assignments: str) -> str:
         ("resources.gpu=true", "resources.gpu"),
         (
             "stopping.pruner={name: asha, min_evaluations: 5}",
-            "stopping.pruner.min_evaluations is 5, but a trial has only 4 evaluations",
+            "stopping.pruner.min_evaluations is 5, but before its end a trial has only 4 evaluations",
         ),
         (
             "confirm.samples=100",

@@ -16,7 +16,7 @@ BAD_ARRAYS = {
     "shape": (np.zeros((4, 8, 8, 2), dtype=np.uint8), r"shape \(4, 8, 8, 2\)"),
     "flat": (np.zeros(40, dtype=np.uint8), r"shape \(40,\)"),
     "empty": (np.zeros((0, 8, 8, 3), dtype=np.uint8), r"shape \(0, 8, 8, 3\)"),
-    "single": (np.zeros((1, 8, 8, 3), dtype=np.uint8), "there are 1 images"),
+    "single": (np.zeros((1, 8, 8, 3), dtype=np.uint8), "images to learn from: 1;"),
     "oblong": (np.zeros((4, 8, 9, 3), dtype=np.uint8), "9 x 8 pixels, not square"),
     "pickled": (np.array([{}, {}], dtype=object), "not an array file that can be read"),
     "one image": (np.zeros((8, 8, 3), dtype=np.uint8), r"the axis N of the images is missing"),
@@ -103,7 +103,7 @@ def test_a_link_to_nothing_in_a_folder_is_named(tmp_path: Path) -> None:
     ("files", "settings", "sentence"),
     [
         ({}, {}, "has no images"),
-        ({"a.png": (8, 8, 3)}, {}, "there are 1 images"),
+        ({"a.png": (8, 8, 3)}, {}, "images to learn from: 1;"),
         ({"a.png": (8, 8, 3), "b.png": (8, 10, 3)}, {}, "b.png is 10 x 8 pixels, not square"),
         ({"a.png": (8, 8, 3), "b.png": (9, 9, 3)}, {}, "set data.size"),
         ({"a.png": (8, 8, 3), "b.png": (7, 9, 3)}, {"crop": 8}, "too small for a crop of 8"),

@@ -153,7 +153,7 @@ def test_all_of_it_is_on_the_disk_before_it_has_its_name(
         (None, "nothing is there"),
         (b"", "0 lines of text"),
         (b"\n  \n", "0 lines of text"),
-        (b"one line only\n", "1 lines of text"),
+        (b"one line only\n", "1 line of text"),
         (b"caf\xe9\nau lait\n", "not UTF-8 text"),
         (b"a\0b\nc\n", "holds the character NUL"),
     ],

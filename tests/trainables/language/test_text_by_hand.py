@@ -17,7 +17,7 @@ import pytest
 
 from trainables.data.errors import DataError
 from trainables.data.store import Progress
-from trainables.language import text
+from trainables.language import bundled, text
 from trainables.language.text import check_text, find_files, load_text, preparation, text_folder
 from trainables.settings.text import TextSettings
 
@@ -189,11 +189,13 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         load_text(settings(path), tmp_path / "cache")
 
 
-@pytest.mark.parametrize(("content", "count"), [("", 0), (" \n", 0), ("one\n", 1)])
-def test_a_text_of_one_line_is_refused(tmp_path: Path, content: str, count: int) -> None:
+@pytest.mark.parametrize(
+    ("content", "count"), [("", "0 lines"), (" \n", "0 lines"), ("one\n", "1 line")]
+)
+def test_a_text_of_one_line_is_refused(tmp_path: Path, content: str, count: str) -> None:
     path = tmp_path / "given.txt"
     path.write_text(content)
-    with refused(f"data.path is {str(path)!r}, which has {count} lines of text; give more"):
+    with refused(f"data.path is {str(path)!r}, which has {count} of text; give more"):
         load_text(settings(path), tmp_path / "cache")
     path.write_text("one\ntwo\n")
     assert len(load_text(settings(path), tmp_path / "cache").tokens) == 2
@@ -213,7 +215,12 @@ def test_a_text_shorter_than_a_batch_is_refused_before_and_after_it_is_prepared(
         assert cache.exists() is (_ > 0)
         load_text(settings(file), cache)
         load_text(settings(file, limit=3), cache)
-    check_text(TextSettings(path="pydoc"), tmp_path / "nowhere", 10**9)
+    check_text(TextSettings(path="pydoc"), tmp_path / "nowhere", 1000)
+    with refused(
+        f"batch_size is 1000000, but the data are {len(list(bundled.lines()))} lines; lower it",
+        ValueError,
+    ):
+        check_text(TextSettings(path="pydoc"), tmp_path / "nowhere", 10**6)
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -252,21 +259,21 @@ def test_the_bundled_text_is_written_once_without_blank_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topics = {"a": " first \n\n  \nsecond", "b": "\tthird ä\n"}
-    monkeypatch.setattr(text, "topics", topics)
-    file = text.bundled_file(tmp_path)
+    monkeypatch.setattr(bundled, "topics", topics)
+    file = bundled.written(tmp_path)
     assert file == tmp_path / "raw" / "pydoc.txt"
     assert file.read_bytes() == "first\nsecond\nthird ä".encode()
-    bundled = TextSettings(path="pydoc", line_length=8)
+    chosen = TextSettings(path="pydoc", line_length=8)
     todo = ["convert the text of Python's language reference"]
-    assert preparation(bundled, tmp_path) == todo
-    data = load_text(bundled, tmp_path)
+    assert preparation(chosen, tmp_path) == todo
+    data = load_text(chosen, tmp_path)
     assert data.decode(data.tokens) == ["first", "second", "third ä"]
-    assert preparation(bundled, tmp_path) == []
+    assert preparation(chosen, tmp_path) == []
     topics["a"] = "changed"
-    assert load_text(bundled, tmp_path).fingerprint == data.fingerprint
+    assert load_text(chosen, tmp_path).fingerprint == data.fingerprint
     file.unlink()
-    assert preparation(bundled, tmp_path) == todo
-    assert load_text(bundled, tmp_path).fingerprint != data.fingerprint
+    assert preparation(chosen, tmp_path) == todo
+    assert load_text(chosen, tmp_path).fingerprint != data.fingerprint
 
 
 @pytest.mark.parametrize("name", ["meta.json", "tokens.npy", "3-grams.npy"])
