@@ -133,11 +133,11 @@ class PlayerOptimiser:
     def _move(self, gradients: Sequence[Tensor]) -> None:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = _laid_out_as(parameter, gradient)
-        before = None
-        if self._stop is not None and not self._fused:
+        if self._stop is None or self._fused:  # a fused kernel heeds it by itself
+            self._inner.step()
+        else:
             before = [parameter.detach().clone() for parameter in self.parameters]
-        self._inner.step()
-        if before is not None and self._stop is not None:
+            self._inner.step()
             self._undo_if(self._stop, before)
         self._inner.zero_grad(set_to_none=True)
 
@@ -160,7 +160,7 @@ def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
     """
     if value.stride() == parameter.stride():
         return value
-    return torch.empty_like(parameter, requires_grad=False).copy_(value)
+    return torch.empty_like(parameter).copy_(value)
 
 
 def _is_dense(parameter: Tensor) -> bool:

@@ -32,9 +32,23 @@ def test_sgd_moves_by_rate_times_gradient() -> None:
     assert place.tolist() == pytest.approx([0.7, -2.5])
 
 
-@pytest.mark.parametrize(("beta1", "beta2"), [(0.5, 0.999), (0.0, 0.9)])
-def test_adam_has_the_betas_of_the_settings(beta1: float, beta2: float) -> None:
-    settings = OptimiserSettings(name="adam", beta1=beta1, beta2=beta2)
+def test_sgd_has_the_momentum_of_the_settings() -> None:
+    place = vector(1.0)
+    settings = OptimiserSettings(name="sgd", beta1=0.9)
+    optimiser = PlayerOptimiser([place], settings, constant(0.1))
+    expected, velocity = 1.0, 0.0
+    for gradient in [1.0, -2.0, 0.5]:
+        optimiser.step([vector(gradient)])
+        velocity = 0.9 * velocity + gradient
+        expected -= 0.1 * velocity
+        assert place.item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("beta1", "beta2", "eps"), [(0.5, 0.999, 1e-8), (0.0, 0.9, 0.1)])
+def test_adam_has_the_betas_and_the_eps_of_the_settings(
+    beta1: float, beta2: float, eps: float
+) -> None:
+    settings = OptimiserSettings(name="adam", beta1=beta1, beta2=beta2, eps=eps)
     place = vector(0.0)
     optimiser = PlayerOptimiser([place], settings, constant(0.01))
     expected, m, v = 0.0, 0.0, 0.0
@@ -42,7 +56,7 @@ def test_adam_has_the_betas_of_the_settings(beta1: float, beta2: float) -> None:
         optimiser.step([vector(gradient)])
         m = beta1 * m + (1 - beta1) * gradient
         v = beta2 * v + (1 - beta2) * gradient**2
-        expected -= 0.01 * m / (1 - beta1**n) / (math.sqrt(v / (1 - beta2**n)) + 1e-8)
+        expected -= 0.01 * m / (1 - beta1**n) / (math.sqrt(v / (1 - beta2**n)) + eps)
         assert place.item() == pytest.approx(expected, rel=1e-9)
 
 
@@ -56,9 +70,44 @@ def test_the_default_is_the_papers_adam() -> None:
 def test_the_schedule_reaches_the_optimiser(name: str) -> None:
     rate = generator_rate(0.1, ScheduleSettings(name="power", tau_a=1.0), 10)
     optimiser = PlayerOptimiser([vector(0.0)], OptimiserSettings(name=name), rate)
+    (group,) = optimiser.param_groups
+    assert group["lr"] == pytest.approx(0.1)
+    betas = group.get("betas")
     for n in (1, 4, 10):
         optimiser.schedule(n)
-        assert optimiser.param_groups[0]["lr"] == pytest.approx(0.1 / n)
+        assert group["lr"] == pytest.approx(0.1 / n)
+        assert (group.get("betas") == betas) is (name != "heavy_ball")
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "heavy_ball"])
+def test_no_update_is_made_from_the_stop_on(name: str) -> None:
+    """The device sets it by itself when it meets a value that is not finite."""
+    places = [torch.tensor(values) for values in ([1.0, -2.0], [0.5])]
+    gradients = [torch.tensor([3.0, 5.0]), torch.tensor([-1.0])]
+    optimiser = PlayerOptimiser(places, OptimiserSettings(name=name), constant(0.1))
+    stop = torch.zeros(())
+    optimiser.heed(stop)
+    optimiser.step(gradients)
+    before = [place.clone() for place in places]
+    assert before[0][0] < 1.0
+    assert before[0][1] < -2.0
+    assert before[1][0] > 0.5
+    stop.fill_(1.0)
+    optimiser.step(gradients)
+    optimiser.step([torch.full_like(gradient, math.nan) for gradient in gradients])
+    assert all(map(torch.equal, places, before))
+    optimiser.heed(None)
+    if name != "heavy_ball":  # which has taken the values into its moments
+        optimiser.step(gradients)
+        assert not any(map(torch.equal, places, before))
+
+
+def test_dense_parameters_are_moved_by_one_fused_kernel() -> None:
+    dense, gaps = torch.zeros(4, 3), torch.zeros(4, 6)[:, ::2]
+    for name in ("adam", "sgd"):
+        for place, fused in ((dense, True), (dense.t(), True), (gaps, False)):
+            optimiser = PlayerOptimiser([place], OptimiserSettings(name=name), constant(0.1))
+            assert optimiser.param_groups[0]["fused"] is fused
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd", "heavy_ball"])
@@ -77,6 +126,7 @@ def test_retracting_returns_to_the_origin_and_stepping_starts_there(name: str) -
     assert place.item() == other.item()
     ahead.extrapolate([vector(2.0)])
     ahead.retract()
+    ahead.retract()  # there is nothing left to go back to
     assert place.item() == other.item()
 
 

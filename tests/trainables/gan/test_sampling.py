@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from support.pretend import DEVICE, Accelerator
 from torch import Tensor, nn
 
 from trainables.gan.sampling import ImageSampler, png_grid, sampling_mode
@@ -68,6 +69,17 @@ def test_the_last_batch_is_normalised_like_the_others() -> None:
     assert torch.equal(all_of(sampler("training"), 0, 5)[4], all_of(sampler("training"), 0, 8)[4])
 
 
+def test_z_goes_to_the_generators_device() -> None:
+    on_cpu = sampler()
+    expected = all_of(on_cpu, 0, 5)
+    with Accelerator():
+        generator = on_cpu._generator.to(DEVICE)
+        there = ImageSampler(generator, on_cpu._latent, on_cpu._settings, DEVICE)
+        found = all_of(there, 0, 5)
+        assert found.device.type == torch.device(DEVICE).type
+        assert torch.equal(found.cpu(), expected)
+
+
 def test_an_image_that_is_not_finite_is_an_error() -> None:
     class Broken(nn.Module):
         def forward(self, z: Tensor) -> Tensor:
@@ -79,4 +91,6 @@ def test_an_image_that_is_not_finite_is_an_error() -> None:
 
 
 def test_the_grid_is_a_png() -> None:
-    assert png_grid(sampler()).startswith(b"\x89PNG")
+    drawn = sampler()
+    assert png_grid(drawn).startswith(b"\x89PNG")
+    assert png_grid(drawn) == png_grid(drawn, 0) != png_grid(drawn, 1)
