@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def test_a_trial_that_was_half_asked_is_counted_apart_and_taken_up(
     half.suggest_float("b", 1e-4, 1e-2, log=True)
     kept.ask()
     assert arm.half_asked() == [1, 2]
-    assert arm.asked() == (1 + 2, 1, 1, 2, 0)
+    assert repr(arm.asked()) == "(3, 1, 1, 2, 0)"  # part of a seed, so a whole number
     assert [t.number for t in arm.trials()] == [0]
     other = again(kept)
     made = other.reopen(1, SPACE)
@@ -298,15 +299,16 @@ def test_trials_that_another_program_ended_are_strangers(
     arm: ArmLedger, kept: optuna.Study
 ) -> None:
     distributions = dict(SPACE.distributions)
-    kept.add_trial(create_trial(params=GOOD, distributions=distributions, value=1.0))
+    for value in (1.0, 2.0):
+        kept.add_trial(create_trial(params=GOOD, distributions=distributions, value=value))
     failed = create_trial(params=GOOD, distributions=distributions, state=TrialState.FAIL)
     kept.add_trial(failed)
     kept.enqueue_trial(GOOD)
     arm.ask(SPACE)
-    arm.end(2, Outcome.COMPLETE, 1.0, None, 10)
-    assert arm.strangers() == 1
+    arm.end(3, Outcome.COMPLETE, 1.0, None, 10)
+    assert arm.strangers() == 2
     assert (arm.half_asked(), arm.asked()) == ([], (1,))
-    assert [t.number for t in arm.trials()] == [2]
+    assert [t.number for t in arm.trials()] == [3]
 
 
 @pytest.mark.parametrize("made", [True, False])
@@ -326,8 +328,26 @@ def test_an_asking_that_the_record_cut_off_is_found_again(
         raise optuna.exceptions.StorageInternalError("away")
 
     monkeypatch.setattr(kept, "ask", ask)
-    found = arm.ask(SPACE)
-    assert found.number == 1
+    found = arm.ask(SPACE, deque([GOOD, {"b": 2e-3, "d_steps": 1}]))
+    assert (found.number, found.b) == (1, 1e-3)
     assert len(kept.trials) == 2
     assert found.parameters.to_json() == SPACE.derive(kept.trials[1].params)
     assert not arm.report(1, seen(10, 1.0))
+
+
+def test_all_that_waits_is_counted_also_what_states_nothing(
+    arm: ArmLedger, kept: optuna.Study
+) -> None:
+    kept.enqueue_trial(GOOD)
+    kept.add_trial(create_trial(state=TrialState.WAITING))
+    assert arm.queue(SPACE) == 2
+    kept.ask()
+    assert arm.queue(SPACE) == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.DIVERGED, Outcome.COMPLETE])
+def test_an_end_is_told_to_optuna_without_a_warning(arm: ArmLedger, outcome: Outcome) -> None:
+    arm.ask(SPACE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        arm.end(0, outcome, 1.0 if outcome is Outcome.COMPLETE else math.inf, None, 10)

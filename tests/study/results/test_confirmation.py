@@ -279,3 +279,52 @@ def test_below_zero_the_smallest_gap_that_is_sure_is_one() -> None:
     found = confirmation("s", [*runs("x-0", one), *runs("y-0", two)])
     assert found is not None
     assert found.difference.finding is Finding.HIGHER
+
+
+def test_the_finalist_that_is_compared_is_given_its_own_variance() -> None:
+    """By hand: of x the second is chosen by its first two seeds, and the spread of both is pooled."""
+    rows = [*runs("x-0", [10.0, 10.0, 1.0, 1.0]), *runs("x-1", [6.0, 6.0, 6.5, 5.5])]
+    rows += runs("y-0", [8.0, 8.5, 7.5, 8.0])
+    found = confirmation("s", rows)
+    assert found is not None
+    made = found.difference
+    assert (made.numbers, made.seeds) == ((1, 0), (2, 4))
+    x = (4 * 4.5**2 / 5.5**2 + 2 * 0.5**2 / 6.0**2) / 6 * 6.0**2 / 2
+    y = 2 * 0.5**2 / 3 / 4
+    freedom = (x + y) ** 2 / (x**2 / 6 + y**2 / 3)
+    law = stats.t.interval(0.95, freedom, loc=8.0 - 6.0, scale=math.sqrt(x + y))
+    assert made.interval == pytest.approx(law)
+
+
+@pytest.mark.parametrize(
+    ("scores", "noise", "learnt"),
+    [
+        ([8.0, 8.0], 0.1, True),
+        ([6.0, 10.0], 0.1, False),  # 1 below the ceiling, with a spread of 2.8
+        ([8.0, 8.0], 0.5, False),  # with a noise of which 1 is only twice as much
+    ],
+)
+def test_a_mean_is_below_the_ceiling_only_beyond_its_spread_and_noise(
+    scores: list[float], noise: float, learnt: bool
+) -> None:
+    levels = {"score_floor": 1.0, "score_ceiling": 9.0}
+    rows = [
+        replace(
+            row,
+            measurements=(replace(row.measurements[0], noise=noise, metrics=levels),),
+        )
+        for arm in ("x-0", "y-0")
+        for row in runs(arm, scores)
+    ]
+    found = confirmation("s", rows)
+    assert found is not None
+    assert (found.difference.nothing is None) is learnt
+
+
+def test_what_is_read_at_the_lowest_evaluations_has_no_step() -> None:
+    rows = [*runs("x-0", [5.0, 6.0]), *runs("y-0", [3.0, 4.0])]
+    found = confirmation("s", rows, steps={("x", 0): 1, ("y", 0): 1})
+    assert found is not None
+    made = found.difference
+    assert made.lowest is not None
+    assert (made.steps, made.lowest.steps) == ((1, 1), None)

@@ -8,6 +8,7 @@ from sklearn.datasets import load_sample_images
 
 from trainables.data.images import load_images
 from trainables.scores.disturb import (
+    _to_uint8,
     black_rectangles,
     contamination,
     disturbances,
@@ -207,3 +208,8 @@ def test_score_rises_with_every_kind(tmp_path: Path) -> None:
             for level in kind.levels[:3]
         ]
         assert values == sorted(values), name
+
+
+def test_levels_are_rounded_and_cut_to_what_a_pixel_holds() -> None:
+    values = np.array([-300.0, -0.6, 0.4, 1.6, 254.6, 255.6, 300.0])
+    assert _to_uint8(values).tolist() == [0, 0, 0, 2, 255, 255, 255]
