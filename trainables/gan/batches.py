@@ -132,11 +132,7 @@ class RowBatches:
             chosen.append(self._order.next())
             states.append(self._order.state_dict())
         together = np.stack(chosen)
-        if self._resident is None:
-            shape = (*together.shape, *self._rows.shape[1:])
-            host = self._taken(together.reshape(-1)).reshape(shape)
-        else:
-            host = torch.from_numpy(together)
+        host = self._taken(together) if self._resident is None else torch.from_numpy(together)
         self._ready.extend(zip(uploaded(host, self._device).unbind(), states, strict=True))
 
     def _taken(self, which: np.ndarray | slice) -> Tensor:

@@ -40,7 +40,9 @@ def test_pixels_there_and_back() -> None:
     assert scaled.dtype == torch.float32
     expected = [value / 127.5 - 1 for value in range(256)]
     assert scaled.tolist() == pytest.approx(expected, abs=1e-6)
-    assert torch.equal(to_uint8(scaled.clone()), pixels)
+    back = to_uint8(scaled.clone())
+    assert back.dtype == torch.uint8
+    assert torch.equal(back, pixels)
     beyond = torch.tensor([-1.5, -1.0, 0.004, 0.0, 1.0, 7.0])
     assert to_uint8(beyond).tolist() == [0, 0, 128, 128, 255, 255]
 
@@ -85,6 +87,32 @@ def test_rows_are_those_of_the_order(as_type: type | None) -> None:
     assert back.state_dict()["position"] == states[3]["position"] == 4
     assert back.next().tolist() == rows[next(itertools.islice(epochs(11, 4, 5), 3, None))].tolist()
     assert (back.state_dict()["position"], made.state_dict()["position"]) == (8, 4)
+
+
+def test_on_a_cpu_one_batch_is_gathered_at_a_time() -> None:
+    """The array is shared with other trials, so nothing of it is kept beside the batch."""
+    order = EpochOrder(11, 4, "rows", Streams(5))
+    made = RowBatches(images(), order, "cpu")
+    for position in (4, 8, 4):
+        made.next()
+        assert order.state_dict()["position"] == position
+    assert made._resident is None
+
+
+def test_an_augmentation_gets_the_batch_and_draws_from_the_trials_own_stream() -> None:
+    def shifted(batch: torch.Tensor) -> torch.Tensor:
+        return (batch + torch.rand(len(batch), 1, 1, 1)).contiguous()
+
+    plain = ImageBatches(images(), 4, False, Streams(5), "cpu")
+    made = ImageBatches(images(), 4, False, Streams(5), "cpu", shifted)
+    streams = Streams(5)
+    torch.manual_seed(99)
+    for _ in range(3):
+        with streams.inside_networks():
+            expected = plain.next() + torch.rand(4, 1, 1, 1)
+        batch = made.next()
+        assert torch.equal(batch, expected)
+        assert batch.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("flip", [False, True])
