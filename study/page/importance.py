@@ -18,7 +18,6 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from study.surface.plane import setting
 from study.trial import TrialRecord, ranked
 from trainables.protocol import ParameterValue
 
@@ -65,7 +64,9 @@ def parallel(rows: Sequence[TrialRecord], arms: Sequence[str], score_name: str) 
     label: list[dict[str, ParameterValue]] = [
         {"arm": row.arm} if len(arms) > 1 else {} for row in kept
     ]
-    study = _study([(n | setting(row), row.objective) for n, row in zip(label, kept, strict=True)])
+    study = _study(
+        [(n | row.parameters.to_json(), row.objective) for n, row in zip(label, kept, strict=True)]
+    )
     if not study.trials[0].params:
         return {}
     log = all(row.objective > 0 for row in kept)
@@ -88,7 +89,7 @@ def _logarithm(trial: optuna.trial.FrozenTrial) -> float:
 
 def _named(row: TrialRecord, diagonal: bool) -> dict[str, ParameterValue]:
     """The parameters of a trial, those of an arm that keeps b and a equal with one rate."""
-    known = setting(row)
+    known = row.parameters.to_json()
     if not diagonal:
         return known
     return {BOTH: known.pop("b")} | {name: v for name, v in known.items() if name != "a"}

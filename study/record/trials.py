@@ -122,7 +122,7 @@ class ArmLedger:
             # The trial may or may not have been made before the record went away.
             stray = [t for t in self._patience(self._running) if t.number not in known]
             if not stray:
-                return self.ask(space, points)
+                return self.ask(space)  # a point waits in the record since it was enqueued
             return self.reopen(stray[0].number, space)
         point("asked")
         self._open[trial.number] = trial

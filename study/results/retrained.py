@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from study.ground.confirming import finalist_of_name
 from study.results.difference import LEVEL, listed
 from study.trial import Outcome, TrialRecord
 from trainables.levels import UNKNOWN, Levels, lowest
+from trainables.protocol import Parameters
 
 Steps = Mapping[tuple[str, int], int]
 """At which step runs are read, by the arm and the number of the trial that a finalist was."""
@@ -24,9 +25,7 @@ class Finalist:
     Attributes:
         arm: The arm of the study that it comes from.
         number: The trial that it was.
-        b: Learning rate of the discriminator.
-        a: Learning rate of the generator.
-        d_steps: Discriminator updates per generator update.
+        parameters: Those of the trial that it was.
         scores: Lowest score of each seed's run, sorted; runs without a score are left out.
         without: Runs that ended without a score (they diverged, or failed).
         runs: The lowest score of each seed's run in the order of the seeds; None for one without.
@@ -39,9 +38,7 @@ class Finalist:
 
     arm: str
     number: int
-    b: float
-    a: float
-    d_steps: int
+    parameters: Parameters
     scores: tuple[float, ...]
     without: int
     runs: tuple[float | None, ...] = ()
@@ -49,6 +46,21 @@ class Finalist:
     at_step: tuple[float | None, ...] = ()
     noise: float = 0.0
     levels: Levels = UNKNOWN
+
+    @property
+    def b(self) -> float:
+        """Learning rate of the discriminator."""
+        return self.parameters.b
+
+    @property
+    def a(self) -> float:
+        """Learning rate of the generator."""
+        return self.parameters.a
+
+    @property
+    def d_steps(self) -> int:
+        """Discriminator updates per generator update."""
+        return self.parameters.d_steps
 
     def read(self, lowest: bool) -> list[float]:
         """Its runs in the order of the seeds, at the step or at their lowest; +inf without a score."""
@@ -82,8 +94,16 @@ class Finalist:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        at_step = self.scores_at_step
-        return asdict(self) | {
+        at_step, parameters = self.scores_at_step, self.parameters
+        mine = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name != "parameters"
+        }
+        return mine | {
+            "b": parameters.b,
+            "a": parameters.a,
+            "d_steps": parameters.d_steps,
             "scores": list(self.scores),
             "runs": list(self.runs),
             "mean": self.mean if self.scores else None,
@@ -129,9 +149,7 @@ def finalist_of(name: str, rows: Sequence[TrialRecord], steps: Steps) -> Finalis
     return Finalist(
         arm=arm,
         number=number,
-        b=rows[0].b,
-        a=rows[0].a,
-        d_steps=rows[0].d_steps,
+        parameters=rows[0].parameters,
         scores=tuple(scores),
         without=len(rows) - len(scores),
         runs=runs,

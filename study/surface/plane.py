@@ -38,11 +38,6 @@ _EARLY = 10
 """Trials of an arm that are spread over its whole range; later ones crowd where scores are low."""
 
 
-def setting(row: TrialRecord) -> dict[str, ParameterValue]:
-    """The sampled parameters of a trial by name."""
-    return {"b": row.b, "a": row.a, "d_steps": row.d_steps, **row.further}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Axis:
     """One parameter as a coordinate of about [0, 1], or as several if its values have no order.
@@ -124,7 +119,7 @@ class Plane:
     """
 
     def __init__(self, rows: Sequence[TrialRecord]) -> None:
-        settings = [setting(row) for row in rows]
+        settings = [row.parameters.to_json() for row in rows]
         self.common = len({frozenset(known) for known in settings}) < 2
         if not self.common:
             settings = [known | {KIND: _kind(known)} for known in settings]
@@ -137,7 +132,7 @@ class Plane:
 
     def points(self, rows: Sequence[TrialRecord]) -> Array:
         """Trials as points, shape (n, p)."""
-        settings = [setting(row) for row in rows]
+        settings = [row.parameters.to_json() for row in rows]
         settings = [known | {KIND: _kind(known)} for known in settings]
         columns = [np.full((len(rows), 0), 0.0)]
         for known in self.axes:

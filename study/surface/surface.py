@@ -27,7 +27,7 @@ from study.surface.gaussian import (
     posterior,
     shift_factor,
 )
-from study.surface.plane import Plane, regions, setting
+from study.surface.plane import Plane, regions
 from study.trial import TrialRecord
 from trainables.counting import counted
 from trainables.protocol import ParameterValue
@@ -158,7 +158,7 @@ class Surface:
     def setting_at(self, point: Array, arm: str) -> dict[str, ParameterValue]:
         """An arm's parameters at a point, shape (p,)."""
         example = next(row for row in self.rows if row.arm == arm)
-        return self.plane.setting(point, setting(example))
+        return self.plane.setting(point, example.parameters.to_json())
 
     def spread(self, arm: str) -> tuple[Array, Array]:
         """Points spread evenly over an arm's region, shape (n, p), and the surface's mean there."""

@@ -24,6 +24,8 @@ from study.results.seed_difference import SeedDifference
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
 
+SAME = Parameters(b=1e-3, a=1e-3, d_steps=1)
+
 
 def same(whole: dict[str, Any], expected: dict[str, Any]) -> bool:
     """Whether these entries are there, in JSON that may get more."""
@@ -57,7 +59,7 @@ def test_a_finalist_is_its_runs() -> None:
     rows += [run("my-arm-12", 4, 1.0, Outcome.FAILED), run("my-arm-12", 5, 1.0, None)]
     found = confirmation("s", rows)
     assert found is not None
-    assert (found.study, found.score_name) == ("s", "fid_10k")
+    assert (found.study, found.score_name, found.rows) == ("s", "fid_10k", tuple(rows))
     (one,) = found.finalists
     assert (one.arm, one.number, one.b, one.a, one.d_steps) == ("my-arm", 12, 2e-3, 1e-3, 3)
     assert one.runs == (5.0, None, 3.0, 4.0, None)
@@ -80,7 +82,7 @@ def test_a_finalist_is_its_runs() -> None:
         "share": 5 / 8,
     }
     assert same(one.to_json(), expected)
-    bare = Finalist(arm="x", number=0, b=1e-3, a=1e-3, d_steps=1, scores=(), without=1)
+    bare = Finalist(arm="x", number=0, parameters=SAME, scores=(), without=1)
     none = replace(bare, levels=one.levels).to_json()
     assert (none["mean"], none["interval"], none["runs"], none["share"]) == (None, None, [], None)
 
@@ -251,9 +253,7 @@ def trained_again(
     return Finalist(
         arm="x",
         number=0,
-        b=1e-3,
-        a=1e-3,
-        d_steps=1,
+        parameters=SAME,
         scores=(),
         without=0,
         runs=tuple(lowest),

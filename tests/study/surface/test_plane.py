@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from study.surface.plane import Axis, Plane, Region, axis, regions, setting
+from study.surface.plane import Axis, Plane, Region, axis, regions
 from study.trial import TrialRecord
 from trainables.protocol import Parameters, ParameterValue
 
@@ -19,11 +19,6 @@ def trial(
 ) -> TrialRecord:
     parameters = Parameters(b=b, a=a, d_steps=d_steps, further=further)
     return TrialRecord(study="s", arm=arm, number=0, parameters=parameters)
-
-
-def test_a_setting_is_all_that_was_sampled() -> None:
-    known = setting(trial(1e-3, 2e-3, 3, loss="hinge"))
-    assert known == {"b": 1e-3, "a": 2e-3, "d_steps": 3, "loss": "hinge"}
 
 
 def test_an_axis_is_logarithmic_from_one_decade_on_and_for_rates_always() -> None:
