@@ -41,14 +41,15 @@ class Halving(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Returns the halved map."""
+        # Looked at once: with spectral normalisation each look is a step of the power iteration.
+        weight, bias = self.weight, self.bias
         if self.training and _is_plain(maps):
-            weight, bias = self.weight, self.bias
             if _is_heavy(weight, maps.shape[3] // 2):
                 return _halved_by_product(maps, weight, bias)
             if maps.requires_grad and _is_thin(weight):
                 halved: Tensor = _HalvedThin.apply(maps, weight, bias)
                 return halved
-        return super().forward(maps)
+        return F.conv2d(maps, weight, bias, _STRIDE, _PADDING)
 
 
 class Doubling(nn.ConvTranspose2d):
@@ -61,13 +62,16 @@ class Doubling(nn.ConvTranspose2d):
 
     def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Returns the doubled map."""
-        if self.training and _is_plain(maps) and output_size is None:
-            if _is_heavy(self.weight, maps.shape[3]):
-                return _doubled_by_product(maps, self.weight, self.bias)
-            if _is_thin(self.weight):
-                thin: Tensor = _DoubledThin.apply(maps, self.weight, self.bias)
+        if output_size is not None:
+            return super().forward(maps, output_size)
+        weight, bias = self.weight, self.bias  # once, as in Halving
+        if self.training and _is_plain(maps):
+            if _is_heavy(weight, maps.shape[3]):
+                return _doubled_by_product(maps, weight, bias)
+            if _is_thin(weight):
+                thin: Tensor = _DoubledThin.apply(maps, weight, bias)
                 return thin
-        return super().forward(maps, output_size)
+        return F.conv_transpose2d(maps, weight, bias, _STRIDE, _PADDING, output_padding=1)
 
 
 def _is_plain(maps: Tensor) -> bool:

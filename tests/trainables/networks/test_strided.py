@@ -128,3 +128,23 @@ def test_each_size_goes_its_way_in_single_precision(
     maps = torch.randn(2, inputs, side, side)
     np.testing.assert_allclose(ours(maps).detach(), plain(maps).detach(), atol=1e-5)
     assert seen == ([] if called is None else [called])
+
+
+@pytest.mark.parametrize("kind", [Halving, Doubling])
+@pytest.mark.parametrize("case", [*CASES, "torch's kernels"])
+def test_spectral_normalisation_makes_one_step_a_pass(
+    kind: type[nn.Module], case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at such a weight in training is a step of the power iteration."""
+    for name, value in CASES.get(case, {}).items():
+        monkeypatch.setattr(strided, name, value)
+    ours, plain = pair(kind, 3, 5)
+    for layer in (ours, plain):
+        torch.manual_seed(0)
+        spectral_norm(layer)
+    maps = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    for _ in range(3):
+        torch.testing.assert_close(ours(maps), plain(maps), rtol=1e-11, atol=1e-11)
+    mine, its = ours.state_dict(), plain.state_dict()
+    for name in its:
+        torch.testing.assert_close(mine[name], its[name], rtol=1e-11, atol=1e-11)
