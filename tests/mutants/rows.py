@@ -38,7 +38,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),
     ("trainables/gan/optimisers.py", (f"{GAN}/test_optimisers.py",)),
     ("trainables/gan/streams.py", BATCHES),
-    ("trainables/gan/game.py", (f"{GAN}/test_whole_updates.py", f"{GAN}/test_game.py")),
+    (
+        "trainables/gan/game.py",
+        tuple(f"{GAN}/test_{n}.py" for n in ("whole_updates", "game", "resume", "precision")),
+    ),
     ("trainables/gan/batches.py", BATCHES),
     ("trainables/gan/ahead.py", BATCHES),
     (

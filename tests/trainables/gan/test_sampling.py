@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from support.pretend import DEVICE, Accelerator
 from torch import Tensor, nn
 
 from trainables.gan.sampling import ImageSampler, png_grid, sampling_mode
+from trainables.gan.streams import seed_of
 from trainables.gan.updates import NonFiniteError
 from trainables.networks.build import build
 from trainables.networks.pair import Latent
@@ -67,6 +69,17 @@ def test_modes_of_batch_norm() -> None:
 def test_the_last_batch_is_normalised_like_the_others() -> None:
     """In training mode an image depends on its batch, so the batch must not shrink at the end."""
     assert torch.equal(all_of(sampler("training"), 0, 5)[4], all_of(sampler("training"), 0, 8)[4])
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_images_are_those_of_the_generator_in_the_mode_that_is_set(mode: str) -> None:
+    drawn = sampler(mode)
+    network = copy.deepcopy(drawn._generator).train(mode == "training")
+    stream = torch.Generator().manual_seed(seed_of(20170626, 3))
+    with torch.no_grad():
+        expected = network(torch.rand((4, 3), generator=stream) * 2 - 1)
+    levels = ((expected + 1) * 127.5).round().clamp(0, 255)
+    assert torch.equal(all_of(drawn, 3, 4).float(), levels)
 
 
 def test_z_goes_to_the_generators_device() -> None:
