@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.text import WORDS
 
 from trainables.kinds import build_trial, parse_settings
 from trainables.language.nothing import lines_of_nothing
@@ -16,8 +17,6 @@ from trainables.language.text import PADDING, TextData, load_text
 from trainables.levels import Levels
 from trainables.protocol import Context, Measurement, Parameters
 from trainables.settings.language import LanguageSettings
-
-WORDS = ["the", "a", "cat", "dog", "sees", "hears", "this", "that", "house", "tree", "and"]
 
 
 def trial(path: Path, score: str = "jsd3") -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.text import made_up_lines
 
 from trainables.language import ngrams
 from trainables.language.scorer import NgramScorer
@@ -17,14 +18,11 @@ from trainables.settings.language import NgramScoreSettings
 from trainables.settings.text import TextSettings
 
 LINES = 400
-WORDS = ["the", "a", "cat", "dog", "sees", "hears", "this", "that", "house", "tree", "and"]
 
 
 @pytest.fixture
 def text(tmp_path: Path) -> TextData:
-    random = np.random.default_rng(0)
-    lines = [" ".join(random.choice(WORDS, size=4)) for _ in range(LINES)]
-    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    (tmp_path / "lines.txt").write_text("\n".join(made_up_lines(LINES)))
     settings = TextSettings(path=str(tmp_path / "lines.txt"), line_length=10)
     return load_text(settings, tmp_path / "cache")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support.data import real_data
+from support.text import made_up_lines
 from torch import Tensor
 
 from trainables.gan.regularisers import gradient_penalty
@@ -27,7 +28,6 @@ from trainables.settings.language import (
     TextSettings,
 )
 
-WORDS = ["the", "a", "cat", "dog", "sees", "hears", "this", "that", "house", "tree", "and"]
 SMALL = CharacterNetworkSettings(width=6, blocks=2, kernel=3, latent=5)
 
 
@@ -40,9 +40,7 @@ def _one_thread() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with 400 made-up lines in ``lines.txt``; it serves as cache, too."""
     path = tmp_path_factory.mktemp("language")
-    random = np.random.default_rng(0)
-    lines = [" ".join(random.choice(WORDS, size=4)) for _ in range(400)]
-    (path / "lines.txt").write_text("\n".join(lines))
+    (path / "lines.txt").write_text("\n".join(made_up_lines(400)))
     return path
 
 

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from support.text import made_up_lines
 
 from trainables.gan.streams import Streams
 from trainables.kinds import build_trial, parse_settings
@@ -24,15 +24,11 @@ from trainables.protocol import Context, Measurement, Parameters
 from trainables.scores import ceiling
 from trainables.settings.language import LanguageSettings
 
-WORDS = ["the", "a", "cat", "dog", "sees", "hears", "this", "that", "house", "tree", "and"]
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text")
-    random = np.random.default_rng(0)
-    lines = [" ".join(random.choice(WORDS, size=4)) for _ in range(150)]
-    (folder / "lines.txt").write_text("\n".join(lines))
+    (folder / "lines.txt").write_text("\n".join(made_up_lines(150)))
     return folder
 
 
