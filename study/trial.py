@@ -32,8 +32,34 @@ UNFINISHED = "unfinished"
 """The word for how a trial ended that has not, beside the outcomes."""
 
 
+class Sampled:
+    """What has the parameters of a trial: each of them by its name."""
+
+    parameters: Parameters
+
+    @property
+    def b(self) -> float:
+        """Learning rate of the discriminator."""
+        return self.parameters.b
+
+    @property
+    def a(self) -> float:
+        """Learning rate of the generator."""
+        return self.parameters.a
+
+    @property
+    def d_steps(self) -> int:
+        """Discriminator updates per generator update."""
+        return self.parameters.d_steps
+
+    @property
+    def further(self) -> Mapping[str, ParameterValue]:
+        """Any further sampled setting, by its dotted path."""
+        return self.parameters.further
+
+
 @dataclass(frozen=True, kw_only=True)
-class TrialRecord:
+class TrialRecord(Sampled):
     """One trial as it is known, whoever tells of it: the record, the trial's folder, MLflow or a table.
 
     Attributes:
@@ -79,26 +105,6 @@ class TrialRecord:
     def identity(self) -> str:
         """``study/arm/number``, the trial's identity everywhere."""
         return f"{self.study}/{self.arm}/{self.number}"
-
-    @property
-    def b(self) -> float:
-        """Learning rate of the discriminator."""
-        return self.parameters.b
-
-    @property
-    def a(self) -> float:
-        """Learning rate of the generator."""
-        return self.parameters.a
-
-    @property
-    def d_steps(self) -> int:
-        """Discriminator updates per generator update."""
-        return self.parameters.d_steps
-
-    @property
-    def further(self) -> Mapping[str, ParameterValue]:
-        """Any further sampled setting, by its dotted path."""
-        return self.parameters.further
 
     @property
     def best(self) -> Measurement | None:

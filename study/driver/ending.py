@@ -91,17 +91,17 @@ def with_report(result: LaunchResult, spec: Spec, ledger: Ledger, session: Sessi
     stop = session.stop
     found = report(spec, ledger, session.site.places, stop, session.say)
     if stop.signal is not None:
-        later = f" {found.lacking.partition(':')[0]}; {_syncing(spec.name, session.site)}"
-        raise Interrupted(
-            f"{stop.why}, but every trial of {spec.name} has ended."
-            + (later if found.lacking else ""),
-            stop.signal,
-        )
+        lacking = found.lacking.partition(":")[0]
+        raise _ended_in_time(stop.why, spec.name, lacking, session.site, stop)
     return replace(result, answer=found.comparison, unreported=found.lacking)
 
 
-def _syncing(study: str, site: Site) -> str:
-    return f"publish what is missing with: {typed(site.options, 'sync', study)}"
+def _ended_in_time(why: str, study: str, lacking: str, site: Site, stop: Stop) -> Interrupted:
+    """What a launch ends with that was signalled when nothing was left to run; MLflow may lack something."""
+    searched = (confirmed_by(study) or (study,))[0]
+    sync = typed(site.options, "sync", searched)
+    later = f" {lacking}; publish what is missing with: {sync}" if lacking else ""
+    return Interrupted(f"{why}, but every trial of {study} has ended.{later}", stop.signal)
 
 
 def check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: Stop) -> None:
@@ -125,9 +125,4 @@ def check_ending(conductor: Conductor, result: LaunchResult, site: Site, stop: S
             stop.signal,
         )
     if stop.signal is not None:
-        later = f" {result.missing}; {_syncing((confirmed_by(name) or (name,))[0], site)}"
-        raise Interrupted(
-            f"{conductor.stopping}, but every trial of {name} has ended."
-            + (later if result.missing else ""),
-            stop.signal,
-        )
+        raise _ended_in_time(conductor.stopping, name, result.missing, site, stop)

@@ -1,8 +1,8 @@
 """The points at which a test can make the driver die; see :mod:`trainables.faults`.
 
 Every point on the way of a launch is listed here: the record opened, Ray started, and of a trial: asked for,
-run made, evaluations reported, told, run ended; then MLflow waited for, the report
-made, and the answer read.
+run made, evaluations reported, told, run ended; then MLflow waited for, the report made,
+and the answer read.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 from study.ground.confirming import finalist_of_name
 from study.results.difference import LEVEL, listed
-from study.trial import Outcome, TrialRecord
+from study.trial import Outcome, Sampled, TrialRecord
 from trainables.levels import UNKNOWN, Levels, lowest
 from trainables.protocol import Parameters
 
@@ -19,7 +19,7 @@ Steps = Mapping[tuple[str, int], int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finalist:
+class Finalist(Sampled):
     """One configuration over its seeds.
 
     Attributes:
@@ -46,21 +46,6 @@ class Finalist:
     at_step: tuple[float | None, ...] = ()
     noise: float = 0.0
     levels: Levels = UNKNOWN
-
-    @property
-    def b(self) -> float:
-        """Learning rate of the discriminator."""
-        return self.parameters.b
-
-    @property
-    def a(self) -> float:
-        """Learning rate of the generator."""
-        return self.parameters.a
-
-    @property
-    def d_steps(self) -> int:
-        """Discriminator updates per generator update."""
-        return self.parameters.d_steps
 
     def read(self, lowest: bool) -> list[float]:
         """Its runs in the order of the seeds, at the step or at their lowest; +inf without a score."""
