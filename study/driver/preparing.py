@@ -135,4 +135,14 @@ def _said_of(spec: Spec) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        raise UserError(f"the study {spec.name} cannot run here: {error}") from error
+        raise UserError(f"the study {spec.name} cannot run here: {_in_words(error)}") from error
+
+
+def _in_words(error: ValueError | OSError) -> str:
+    """What was refused; of a file that the system refuses, its path, why, and which option moves it."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return (
+            f"{error.filename}: {error.strerror}; mend that, or name another folder for prepared data "
+            "(--cache)"
+        )
+    return str(error)

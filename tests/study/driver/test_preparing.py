@@ -179,3 +179,20 @@ def test_a_study_keeps_to_the_data_that_it_began_with(tmp_path: Path) -> None:
 
 def test_a_game_has_no_data(tmp_path: Path) -> None:
     assert known_contents(parse_spec(saddle_spec()), str(tmp_path), None, lambda _: None) is None
+
+
+def test_a_cache_that_cannot_be_used_is_said_with_its_path_and_the_option_that_moves_it(
+    tmp_path: Path,
+) -> None:
+    """The number of an error of the system is not a sentence."""
+    taken = tmp_path / "taken"
+    taken.touch()
+
+    with pytest.raises(UserError) as refused:
+        known_contents(images(faces(tmp_path / "faces")), str(taken), None, lambda _: None)
+
+    said = str(refused.value)
+    assert f"{taken}" in said
+    assert "Not a directory" in said
+    assert "--cache" in said
+    assert "Errno" not in said
