@@ -9,7 +9,14 @@ from enum import StrEnum
 from typing import Any, Self
 
 from trainables.levels import CEILING, FLOOR, Levels
-from trainables.protocol import Measurement, Parameters, ParameterValue, one_a_step
+from trainables.protocol import (
+    FURTHER,
+    OWN,
+    Measurement,
+    Parameters,
+    ParameterValue,
+    one_a_step,
+)
 
 ONE, TWO = "one_timescale", "two_timescale"
 """The arms of the paper's question, the second being compared with the first."""
@@ -175,12 +182,12 @@ class TrialRecord(Sampled):
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values: what queries print, and the columns of :func:`study.to_frame`."""
+        further = self.parameters.to_json()
+        own = {name: further.pop(name) for name in OWN}
         return {
             "arm": self.arm,
             "number": self.number,
-            "b": self.b,
-            "a": self.a,
-            "d_steps": self.d_steps,
+            **own,
             "score": self.score,
             "score_name": self.score_name,
             "step": self.step,
@@ -194,13 +201,13 @@ class TrialRecord(Sampled):
             "seconds": self.seconds,
             **self.levels.to_json(),
             "share": self.levels.share(self.score),
-            "further": dict(self.further),
+            FURTHER: further,
         }
 
     def fields(self) -> dict[str, Any]:
         """Its values by the names of the columns of :func:`study.to_frame`, further parameters among them."""
         known = self.to_json()
-        further = known.pop("further")
+        further = known.pop(FURTHER)
         return known | {f"further.{k}" if k in known else k: v for k, v in further.items()}
 
     @classmethod
@@ -229,8 +236,8 @@ class TrialRecord(Sampled):
             study=data["study"],
             arm=data["arm"],
             number=int(data["number"]),
-            parameters=Parameters(
-                b=data["b"], a=data["a"], d_steps=data["d_steps"], further=data.get("further") or {}
+            parameters=Parameters.of(
+                {**{name: data[name] for name in OWN}, FURTHER: data.get(FURTHER)}
             ),
             score_name=data["score_name"],
             seed=int(data.get("seed") or 0),

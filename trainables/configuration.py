@@ -11,15 +11,10 @@ from trainables.settings.base import TrialSettings
 
 
 def configuration_of(settings: TrialSettings, parameters: Parameters, seed: int) -> dict[str, Any]:
-    """Returns settings, parameters and seed as nested plain values."""
+    """Returns settings, parameters and seed as plain values."""
     return {
         "settings": settings.model_dump(mode="json"),
-        "parameters": {
-            "b": parameters.b,
-            "a": parameters.a,
-            "d_steps": parameters.d_steps,
-            "further": dict(parameters.further),
-        },
+        "parameters": parameters.to_json(),
         "seed": seed,
     }
 
@@ -43,6 +38,8 @@ def require_same(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
 def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
     try:
         settings = parse_settings(as_stored(configuration["settings"]))
+        # An earlier version kept the further parameters apart.
+        parameters = Parameters.of(configuration["parameters"]).to_json()
     except (KeyError, TypeError, ValueError):  # not what any version writes: the comparison says so
         return dict(configuration)
     made = settings.model_dump(mode="json")
@@ -52,7 +49,7 @@ def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
             made.pop(group, None)
         elif isinstance(made.get(group), dict):
             made[group].pop(field, None)
-    return {**configuration, "settings": made}
+    return {**configuration, "settings": made, "parameters": parameters}
 
 
 def _require_same(expected: Any, found: Any, path: str) -> None:

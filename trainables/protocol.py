@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 OWN = ("b", "a", "d_steps")
 """The parameters that every trial has: the paper's letters."""
 
+FURTHER = "further"
+"""Under which name a mapping may hold all other parameters together."""
+
 ParameterValue = float | int | str | bool | None
 State = dict[str, Any]
 """Nested dicts and lists of tensors, numbers, strings, booleans and None: nothing that needs code to load."""
@@ -50,15 +53,26 @@ class Parameters:
             raise ValueError(f"d_steps is {self.d_steps}; it must be a whole number >= 1")
 
     @classmethod
-    def of(cls, derived: Mapping[str, Any]) -> Self:
+    def of(cls, known: Mapping[str, Any]) -> Self:
         """Takes the parameters from one mapping, as a search space derives them from a sample.
 
         Args:
-            derived: ``b``, ``a``, ``d_steps``, and any further setting by its dotted path.
+            known: ``b``, ``a``, ``d_steps``, and any further setting by its dotted path; or these further
+                ones together under ``further``, as tables and earlier checkpoints have them.
+
+        Raises:
+            ValueError: A value cannot be one.
+
+        Examples:
+            >>> flat = {"b": 2e-4, "a": 1e-4, "d_steps": 5, "loss": "hinge"}
+            >>> Parameters.of(flat).to_json() == flat
+            True
         """
-        further = {name: value for name, value in derived.items() if name not in OWN}
-        b, a, d_steps = (derived[name] for name in OWN)
-        return cls(b=float(b), a=float(a), d_steps=int(d_steps), further=further)
+        named = {name: value for name, value in known.items() if name not in (*OWN, FURTHER)}
+        b, a, d_steps = (known[name] for name in OWN)
+        whole = int(d_steps) if math.isfinite(d_steps) and d_steps == int(d_steps) else d_steps
+        further = {**(known.get(FURTHER) or {}), **named}
+        return cls(b=float(b), a=float(a), d_steps=whole, further=further)
 
     def to_json(self) -> dict[str, ParameterValue]:
         """Returns one flat mapping of plain JSON values: the inverse of :meth:`of`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from study.tracking import words
 from study.tracking.code_version import code_version
 from study.trial import Outcome, TrialRecord
-from trainables.protocol import Measurement, one_a_step
+from trainables.protocol import OWN, Measurement, one_a_step
 from trainables.trial_files import read_measurements
 
 if TYPE_CHECKING:
@@ -125,13 +125,7 @@ def outcome_tags(record: TrialRecord) -> dict[str, str]:
 
 def parameter_texts(record: TrialRecord) -> dict[str, str]:
     """All sampled parameters by their names in MLflow."""
-    parameters = record.parameters
-    named = {
-        words.LEARNING_RATE_D: parameters.b,
-        words.LEARNING_RATE_G: parameters.a,
-        words.D_STEPS: parameters.d_steps,
-        **parameters.further,
-    }
+    named = record.parameters.to_json()
     return {words.safe_name(k): words.parameter_text(v) for k, v in named.items()}
 
 
@@ -139,13 +133,8 @@ def parameter_metrics(record: TrialRecord) -> list[Metric]:
     """b, a and d_steps as metrics as well: MLflow compares parameters only as text."""
     from mlflow.entities import Metric
 
-    when = milliseconds(record.started)
-    parameters = record.parameters
-    return [
-        Metric(words.LEARNING_RATE_D, parameters.b, when, 0),
-        Metric(words.LEARNING_RATE_G, parameters.a, when, 0),
-        Metric(words.D_STEPS, float(parameters.d_steps), when, 0),
-    ]
+    when, parameters = milliseconds(record.started), record.parameters
+    return [Metric(name, float(getattr(parameters, name)), when, 0) for name in OWN]
 
 
 class Point(Protocol):

@@ -14,7 +14,7 @@ from study.tracking.store import PAGE, collector_paused, failures, is_http, runs
 from study.tracking.tables import RunFacts
 from study.trial import Outcome, TrialRecord, by_convention, ranked
 from trainables.levels import CEILING, FLOOR
-from trainables.protocol import Measurement, Parameters
+from trainables.protocol import OWN, Measurement, Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -187,7 +187,7 @@ def curve(row: TrialRecord, *, tracking_uri: str) -> list[tuple[int, float]]:
 def _unique(runs: Iterable[RunFacts]) -> list[TrialRecord]:
     """Runs as rows in the order of arm and number, each trial once."""
     # A run without b was made this instant and not filled yet.
-    rows = [_row(run) for run in runs if words.LEARNING_RATE_D in run.metrics]
+    rows = [_row(run) for run in runs if OWN[0] in run.metrics]
     # A trial has one run. Should a crash have left a second one, the one with more to show counts.
     unique: dict[tuple[str, int], TrialRecord] = {}
     for row in rows:
@@ -243,7 +243,7 @@ def _completeness(row: TrialRecord) -> tuple[bool, bool, float]:
 def _row(run: RunFacts) -> TrialRecord:
     """One run as a row; every name that publishing always sets must be there."""
     tags, metrics, parameters = run.tags, run.metrics, run.params
-    own = (words.LEARNING_RATE_D, words.LEARNING_RATE_G, words.D_STEPS)
+    sampled = {name: words.parameter_value(text) for name, text in parameters.items()}
     outcome = tags.get(words.OUTCOME)
     best = (
         Measurement(
@@ -261,12 +261,7 @@ def _row(run: RunFacts) -> TrialRecord:
         study=tags[words.STUDY],
         arm=tags[words.ARM],
         number=int(tags[words.NUMBER]),
-        parameters=Parameters(
-            b=metrics[words.LEARNING_RATE_D],
-            a=metrics[words.LEARNING_RATE_G],
-            d_steps=int(metrics[words.D_STEPS]),
-            further={k: words.parameter_value(v) for k, v in parameters.items() if k not in own},
-        ),
+        parameters=Parameters.of(sampled | {name: metrics[name] for name in OWN}),
         score_name=tags[words.SCORE_NAME],
         seed=int(tags[words.SEED]),
         outcome=None if outcome is None else Outcome(outcome),

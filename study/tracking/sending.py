@@ -11,6 +11,7 @@ from study.tracking import content, words
 from study.tracking.experiment import Experiment
 from study.tracking.uploads import There
 from study.trial import TrialRecord
+from trainables.protocol import OWN
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -40,7 +41,7 @@ def read_sent(experiment: Experiment, run: Run) -> Sent:
         outcome=run.data.tags.get(words.OUTCOME),
         # MLflow stores a batch in several transactions, parameters before metrics: a process that
         # was killed between the two left parameters alone.
-        has_parameters=words.LEARNING_RATE_D in run.data.metrics,
+        has_parameters=OWN[0] in run.data.metrics,
     )
     # The status is sent last, so a run that has ended with its outcome has everything.
     sent.ended = sent.outcome is not None and sent.status in (content.FINISHED, content.FAILED)

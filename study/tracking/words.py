@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 
-from trainables.protocol import ParameterValue
+from trainables.protocol import OWN, ParameterValue
 
 # Tags of a run: what it is. Identity is in tags because parameters cannot be compared as numbers and
 # metrics cannot hold text.
@@ -37,13 +37,9 @@ BEST_SCORE = "best_score"
 BEST_STEP = "best_step"
 NOISE = "noise"
 SECONDS = "seconds"
-LEARNING_RATE_D = "b"
-LEARNING_RATE_G = "a"
-D_STEPS = "d_steps"
 
-RESERVED_METRICS = frozenset(
-    {SCORE, BEST_SCORE, BEST_STEP, NOISE, SECONDS, LEARNING_RATE_D, LEARNING_RATE_G, D_STEPS}
-)
+RESERVED_METRICS = frozenset({SCORE, BEST_SCORE, BEST_STEP, NOISE, SECONDS, *OWN})
+"""Metrics that are ours; b, a and d_steps are among them, as MLflow compares parameters only as text."""
 
 
 def parameter_text(value: ParameterValue) -> str:

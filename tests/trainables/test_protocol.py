@@ -37,6 +37,11 @@ def test_parameters_are_one_flat_mapping_and_back() -> None:
     assert derived == Parameters(b=2.0, a=1.0, d_steps=3)
     kinds = [type(value) for value in (derived.b, derived.a, derived.d_steps)]
     assert kinds == [float, float, int]
+    apart = {"b": 2e-3, "a": 1e-3, "d_steps": 3, "further": further}
+    assert Parameters.of(apart) == made
+    assert Parameters.of({"b": 2, "a": 1, "d_steps": 3, "further": None}) == derived
+    with pytest.raises(ValueError, match=r"d_steps is 2\.5; it must be a whole number"):
+        Parameters.of({"b": 2, "a": 1, "d_steps": 2.5})
 
 
 def test_a_measurement_is_plain_values_and_back() -> None:
