@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from trainables.data.images import load_images
+from trainables.levels import Score
 from trainables.scores.disturb import Disturbance, disturbances, photograph_patches
 from trainables.scores.extractor import as_batches
-from trainables.scores.scorer import Sampler, Score, build_scorer
+from trainables.scores.scorer import Sampler, build_scorer
 from trainables.settings.data import DataSettings
 from trainables.settings.score import ScoreSettings
 

@@ -1,4 +1,4 @@
-"""The levels of a score: the floor, what real data score, and the ceiling, what pictures of nothing score.
+"""A score with its noise, and its levels: the floor, what real data score, and the ceiling, of nothing.
 
 Between them a score says how much of the way from nothing to real a generator has come. One that is not
 clearly below the ceiling says that nothing was learnt: noise, or one grey picture, would score as well.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 FLOOR, FLOOR_NOISE, CEILING = "score_floor", "score_floor_noise", "score_ceiling"
@@ -20,6 +20,30 @@ CLEARLY = 3.0
 LEAST_SHARE = 0.05
 """Part of the way from the ceiling to the floor that it must have come as well: pictures of nothing of
 another kind than those that were scored differ by about so much."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score as a scorer yields it: of generated samples or of real ones, a distance or another number.
+
+    Attributes:
+        value: The score; lower is better.
+        noise: Standard deviation of the value: over redrawn samples, or of real data from one set of them to
+            another. An evaluation's is at least that of real data: no difference below it means anything.
+        metrics: Further measures of the same samples.
+
+    Examples:
+        >>> Score(12.5, 0.3).to_json()
+        {'value': 12.5, 'noise': 0.3}
+    """
+
+    value: float
+    noise: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values of value and noise: what is kept of real data's."""
+        return {"value": self.value, "noise": self.noise}
 
 
 @dataclass(frozen=True, kw_only=True)

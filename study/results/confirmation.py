@@ -195,15 +195,7 @@ def _nothing(
     for arm, finalist, each in zip(arms, finalists, runs, strict=True):
         scores = [score for score in each if math.isfinite(score)]
         if scores:
-            judged.append(
-                Judged(
-                    name=f"{arm}'s #{finalist.number}",
-                    arm=arm,
-                    score=statistics.fmean(scores),
-                    noise=finalist.noise,
-                    spread=statistics.stdev(scores) if len(scores) > 1 else 0.0,
-                )
-            )
+            judged.append(Judged(arm, finalist, scores))
     return nothing_learnt(judged, lowest([finalist.levels for finalist in finalists]))
 
 

@@ -7,8 +7,10 @@ untrained generator) has learnt nothing that the score can see; which of two suc
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -32,29 +34,52 @@ LEAST_LONGER, MOST_LONGER = 2.0, 10.0
 nothing."""
 
 
-@dataclass(frozen=True, kw_only=True)
+class Known(Protocol):
+    """What stands for an arm: a trial, or a finalist."""
+
+    @property
+    def number(self) -> int:
+        """The trial that it is, or was."""
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of its score over redrawn samples."""
+
+
+@dataclass(frozen=True)
 class Judged:
-    """A trial or setting that stands for its arm.
+    """A trial or finalist as what stands for its arm: a view of it.
 
     Attributes:
-        name: How it is called in sentences: ``one_timescale's #3``.
-        arm: Its arm.
-        score: Its score, or the mean of its runs.
-        noise: Standard deviation of that over redrawn samples.
-        spread: Standard deviation over seeds, of a mean.
+        arm: The arm.
+        of: The trial or finalist.
+        scores: Its score, or those of several runs; at least one.
         curve: Its scores while it was trained, if they are known.
     """
 
-    name: str
     arm: str
-    score: float
-    noise: float = 0.0
-    spread: float = 0.0
+    of: Known
+    scores: Sequence[float]
     curve: Curve = ()
+
+    @property
+    def name(self) -> str:
+        """How it is called in sentences: ``one_timescale's #3``."""
+        return f"{self.arm}'s #{self.of.number}"
+
+    @property
+    def score(self) -> float:
+        """Its score, or the mean of its runs."""
+        return statistics.fmean(self.scores)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the runs of several seeds; 0 of one."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else 0.0
 
     def learnt(self, levels: Levels) -> bool:
         """Whether it is clearly below the ceiling."""
-        return levels.learnt(self.score, self.noise, self.spread)
+        return levels.learnt(self.score, self.of.noise, self.spread)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +105,11 @@ def nothing_learnt(finalists: Sequence[Judged], levels: Levels) -> NothingLearnt
         levels: What their scores can be seen against.
 
     Examples:
-        >>> noise = Judged(name="one's #3", arm="one", score=3533.0)
+        >>> from trainables.protocol import Parameters
+        >>> trial = TrialRecord(
+        ...     study="s", arm="one", number=3, parameters=Parameters(b=1e-3, a=1e-3, d_steps=1)
+        ... )
+        >>> noise = Judged("one", trial, [3533.0])
         >>> print(nothing_learnt([noise], Levels(floor=540.0, ceiling=3493.0)).next)
         Next: train longer in a new study, e.g. twice as long (trial.steps).
     """
@@ -103,12 +132,7 @@ def of_trial(trial: TrialRecord, curve: Curves | None = None) -> Judged:
         trial: One with a score.
         curve: Looks up its scores; None: those that the trial itself has.
     """
-    found = Judged(
-        name=f"{trial.arm}'s #{trial.number}",
-        arm=trial.arm,
-        score=trial.objective,
-        noise=trial.noise,
-    )
+    found = Judged(trial.arm, trial, [trial.objective])
     if curve is None or found.learnt(trial.levels):
         points = tuple((m.step, m.score) for m in trial.measurements)
     else:  # it is only asked for where it is of use: MLflow gives it in a request of its own
@@ -140,7 +164,9 @@ def longer(curve: Curve, needed: float) -> float | None:
 
 def _train_longer(without: Sequence[Judged], levels: Levels) -> str:
     times = [
-        longer(each.curve, levels.needed(each.noise, each.spread)) for each in without if each.curve
+        longer(each.curve, levels.needed(each.of.noise, each.spread))
+        for each in without
+        if each.curve
     ]
     known = [each for each in times if each is not None]
     if len(known) < len(without):

@@ -12,7 +12,7 @@ from study.ground.confirming import finalist_of_name
 from study.results.difference import LEVEL, listed
 from study.trial import Outcome, Sampled, TrialRecord
 from trainables.levels import UNKNOWN, Levels, lowest
-from trainables.protocol import Parameters
+from trainables.protocol import OWN, Parameters
 
 Steps = Mapping[tuple[str, int], int]
 """At which step runs are read, by the arm and the number of the trial that a finalist was."""
@@ -26,8 +26,6 @@ class Finalist(Sampled):
         arm: The arm of the study that it comes from.
         number: The trial that it was.
         parameters: Those of the trial that it was.
-        scores: Lowest score of each seed's run, sorted; runs without a score are left out.
-        without: Runs that ended without a score (they diverged, or failed).
         runs: The lowest score of each seed's run in the order of the seeds; None for one without.
         step: Generator updates at which the search's trial had its lowest score; None if that is not known.
         noise: Largest standard deviation of a run's score over redrawn samples.
@@ -39,8 +37,6 @@ class Finalist(Sampled):
     arm: str
     number: int
     parameters: Parameters
-    scores: tuple[float, ...]
-    without: int
     runs: tuple[float | None, ...] = ()
     step: int | None = None
     at_step: tuple[float | None, ...] = ()
@@ -50,6 +46,16 @@ class Finalist(Sampled):
     def read(self, lowest: bool) -> list[float]:
         """Its runs in the order of the seeds, at the step or at their lowest; +inf without a score."""
         return [math.inf if r is None else r for r in (self.runs if lowest else self.at_step)]
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """Lowest score of each seed's run, sorted; runs without a score are left out."""
+        return tuple(sorted(score for score in self.runs if score is not None))
+
+    @property
+    def without(self) -> int:
+        """Runs that ended without a score (they diverged, or failed)."""
+        return self.runs.count(None)
 
     @property
     def mean(self) -> float:
@@ -79,17 +85,16 @@ class Finalist(Sampled):
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        at_step, parameters = self.scores_at_step, self.parameters
+        at_step, sampled = self.scores_at_step, self.parameters.to_json()
         mine = {
             field.name: getattr(self, field.name)
             for field in fields(self)
             if field.name != "parameters"
         }
         return mine | {
-            "b": parameters.b,
-            "a": parameters.a,
-            "d_steps": parameters.d_steps,
+            **{name: sampled[name] for name in OWN},
             "scores": list(self.scores),
+            "without": self.without,
             "runs": list(self.runs),
             "mean": self.mean if self.scores else None,
             "interval": listed(self.interval),
@@ -129,14 +134,11 @@ def finalist_of(name: str, rows: Sequence[TrialRecord], steps: Steps) -> Finalis
     arm, number = finalist_of_name(name)
     rows = sorted(rows, key=lambda row: row.number)
     runs = tuple(row.score if row.counts else None for row in rows)
-    scores = sorted(score for score in runs if score is not None)
     step = steps.get((arm, number))
     return Finalist(
         arm=arm,
         number=number,
         parameters=rows[0].parameters,
-        scores=tuple(scores),
-        without=len(rows) - len(scores),
         runs=runs,
         step=step,
         noise=max((row.noise for row in rows), default=0.0),

@@ -19,9 +19,9 @@ from trainables.gan.game import Batches, GanGame
 from trainables.gan.state import snapshot
 from trainables.gan.streams import Streams
 from trainables.gan.watch import NonFiniteError
+from trainables.levels import Score
 from trainables.networks.pair import Networks
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State
-from trainables.scores.scorer import Score
 from trainables.settings.adversarial import AdversarialSettings
 
 

@@ -17,13 +17,13 @@ from trainables.devices import own_random_numbers
 from trainables.gan.check import Wanted, fitting_networks
 from trainables.gan.sampling import ImageSampler
 from trainables.gan.watch import NonFiniteError
-from trainables.levels import Measured
+from trainables.levels import Measured, Score
 from trainables.own_code import code_sha256, loaded
 from trainables.scores import ceiling
-from trainables.scores.floor import DRAWS, Floor, floor_of
 from trainables.scores.nothing import pictures
 from trainables.scores.own import OwnScorer
 from trainables.scores.scorer import Sampler, Scorer, build_scorer
+from trainables.scores.statistics import DRAWS, floor_of
 from trainables.settings.gan import GanSettings
 from trainables.settings.score import OwnScoreSettings
 
@@ -41,7 +41,7 @@ def levels(
         device: Where an untrained generator is sampled.
     """
 
-    def nothing() -> Mapping[str, ceiling.Score]:
+    def nothing() -> Mapping[str, ceiling.Scored]:
         samplers = pictures(data.images) | {ceiling.UNTRAINED: _untrained(settings, data, device)}
         return {what: _scored(scorer, sampler) for what, sampler in samplers.items()}
 
@@ -110,7 +110,7 @@ def levels_path(settings: GanSettings, data: str, cache: Path) -> Path:
     return ceiling.levels_path(cache, key)
 
 
-def _scored(scorer: Scorer, sampler: Sampler) -> ceiling.Score:
+def _scored(scorer: Scorer, sampler: Sampler) -> ceiling.Scored:
     def score() -> float:
         try:
             with own_random_numbers(0):
@@ -134,7 +134,7 @@ def _untrained(settings: GanSettings, data: ImageData, device: str) -> Sampler:
     return sample
 
 
-def _floor(scorer: Scorer, images: np.ndarray) -> Floor | None:
+def _floor(scorer: Scorer, images: np.ndarray) -> Score | None:
     """What real images score by a function of a user's own; None without a number."""
     values = [_scored(scorer, _real(images, place))() for place in range(DRAWS)]
     return floor_of(values) if np.isfinite(values).all() else None

@@ -16,8 +16,8 @@ from trainables.gan.levels import levels, scorer_of
 from trainables.gan.own_augment import Augment, build_augment
 from trainables.gan.sampling import ImageSampler, png_grid
 from trainables.gan.streams import Streams
+from trainables.levels import Score
 from trainables.protocol import Context, Parameters
-from trainables.scores.scorer import Score
 from trainables.settings.gan import GanSettings
 
 

@@ -36,7 +36,7 @@ def levels(
         sampler = LineSampler(generator, networks.latent, settings.score.batch_size, device)
         return sampler(0, settings.score.samples)
 
-    def nothing() -> Mapping[str, ceiling.Score]:
+    def nothing() -> Mapping[str, ceiling.Scored]:
         made = lines_of_nothing(text, settings.score.samples, settings.score.order)
         return {
             what: _scored(scorer, lines)
@@ -78,7 +78,7 @@ def levels_path(settings: LanguageSettings, text: str, cache: Path) -> Path:
     return ceiling.levels_path(cache, [settings.score_name, text, *parts])
 
 
-def _scored(scorer: NgramScorer, lines: Callable[[], Tokens]) -> ceiling.Score:
+def _scored(scorer: NgramScorer, lines: Callable[[], Tokens]) -> ceiling.Scored:
     def score() -> float:
         try:
             return scorer.level(lines())

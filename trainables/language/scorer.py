@@ -6,16 +6,14 @@ windows inside a line, padding included, base 2, unsmoothed.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 
 from trainables.data import store
 from trainables.language import ngrams
 from trainables.language.ngrams import Tokens
 from trainables.language.text import TextData
-from trainables.scores.floor import DRAWS, Floor, floor_of
-from trainables.scores.scorer import Score
+from trainables.levels import FLOOR, FLOOR_NOISE, Score
+from trainables.scores.statistics import DRAWS, floor_of
 from trainables.settings.language import NgramScoreSettings
 from trainables.settings.text import LONGEST
 
@@ -45,8 +43,8 @@ class NgramScorer:
         self._settings = settings
         self.floors = store.remembered(
             text.folder / f"floors-{_FLOOR_LAYOUT}-{settings.samples}.json",
-            lambda: [asdict(floor) for floor in self._measured_floors()],
-            lambda kept: tuple(Floor(**kept[n - 1]) for n in _ORDERS),
+            lambda: [floor.to_json() for floor in self._measured_floors()],
+            lambda kept: tuple(Score(**kept[n - 1]) for n in _ORDERS),
         )
 
     def evaluate(self, tokens: Tokens) -> Score:
@@ -64,12 +62,12 @@ class NgramScorer:
             metrics[f"jsd{n}"] = self._divergence(tokens, n)
             metrics[f"jsd{n}_floor"] = each.value
         floor = self.floor
-        metrics |= {"score_floor": floor.value, "score_floor_noise": floor.noise}
+        metrics |= {FLOOR: floor.value, FLOOR_NOISE: floor.noise}
         noise = max(self._noise(tokens, self._settings.order), floor.noise)
         return Score(metrics[f"jsd{self._settings.order}"], noise, metrics)
 
     @property
-    def floor(self) -> Floor:
+    def floor(self) -> Score:
         """What real lines score."""
         return self.floors[self._settings.order - 1]
 
@@ -99,7 +97,7 @@ class NgramScorer:
         # Single characters always fit, and have no shorter ones: of them the last table is not looked at.
         return ngrams.pack(tokens, n, len(self._text.characters), self._text.tables[n - 2])
 
-    def _measured_floors(self) -> tuple[Floor, ...]:
+    def _measured_floors(self) -> tuple[Score, ...]:
         """Draws 5 sets of lines, the same ones for every n, and scores each against the rest."""
         random, lines = np.random.default_rng(0), len(self._text.tokens)
         sets = []

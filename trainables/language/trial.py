@@ -18,8 +18,8 @@ from trainables.language.networks import one_hot
 from trainables.language.sampling import LineSampler, build
 from trainables.language.scorer import NgramScorer
 from trainables.language.text import TextData, load_text
+from trainables.levels import Score
 from trainables.protocol import Context, Parameters
-from trainables.scores.scorer import Score
 from trainables.settings.language import LanguageSettings
 
 _SHOWN = 64

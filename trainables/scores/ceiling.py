@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.data import store
-from trainables.levels import Measured
-from trainables.scores.floor import Floor
+from trainables.levels import Measured, Score
 
 LAYOUT = 1
 """Changes when levels are measured otherwise, so that those of before are not taken for them."""
@@ -17,7 +16,7 @@ LAYOUT = 1
 UNTRAINED = "an untrained generator"
 """What one kind of samples of nothing is, whatever is generated."""
 
-Score = Callable[[], float]
+Scored = Callable[[], float]
 """Scores samples of one kind."""
 
 
@@ -35,8 +34,8 @@ def measured(
     path: Path,
     name: str,
     facts: Mapping[str, str],
-    floor: Callable[[], Floor | None],
-    nothing: Callable[[], Mapping[str, Score]],
+    floor: Callable[[], Score | None],
+    nothing: Callable[[], Mapping[str, Scored]],
 ) -> Measured:
     """Reads the levels that are kept, or measures and keeps them; one process does while others wait.
 
@@ -84,6 +83,6 @@ def _parsed(kept: Mapping[str, Any]) -> Measured:
     )
 
 
-def _finite(score: Score) -> float | None:
+def _finite(score: Scored) -> float | None:
     value = score()
     return value if math.isfinite(value) else None

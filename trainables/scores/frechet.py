@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
+from trainables.levels import Score
+
 CHUNK = 4096
 """Samples converted to float64 at once."""
 SPREAD = 1024
@@ -42,14 +44,6 @@ class Reference:
     mean: np.ndarray
     root: np.ndarray
     trace: float
-
-
-@dataclass(frozen=True)
-class Distance:
-    """A squared Frechet distance, and its standard deviation over redrawn samples."""
-
-    value: float
-    noise: float
 
 
 class MomentSum:
@@ -162,7 +156,7 @@ class Gathered:
             return _distance_small(self._real, self._samples)
         return between(self._real, self._sum.moments())
 
-    def distance_with_noise(self) -> Distance:
+    def distance_with_noise(self) -> Score:
         """See :func:`distance_with_noise`."""
         if self._are_few:
             return _with_noise_small(self._real, self._samples)
@@ -182,7 +176,7 @@ def distance(real: Reference, features: np.ndarray) -> float:
     return _gathered(real, features).distance()
 
 
-def distance_with_noise(real: Reference, features: np.ndarray) -> Distance:
+def distance_with_noise(real: Reference, features: np.ndarray) -> Score:
     """The distance, and how far it would move if the N samples were drawn anew.
 
     The noise is the delta method's standard error: the distance's first-order change when the
@@ -211,7 +205,7 @@ def _distance_small(real: Reference, features: np.ndarray) -> float:
     return _sum(real, mean, float(np.square(centred).sum()) / (len(features) - 1), roots)
 
 
-def _with_noise(real: Reference, generated: Moments, samples: np.ndarray, count: int) -> Distance:
+def _with_noise(real: Reference, generated: Moments, samples: np.ndarray, count: int) -> Score:
     """By the r x r form; the spread of the influence is measured on some of the samples."""
     values, vectors = scipy.linalg.eigh(real.root.T @ generated.covariance @ real.root)
     roots = _roots(values)
@@ -221,10 +215,10 @@ def _with_noise(real: Reference, generated: Moments, samples: np.ndarray, count:
     transported = centred @ real.root @ (vectors[:, kept] / np.sqrt(roots[kept]))
     influence -= np.square(transported).sum(axis=1)
     value = _sum(real, generated.mean, float(np.trace(generated.covariance)), roots)
-    return Distance(value, _standard_error(influence, count))
+    return Score(value, _standard_error(influence, count))
 
 
-def _with_noise_small(real: Reference, features: np.ndarray) -> Distance:
+def _with_noise_small(real: Reference, features: np.ndarray) -> Score:
     """By the N x N form, where x' T x is (N - 1) times the diagonal of G^1/2."""
     mean = _mean(features)
     centred = features.astype(np.float64) - mean
@@ -234,7 +228,7 @@ def _with_noise_small(real: Reference, features: np.ndarray) -> Distance:
     transported = (np.square(vectors) @ roots) * (len(features) - 1)
     influence = 2.0 * (centred @ (mean - real.mean)) + squares - transported
     value = _sum(real, mean, float(squares.sum()) / (len(features) - 1), roots)
-    return Distance(value, _standard_error(influence, len(features)))
+    return Score(value, _standard_error(influence, len(features)))
 
 
 def _sum(real: Reference, mean: np.ndarray, trace: float, roots: np.ndarray) -> float:

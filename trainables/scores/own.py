@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from trainables.devices import own_random_numbers
+from trainables.levels import Score
 from trainables.networks.contract import OF_THE_MOMENT
 from trainables.own_code import called, code_sha256, described, loaded
-from trainables.scores.floor import Floor
-from trainables.scores.scorer import Sampler, Score
+from trainables.scores.scorer import Sampler
 from trainables.settings.score import OwnScoreSettings
 
 _PROBE = 64
@@ -78,7 +78,7 @@ class OwnScorer:
         return Score(values[0], float(np.std(values, ddof=1)) if spread else _last_bad(values))
 
     @property
-    def floor(self) -> Floor | None:
+    def floor(self) -> Score | None:
         """Not known to the function, which has no real images."""
         return None
 

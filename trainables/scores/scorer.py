@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -13,11 +12,16 @@ import torch
 from trainables.counting import counted
 from trainables.data.images import ImageData
 from trainables.data.store import Report, silent
+from trainables.levels import FLOOR, FLOOR_NOISE, Score
 from trainables.scores import frechet, measures
 from trainables.scores.extractor import Extractor, Features, extract, extract_parts, joined
 from trainables.scores.extractors import build_extractor
-from trainables.scores.floor import Floor, real_floor
-from trainables.scores.statistics import RealStatistics, given_statistics, real_statistics
+from trainables.scores.statistics import (
+    RealStatistics,
+    given_statistics,
+    real_floor,
+    real_statistics,
+)
 from trainables.settings.score import ScoreSettings
 
 ALIKE = 2000
@@ -27,22 +31,6 @@ Sampler = Callable[[int, int], Iterator[torch.Tensor]]
 """``sampler(draw, count)`` yields uint8 batches (B x C x H x W) that add up to ``count`` images.
 
 ``draw`` numbers the sets of z: 0 is the one that is the same across evaluations and trials."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """What an evaluation yields.
-
-    Attributes:
-        value: The score; lower is better.
-        noise: Standard deviation of the value over redrawn z, or that of real data against real
-            data (the floor's) where it is larger: no difference below that means anything.
-        metrics: Further measures of the same images.
-    """
-
-    value: float
-    noise: float
-    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scorer(Protocol):
@@ -56,7 +44,7 @@ class Scorer(Protocol):
         ...
 
     @property
-    def floor(self) -> Floor | None:
+    def floor(self) -> Score | None:
         """What real data score; None if it is not known."""
         ...
 
@@ -78,7 +66,7 @@ class FrechetScorer:
         name: str,
         extractor: Extractor,
         real: RealStatistics,
-        floor: Floor | None,
+        floor: Score | None,
     ) -> None:
         self.name = name
         self._settings = settings
@@ -118,7 +106,7 @@ class FrechetScorer:
         return Score(measured.value, noise, self._metrics(kept))
 
     @property
-    def floor(self) -> Floor | None:
+    def floor(self) -> Score | None:
         """What real images score; None if only their moments are known."""
         return self._floor
 
@@ -157,7 +145,7 @@ class FrechetScorer:
         names = metric_names(self._extractor.name)
         floor, found = self._floor, dict[str, float]()
         if floor is not None:
-            found["score_floor"], found["score_floor_noise"] = floor.value, floor.noise
+            found[FLOOR], found[FLOOR_NOISE] = floor.value, floor.noise
         if not self._settings.extras:
             return found
         generated = joined(kept)

@@ -20,12 +20,15 @@ from trainables.data.arrays import read_arrays
 from trainables.data.errors import DataError
 from trainables.data.images import ImageData
 from trainables.data.store import Progress, Report, silent
+from trainables.levels import Score
 from trainables.scores import frechet
 from trainables.scores.extractor import Extractor, as_batches, extract_parts
 
 LAYOUT = 1
 KEPT = 50_000
 """Real features kept for the measures that need them: these many, chosen at random once."""
+DRAWS = 5
+"""Sets of real data that the floor is the mean score of."""
 ROUNDING = 1e-4
 """Relative to the largest value: statistics are published in float32, too."""
 
@@ -98,6 +101,32 @@ def given_statistics(file: Path, extractor: str, features: int, cache: Path) -> 
             _refuse(file, _problem_of_spread(moments.covariance))
             reference = _write_reference(path, moments)
     return RealStatistics(fingerprint, reference, None)
+
+
+def real_floor(real: RealStatistics, samples: int, cache: Path) -> Score | None:
+    """The lowest score that can be expected: what a generator that drew from the real images would score.
+
+    The mean over 5 sets of ``samples`` real images drawn with replacement: such a generator is
+    perfect, and its score is above 0 only because ``samples`` is finite. Of a set of more than
+    50,000 images it is drawn from the 50,000 kept ones.
+
+    Returns:
+        The floor, computed once per node; None if only the moments of the real side are known.
+    """
+    if real.features is None:
+        return None
+    path = cache / "statistics" / f"{real.fingerprint[:16]}-floor-{samples}.json"
+    features = real.features
+    return store.remembered(
+        path,
+        lambda: _floor(real.reference, features, samples).to_json(),
+        lambda kept: Score(**kept),
+    )
+
+
+def floor_of(values: list[float]) -> Score:
+    """The floor from the scores of at least 2 sets of real data: their mean and standard deviation."""
+    return Score(float(np.mean(values)), float(np.std(values, ddof=1)))
 
 
 def check_statistics(file: Path, extractor: str, features: int, cache: Path) -> None:
@@ -206,6 +235,15 @@ def _write_reference(path: Path, moments: frechet.Moments) -> frechet.Reference:
     if found is None:
         raise DataError(f"statistics cannot be kept in {path.parent}; check the disk")
     return found
+
+
+def _floor(reference: frechet.Reference, features: np.ndarray, samples: int) -> Score:
+    random = np.random.default_rng(0)
+    values = [
+        frechet.distance(reference, features[random.integers(len(features), size=samples)])
+        for _ in range(DRAWS)
+    ]
+    return floor_of(values)
 
 
 def _compute(

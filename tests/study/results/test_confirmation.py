@@ -82,9 +82,10 @@ def test_a_finalist_is_its_runs() -> None:
         "share": 5 / 8,
     }
     assert same(one.to_json(), expected)
-    bare = Finalist(arm="x", number=0, parameters=SAME, scores=(), without=1)
+    bare = Finalist(arm="x", number=0, parameters=SAME, runs=(None,))
     none = replace(bare, levels=one.levels).to_json()
-    assert (none["mean"], none["interval"], none["runs"], none["share"]) == (None, None, [], None)
+    assert (none["mean"], none["interval"], none["scores"], none["share"]) == (None, None, [], None)
+    assert (none["runs"], none["without"]) == ([None], 1)
 
 
 def test_finalists_are_by_arm_then_mean_and_those_without_a_score_last() -> None:
@@ -254,8 +255,6 @@ def trained_again(
         arm="x",
         number=0,
         parameters=SAME,
-        scores=(),
-        without=0,
         runs=tuple(lowest),
         at_step=tuple(at_step),
         step=step,

@@ -122,9 +122,8 @@ def test_how_much_longer_is_read_off_the_curve() -> None:
     bent = [(step, 4000.0 - 20 * step) for step in range(10, 60, 10)]
     bent += [(step, 3050.0 - step) for step in range(60, 101, 10)]
     assert longer(bent, 2750.0) == pytest.approx(3.0)  # the last half alone
-    slow = Judged(
-        name="one's #3", arm="one", score=3533.0, curve=[(n, 3700.0 - n) for n in (80, 90, 100)]
-    )
+    slow = Judged("one", row("one", 3, 3533.0), [3533.0], [(n, 3700.0 - n) for n in (80, 90, 100)])
+    assert (slow.name, slow.score, slow.spread) == ("one's #3", 3533.0, 0.0)
     found = nothing_learnt([slow], Levels(floor=2500.0, ceiling=3493.0))
     assert found is not None
     assert found.next.startswith("Next: train longer in a new study, about 3 times as long")

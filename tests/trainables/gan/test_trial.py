@@ -14,8 +14,8 @@ from PIL import Image
 
 from trainables.gan.trial import GanTrial
 from trainables.kinds import build_trial
+from trainables.levels import Score
 from trainables.protocol import Context, Diverged, Measurement, Parameters, Trial
-from trainables.scores.scorer import Score
 
 BASE: dict[str, Any] = {
     "kind": "gan",

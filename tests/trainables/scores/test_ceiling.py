@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from trainables.levels import Measured
+from trainables.levels import Measured, Score
 from trainables.scores import ceiling
 from trainables.scores.ceiling import levels_path
-from trainables.scores.floor import Floor
 
 
 class Scores:
@@ -31,7 +30,7 @@ class Scores:
         return self.values[what]
 
 
-def measured(path: Path, scores: Scores, floor: Floor | None = None, facts: str = "a") -> Measured:
+def measured(path: Path, scores: Scores, floor: Score | None = None, facts: str = "a") -> Measured:
     return ceiling.measured(path, "a_score", {"weights": facts}, lambda: floor, scores)
 
 
@@ -40,7 +39,7 @@ def test_levels_are_measured_once_and_read_afterwards(tmp_path: Path) -> None:
         tmp_path / "levels.json",
         Scores(noise=9.0, grey=math.inf, dark=math.nan, mean=-3.0),
     )
-    found = measured(path, scores, Floor(1.5, 0.25))
+    found = measured(path, scores, Score(1.5, 0.25))
     expected = Measured(
         name="a_score",
         floor=1.5,
@@ -49,7 +48,7 @@ def test_levels_are_measured_once_and_read_afterwards(tmp_path: Path) -> None:
     )
     assert found == expected
     assert scores.asked == ["noise", "grey", "dark", "mean"]
-    assert measured(path, scores, Floor(7.0, 7.0)) == expected
+    assert measured(path, scores, Score(7.0, 7.0)) == expected
     assert ceiling.kept(path) == expected
     assert len(scores.asked) == 4
     assert json.loads(path.read_text()) == {
@@ -63,7 +62,7 @@ def test_levels_are_measured_once_and_read_afterwards(tmp_path: Path) -> None:
 
 def test_levels_of_other_facts_are_measured_anew(tmp_path: Path) -> None:
     path = tmp_path / "levels.json"
-    measured(path, Scores(noise=9.0), Floor(1.5, 0.25))
+    measured(path, Scores(noise=9.0), Score(1.5, 0.25))
     found = measured(path, Scores(noise=8.0), None, "b")
     assert (found.floor, found.floor_noise, found.nothing) == (None, 0.0, {"noise": 8.0})
     assert ceiling.kept(path) == found

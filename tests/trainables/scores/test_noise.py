@@ -9,7 +9,8 @@ import torch
 from support.data import noisy
 
 from trainables.data.images import ImageData, load_images
-from trainables.scores.scorer import Score, build_scorer
+from trainables.levels import Score
+from trainables.scores.scorer import build_scorer
 from trainables.settings.data import DataSettings
 from trainables.settings.score import ScoreSettings
 

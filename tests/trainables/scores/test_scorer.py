@@ -8,8 +8,9 @@ import torch
 from support.data import noisy
 
 from trainables.data.images import ImageData, load_images
+from trainables.levels import Score
 from trainables.scores.digits import DigitsExtractor
-from trainables.scores.scorer import Score, build_scorer
+from trainables.scores.scorer import build_scorer
 from trainables.scores.train_digits import accuracy, split
 from trainables.settings.data import DataSettings
 from trainables.settings.score import ScoreSettings

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from trainables.data.images import ImageData
 from trainables.data.store import Progress
+from trainables.levels import Score
 from trainables.scores import frechet, measures
 from trainables.scores import scorer as module
 from trainables.scores.extractor import as_batches, extract, rebatched, rgb
-from trainables.scores.floor import Floor, floor_of, real_floor
 from trainables.scores.scorer import FrechetScorer, metric_names
-from trainables.scores.statistics import RealStatistics
+from trainables.scores.statistics import RealStatistics, floor_of, real_floor
 from trainables.settings.score import ScoreSettings
 
 
@@ -72,7 +72,7 @@ def features(draw: int, count: int) -> np.ndarray:
     return pixels(count, 100 + draw, 200)[:, :3, 0, 0].astype(np.float64)
 
 
-def scorer(floor: Floor | None = None, known: bool = True, **settings: object) -> FrechetScorer:
+def scorer(floor: Score | None = None, known: bool = True, **settings: object) -> FrechetScorer:
     chosen = ScoreSettings.model_validate({"samples": 40, "batch_size": 16, **settings})
     return FrechetScorer(chosen, "a_name", Pixels(), real(known), floor)
 
@@ -110,11 +110,11 @@ def test_redraws_are_the_next_draws_and_their_spread_is_the_noise() -> None:
 
 @pytest.mark.parametrize(("floor", "larger"), [(1e-3, False), (1e6, True)])
 def test_the_noise_is_at_least_that_of_real_images(floor: float, larger: bool) -> None:
-    made = scorer(Floor(12.0, floor))
+    made = scorer(Score(12.0, floor))
     score = made.evaluate(Sampler())
     assert (score.noise == floor) is larger
     assert score.metrics == {"score_floor": 12.0, "score_floor_noise": floor}
-    assert made.floor == Floor(12.0, floor)
+    assert made.floor == Score(12.0, floor)
 
 
 def test_extras_are_measures_of_the_same_images() -> None:
@@ -188,11 +188,11 @@ def test_the_floor_is_the_mean_of_five_sets_drawn_with_replacement(tmp_path: Pat
         pytest.approx(mean, rel=1e-6),
         pytest.approx(noise, rel=1e-5),
     )
-    assert floor_of([1.0, 3.0]) == Floor(2.0, pytest.approx(2**0.5))
+    assert floor_of([1.0, 3.0]) == Score(2.0, pytest.approx(2**0.5))
     (path,) = tmp_path.rglob("*.json")
     assert path == tmp_path / "statistics" / f"{'f' * 16}-floor-30.json"
     path.write_text(json.dumps({"value": 1.0, "noise": 2.0}))
-    assert real_floor(real(), 30, tmp_path) == Floor(1.0, 2.0)
+    assert real_floor(real(), 30, tmp_path) == Score(1.0, 2.0)
     assert real_floor(real(features=False), 30, tmp_path) is None
 
 
