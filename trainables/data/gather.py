@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class Gathering:
         settings: How they are brought there.
         collection: Where they come from.
         places: Which of the collection are used, rising.
+        spare: Which are taken for broken ones, in this order: with a ``limit`` a set has as many images as
+            the score's name says.
         used: How many came through so far.
         broken: What could not be read.
         left_out: How many files or pages are not used, by reason.
@@ -37,6 +40,7 @@ class Gathering:
     settings: DataSettings
     collection: Collection
     places: Sequence[int]
+    spare: Sequence[int] = ()
     used: int = 0
     broken: list[Broken] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -51,15 +55,22 @@ class Gathering:
                 broken ones all are told at once, at the end.
         """
         self.left_out += self.collection.left_out
-        self.left_out["beyond data.limit"] = self.collection.count - len(self.places)
-        for image in in_parallel(self._read, self.collection.items(self.places)):
+        places, spare, seen = self.places, iter(self.spare), 0
+        while places:
+            yield from self._images_at(places)
+            seen += len(places)
+            places = sorted(islice(spare, len(self.places) - self.used)) if self.spare else ()
+        self.left_out["beyond data.limit"] = self.collection.count - seen
+        self.left_out["broken"] = len(self.broken)
+        self.left_out += Counter()  # drops what is zero
+        self._check()
+
+    def _images_at(self, places: Sequence[int]) -> Iterator[NamedImage]:
+        for image in in_parallel(self._read, self.collection.items(places)):
             if isinstance(image, Broken):
                 self.broken.append(image)
             elif not (self.broken and self.settings.broken == "refuse"):
                 yield self._taken(image)
-        self.left_out["broken"] = len(self.broken)
-        self.left_out += Counter()  # drops what is zero
-        self._check()
 
     @property
     def complaint(self) -> str:
@@ -105,6 +116,13 @@ class Gathering:
                 f"{len(self.broken)} of {counted(len(self.places), 'files')} cannot be read as images: "
                 f"{self.complaint}; restore or remove them, or set data.broken to skip"
             )
+        if replaces_broken(self.settings) and self.used < len(self.places):
+            raise DataError(
+                f"data.limit is {self.settings.limit}, but {len(self.broken)} of "
+                f"{counted(self.used + len(self.broken), 'files')} cannot be read as images: "
+                f"{self.complaint}, so fewer are left than the score's name would say; lower the limit, or "
+                "remove it"
+            )
         if self.used < SMALLEST:
             rest = left_out_in_words(self.left_out)
             raise DataError(
@@ -122,11 +140,26 @@ class Gathering:
         return self.settings.row is None and self.settings.rules > 1
 
 
-def chosen(count: int, settings: DataSettings) -> Sequence[int]:
-    """Which images of a collection are used: all, or a random subset that is always the same one."""
+def chosen(count: int, settings: DataSettings) -> tuple[Sequence[int], Sequence[int]]:
+    """Which images of a collection are used: all, or a random subset that is always the same one.
+
+    Args:
+        count: How many the collection has.
+        settings: The limit, and what becomes of broken ones.
+
+    Returns:
+        Their places, rising; and, where broken ones are skipped, the places of what is taken for them, in
+        this order.
+    """
     if settings.limit is None or settings.limit >= count:
-        return range(count)
+        return range(count), ()
     if settings.rules == 1:
-        return range(settings.limit)
-    subset = np.random.default_rng(0).permutation(count)[: settings.limit]
-    return [int(place) for place in np.sort(subset)]
+        return range(settings.limit), ()
+    order = np.random.default_rng(0).permutation(count).tolist()
+    spare = order[settings.limit :] if replaces_broken(settings) else ()
+    return sorted(order[: settings.limit]), spare
+
+
+def replaces_broken(settings: DataSettings) -> bool:
+    """Whether others are taken for broken images: so that ``limit`` is true of what is used."""
+    return settings.rules > 2

@@ -96,7 +96,7 @@ class DataSettings(Settings):
     broken: Literal["refuse", "skip"] = Field(
         default="refuse",
         description="What becomes of files that cannot be read as images: `refuse` lists them all and "
-        "stops, `skip` leaves them out and says how many.",
+        "stops, `skip` leaves them out and says how many; with a `limit` others are taken for them.",
     )
     max_pixels: int = Field(
         default=PIXELS,
@@ -107,10 +107,11 @@ class DataSettings(Settings):
         default=None,
         description="For `parquet`: the column with the images (default: the only one that can hold them).",
     )
-    rules: Literal[1, 2] = Field(
+    rules: Literal[1, 2, 3] = Field(
         default=2,
         description="By which rules files become pixels. The product sets it: a study that began under "
-        "earlier rules (1) goes on with the images that it began with.",
+        "earlier rules (1, or 2 with broken images beside a `limit`) goes on with the images that it began "
+        "with.",
     )
     flip: bool = Field(
         default=False,
@@ -133,8 +134,12 @@ class DataSettings(Settings):
                 f"data is {name!r}, which is not a known data set ({', '.join(DATA_SETS)}); "
                 f"for a folder or file of that name write ./{name.removeprefix('./')}"
             )
-        if isinstance(value, dict) and value.get("fit") == "resize":
-            return {**value, "fit": "crop"}  # what it was called before there was another way
+        if not isinstance(value, dict):
+            return value
+        if value.get("fit") == "resize":
+            value = {**value, "fit": "crop"}  # what it was called before there was another way
+        if value.get("broken") == "skip" and value.get("limit") is not None:
+            value = {"rules": 3, **value}
         return value
 
     @field_validator("background")

@@ -17,6 +17,8 @@ from PIL import Image, features
 from support.data import load
 
 from trainables.data.errors import DataError
+from trainables.data.images import look_at
+from trainables.settings.data import DataSettings
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
@@ -160,6 +162,35 @@ def test_all_broken_files_are_listed_at_once(tmp_path: Path) -> None:
         load(tmp_path / "cache", path=str(folder), broken="skip").fingerprint
         == load(tmp_path / "cache", path=str(alone)).fingerprint
     ), "the same pixels have the same fingerprint, however they came about"
+
+
+def test_a_limit_is_true_of_what_is_used_also_where_files_are_broken(tmp_path: Path) -> None:
+    """A score's name says of how many images it is, and it is told before any file is read."""
+    folder = tmp_path / "faces"
+    write(folder, *(f"{index}.png" for index in range(8)))
+    order = np.random.default_rng(0).permutation(8).tolist()
+    for place in (
+        order[0],
+        order[2],
+        order[4],
+    ):  # two of the first four, and the first that replaces one
+        (folder / f"{place}.png").write_bytes(b"?")
+
+    images, left_out = prepared(tmp_path, folder, limit=4, broken="skip")
+
+    first = sorted((order[1], order[3]))
+    np.testing.assert_array_equal(images, IMAGES[[*first, order[5], order[6]]])
+    assert left_out == {"broken": 3, "beyond data.limit": 1}
+    before, _ = prepared(tmp_path, folder, limit=4, broken="skip", rules=2)
+    np.testing.assert_array_equal(before, IMAGES[first], "a study that began before goes on")
+    settings = DataSettings.model_validate({"path": str(folder), "limit": 4, "broken": "skip"})
+    assert look_at(settings, tmp_path / "anew") == (4, *IMAGES.shape[1:])
+    for limit in (6, 8):
+        with pytest.raises(
+            DataError, match=rf"data\.limit is {limit}, but 3 of 8 files cannot be read"
+        ):
+            prepared(tmp_path, folder, limit=limit, broken="skip")
+    assert len(prepared(tmp_path, folder, limit=5, broken="skip")[0]) == 5
 
 
 def test_a_long_list_of_broken_files_ends(tmp_path: Path) -> None:
