@@ -24,8 +24,7 @@ import torch
 from torch import Tensor
 
 from trainables.scores import frechet
-from trainables.scores.extractor import as_batches, extract
-from trainables.scores.extractors import build_extractor
+from trainables.scores.extractor import as_batches, build_extractor, extract
 from trainables.settings.score import ScoreSettings
 
 BATCH = 50

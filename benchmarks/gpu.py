@@ -199,8 +199,7 @@ def scoring(given: argparse.Namespace, device: str) -> None:
         import torch_fidelity
 
         from trainables.scores import frechet
-        from trainables.scores.extractor import as_batches, extract
-        from trainables.scores.extractors import build_extractor
+        from trainables.scores.extractor import as_batches, build_extractor, extract
         from trainables.settings.score import ScoreSettings
 
         settings = ScoreSettings(extractor="inception", samples=given.images, weights=given.weights)

@@ -24,7 +24,7 @@ from optuna.samplers import BaseSampler
 
 from benchmarks import recorded
 from study.places.locations import Places
-from study.record.retry import Patience
+from study.record.connection import Patience
 from study.record.trials import ArmLedger
 from study.search.conductor import Conductor
 from study.spec.model import Spec

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from support.data import colours, write_folder
 
 from study.cli.verbs import cli
-from study.spec.arm import Arm, check_arm
+from study.spec.parts import Arm, check_arm
 from study.spec.reader import mapping, parse_spec, parse_yaml
 from study.spec.recipes import recipe_names, recipe_text
 from trainables.kinds import KINDS, parse_settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trainables.protocol import Parameters
 from trainables.settings.adversarial import AdversarialSettings
-from trainables.settings.tables import is_reference
+from trainables.settings.named import is_reference
 
 _LOSSES = {
     "non_saturating": (

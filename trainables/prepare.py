@@ -14,7 +14,7 @@ from trainables.data.errors import DataError
 from trainables.data.images import ImageData, image_folder, load_images, prepare_images
 from trainables.data.sources import find_source
 from trainables.data.store import Progress, Report, silent
-from trainables.scores.extractors import (
+from trainables.scores.extractor import (
     downloads,
     fetch_weights,
     missing_package,

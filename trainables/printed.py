@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
 
-from trainables.folder import Folder
-from trainables.trial_files import LOG
+from trainables.folder import LOG, Folder
 
 HEAD_BYTES = 32 * 1024
 TAIL_BYTES = 96 * 1024

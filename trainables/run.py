@@ -13,11 +13,10 @@ from typing import Any
 
 from trainables import checkpoint
 from trainables.assignment import Assignment, Turn
-from trainables.configuration import AnotherTrialError
 from trainables.faults import held
-from trainables.folder import Folder
+from trainables.folder import MEASUREMENTS, Folder, line_of, read_measurements, sample_name
 from trainables.kept import KeptGenerators
-from trainables.kinds import build_trial
+from trainables.kinds import AnotherTrialError, build_trial
 from trainables.protocol import (
     Context,
     Diverged,
@@ -29,7 +28,6 @@ from trainables.protocol import (
     Trial,
 )
 from trainables.spent import PREFIX, Spent
-from trainables.trial_files import MEASUREMENTS, line_of, read_measurements, sample_name
 
 CHECKPOINT_SHARE = 0.05
 """Largest share of a trial's time that may go into writing checkpoints."""

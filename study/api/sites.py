@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
 from study.places.home import identity, is_leaving, resolve
-from study.places.locations import Site
-from study.places.options import Options, typed
+from study.places.locations import Options, Site, typed
 from study.spec.model import Spec, Storage
 from study.tracking import reading
 

@@ -15,7 +15,7 @@ from study.errors import UserError
 from study.trial import UNFINISHED, Outcome
 
 if TYPE_CHECKING:
-    from study.places.options import Options
+    from study.places.locations import Options
     from study.spec.recipes import Recipe
 
 

@@ -17,7 +17,7 @@ from study.errors import UserError
 from trainables.counting import counted
 
 if TYPE_CHECKING:
-    from study.places.options import Options
+    from study.places.locations import Options
     from study.record.status import StudyStatus
 
 

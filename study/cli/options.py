@@ -26,7 +26,7 @@ def located(function: Callable[..., Any]) -> Callable[..., Any]:
         modules: tuple[str, ...] = (),
         **rest: Any,
     ) -> Any:
-        from study.places.options import Options
+        from study.places.locations import Options
 
         given = {
             "record": record,

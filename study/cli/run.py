@@ -16,13 +16,13 @@ from study.ground.confirming import confirming
 from study.ground.credentials import hidden
 from study.ground.faults import point
 from study.ground.signals import handled
-from study.places.options import typed
+from study.places.locations import typed
 from trainables.counting import counted
 
 if TYPE_CHECKING:
     from study.cli.progress import Progress
     from study.driver.ending import LaunchResult
-    from study.places.options import Options
+    from study.places.locations import Options
     from study.search.conductor import Conductor
     from study.spec.model import Spec
 

@@ -15,7 +15,7 @@ from study.errors import UserError
 
 if TYPE_CHECKING:
     from study.driver.taking import Subject
-    from study.places.options import Options
+    from study.places.locations import Options
     from trainables.protocol import Measurement
 
 

@@ -22,11 +22,11 @@ from study.cli.run import (
     with_progress,
 )
 from study.errors import Interrupted, StudyBusy, TrialsFail, Unreachable, UserError
-from study.places.options import typed
+from study.places.locations import typed
 from trainables.counting import counted
 
 if TYPE_CHECKING:
-    from study.places.options import Options
+    from study.places.locations import Options
 
 QUICKSTART = "quickstart"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from study.driver.claiming import check_not_deleting
 from study.driver.preparing import check_new, check_prepared, known_contents
-from study.driver.stop import Stop
+from study.driver.session import Stop
 from study.errors import Interrupted, UserError
 from study.places.locations import Places
 from study.record.database import Ledger

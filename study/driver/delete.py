@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from study.driver.beginning import held
 from study.driver.claiming import owner_of, publication_of
-from study.driver.stop import Stop
+from study.driver.session import Stop
 from study.ground.faults import point
 from study.places.locations import Places, Site
 from study.record.database import Ledger

@@ -12,10 +12,8 @@ from importlib import metadata
 from pathlib import Path
 
 from study.driver.preparing import check_new, check_prepared, levels, steps
-from study.places.locations import Places, Site
-from study.places.options import Options
-from study.places.stores import ask, check_installed, in_stores, is_installed
-from study.places.urls import sqlite_file
+from study.places.locations import Options, Places, Site
+from study.places.urls import ask, check_installed, in_stores, is_installed, sqlite_file
 from study.record.opening import existing, holds
 from study.spec.model import Resources, Spec
 from study.tracking.store import client, sqlite_path, without_credentials

@@ -5,7 +5,7 @@ from __future__ import annotations
 from study.driver.claiming import check_free
 from study.driver.preparing import check, check_new, steps
 from study.places.locations import Places
-from study.places.stores import check_installed
+from study.places.urls import check_installed
 from study.record.opening import existing
 from study.record.publication import Publication
 from study.spec.continuation import continued

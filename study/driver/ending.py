@@ -10,8 +10,7 @@ from study.driver.reporting import report
 from study.driver.session import Session
 from study.errors import Interrupted, TrialsFail, UserError
 from study.ground.confirming import confirmed_by
-from study.places.locations import Places, Site
-from study.places.options import typed
+from study.places.locations import Places, Site, typed
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec
@@ -19,7 +18,7 @@ from study.trial import Outcome
 from trainables.counting import counted
 
 if TYPE_CHECKING:
-    from study.driver.stop import Stop
+    from study.driver.session import Stop
     from study.results.comparison import Comparison
 
 

@@ -9,8 +9,7 @@ from study.errors import UserError
 from study.places.locations import Places
 from study.record.opening import not_found, require
 from study.spec.model import Storage
-from trainables.folder import Folder
-from trainables.trial_files import ERROR, LOG, read_text
+from trainables.folder import ERROR, LOG, Folder, read_text
 
 
 @dataclass(frozen=True, kw_only=True)

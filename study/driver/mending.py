@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 
 from study.driver.beginning import held
+from study.driver.bringing import close, data_of
 from study.driver.claiming import check_not_deleting, claim, publication_of
-from study.driver.driving import close, data_of
 from study.driver.keeping import Keeping
 from study.driver.naming import ended_trials
 from study.driver.publishing import CLOSE_SECONDS, Publishing
 from study.driver.reporting import report
-from study.driver.stop import Stop
+from study.driver.session import Stop
 from study.places.locations import Site
 from study.record.database import Ledger
 from study.record.named import confirming_studies

@@ -8,8 +8,8 @@ from typing import Any
 
 from study.errors import UserError
 from study.ground.confirming import confirmed_by
-from study.spec.arm import further
 from study.spec.model import Spec
+from study.spec.parts import further
 from trainables.kinds import parse_settings, with_parameters
 from trainables.levels import Measured
 from trainables.settings.base import Step, TrialSettings

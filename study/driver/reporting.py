@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.driver.claiming import publication_of
-from study.driver.session import Say
-from study.driver.stop import Stop
+from study.driver.session import Say, Stop
 from study.ground.faults import point
 from study.places.locations import Places
 from study.record.database import Ledger

@@ -8,9 +8,8 @@ from typing import Any
 from study.errors import UserError
 from study.ground.confirming import confirming, finalist_name
 from study.search.samplers import derived_seed
-from study.spec.arm import Arm
 from study.spec.model import Spec
-from study.spec.parts import Confirm, Search, Stopping
+from study.spec.parts import Arm, Confirm, Search, Stopping
 from study.spec.reader import parse_spec
 from study.trial import TrialRecord
 from trainables.protocol import Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from study.driver.taking import Subject
-from study.places.options import Options, typed
+from study.places.locations import Options, typed
 from trainables.counting import counted
 from trainables.kept import kept_steps
 from trainables.spent import split

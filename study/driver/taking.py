@@ -14,12 +14,11 @@ from study.search.samplers import derived_seed
 from study.spec.model import Spec
 from study.spec.reader import dump_yaml, parse_stored
 from study.trial import TrialRecord, ranked
-from trainables.folder import Folder
+from trainables.folder import Folder, read_measurements
 from trainables.kept import generator_name, kept_steps
 from trainables.kinds import as_stored, parse_settings, with_parameters
 from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import TrialSettings
-from trainables.trial_files import read_measurements
 
 if TYPE_CHECKING:
     from trainables.taken import Taken

@@ -21,8 +21,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 
 from study.errors import UserError
 from study.ground.credentials import hidden, holds_secret
-from study.places.locations import ENVIRONMENT
-from study.places.options import Options
+from study.places.locations import ENVIRONMENT, Options
 from study.spec.model import Spec
 from study.spec.reader import dump_yaml
 

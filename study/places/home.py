@@ -17,8 +17,7 @@ from typing import Any
 from study.errors import UserError
 from study.ground.credentials import holds_secret
 from study.places import urls
-from study.places.locations import ENVIRONMENT, Places, Site
-from study.places.options import Options
+from study.places.locations import ENVIRONMENT, Options, Places, Site
 from study.spec import user_code
 from study.spec.model import NAME, Storage
 

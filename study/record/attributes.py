@@ -1,10 +1,17 @@
-"""The attributes that a trial has in Optuna's storage beside its parameters and scores, and its reading."""
+"""A trial in Optuna's storage: its values, its attributes beside them, and its reading."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState
 
 from study.record.private import TRIAL_ATTRIBUTES, engine_of
@@ -78,3 +85,27 @@ def trial_of(name: str, trial: FrozenTrial) -> TrialRecord:
     scores = trial.intermediate_values.items()
     when = ended or started
     return found.with_evaluations(Measurement(step=n, score=s, time=when) for n, s in scores)
+
+
+def suggested(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """Asks the sampler for a value, unless the trial has one of this name."""
+    match distribution:
+        case FloatDistribution():
+            return trial.suggest_float(
+                name,
+                distribution.low,
+                distribution.high,
+                step=distribution.step,
+                log=distribution.log,
+            )
+        case IntDistribution():
+            return trial.suggest_int(
+                name,
+                distribution.low,
+                distribution.high,
+                step=distribution.step,
+                log=distribution.log,
+            )
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, distribution.choices)
+    raise TypeError(f"{name} has a {type(distribution).__name__}")

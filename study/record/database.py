@@ -19,9 +19,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from study.record.attributes import END_STEP, OUTCOME, PARAMETERS, PUBLISHED, REASON, outcome_of
-from study.record.connection import engine_settings, open_storage, parsed_url
+from study.record.connection import Patience, engine_settings, open_storage, parsed_url
 from study.record.private import STUDIES, STUDY_ATTRIBUTES, TRIAL_ATTRIBUTES, TRIALS
-from study.record.retry import Patience
 from study.record.trials import ArmLedger
 from study.trial import Outcome
 from trainables.levels import Levels

@@ -21,7 +21,7 @@ import psutil
 import sqlalchemy as sa
 
 from study.errors import StudyBusy
-from study.record.retry import made_once
+from study.record.connection import made_once
 
 BEAT_SECONDS = 3.0
 EXPIRY_SECONDS = 30.0

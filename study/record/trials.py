@@ -24,8 +24,10 @@ from study.record.attributes import (
     RUN_ID,
     is_strange,
     set_attribute_of_finished,
+    suggested,
     trial_of,
 )
+from study.record.connection import Patience
 from study.record.private import (
     frozen,
     id_of,
@@ -33,8 +35,6 @@ from study.record.private import (
     opened,
     storage_of,
 )
-from study.record.retry import Patience
-from study.record.suggesting import suggested
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
 

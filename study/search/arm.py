@@ -12,7 +12,7 @@ from typing import Any
 
 from search_spaces.space import SearchSpace
 from study.record.trials import ArmLedger
-from study.spec.arm import Arm
+from study.spec.parts import Arm
 from study.trial import Outcome, TrialRecord
 from trainables.counting import counted
 from trainables.protocol import Measurement

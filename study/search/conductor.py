@@ -15,17 +15,16 @@ from study.ground.faults import point
 from study.places.locations import Places
 from study.record.database import Ledger
 from study.search.arm import ArmState, arm_state, scores
-from study.search.handing import Failure, Handing, Live
+from study.search.handing import Failure, Handing, Live, Observer
 from study.search.joint import Trials
-from study.search.judging import Judge
-from study.search.observer import Observer
 from study.search.samplers import make_pruner, make_sampler
+from study.search.stopping import Judge
 from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
 from trainables.assignment import Assignment, Turn
+from trainables.folder import ERROR, remove_error, write_error
 from trainables.levels import Levels, lowest
 from trainables.protocol import Measurement
-from trainables.trial_files import ERROR, remove_error, write_error
 
 logger = logging.getLogger(__name__)
 

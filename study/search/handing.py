@@ -1,15 +1,16 @@
-"""A trial that is handed out: what a worker is told of it, and what is known of it until it ends."""
+"""A trial that is handed out: what a worker is told of it, and who hears of it until it ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from study.places.locations import Places
 from study.search.arm import ArmState
 from study.search.samplers import derived_seed
 from study.spec.model import Spec
 from study.trial import TrialRecord
-from trainables.assignment import Assignment
+from trainables.assignment import Assignment, Turn
 from trainables.protocol import Measurement
 
 
@@ -74,3 +75,19 @@ class Handing:
             checkpoint_seconds=self._spec.resources.checkpoint_seconds,
             keep=self._spec.storage.keep != "none",
         )
+
+
+class Observer(Protocol):
+    """Who is told of what happens: progress, and the publisher of runs."""
+
+    def began(self, record: TrialRecord, fresh: bool) -> None:
+        """A trial was handed out; ``fresh`` if it was asked for just now."""
+
+    def turned(self, record: TrialRecord, turn: Turn) -> None:
+        """A turn came back."""
+
+    def failed(self, record: TrialRecord, error: str) -> None:
+        """A trial could not be run; that it ended so is said if another one ends well."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial ended."""

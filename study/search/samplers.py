@@ -19,8 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from study.search.joint import JointSampler, Trials
 from study.search.present import PresentCmaEs, PresentGP, PresentQMC, PresentTPE
-from study.spec.arm import Arm
-from study.spec.parts import Search, Stopping
+from study.spec.parts import Arm, Search, Stopping
 from trainables.settings.base import TrialSettings
 
 

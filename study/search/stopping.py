@@ -1,12 +1,15 @@
-"""The stopping rule: a trial ends before its last step if its score rises or collapses.
+"""The stopping rule: a trial ends early if its score rises or collapses; and the judge of all rules.
 
-A pure function of the trial's own history, so that it gives the same answer after a restart.
+The rule is a pure function of the trial's own history, so that it gives the same answer after a restart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from study.search.ahead import reason_to_give_up
+from study.search.arm import ArmState
+from study.spec.model import Spec
 from study.spec.parts import Stopping
 from trainables.levels import Levels
 from trainables.protocol import Measurement
@@ -62,3 +65,41 @@ def _risen(history: Sequence[Measurement], index: int, min_delta: float) -> bool
     best = min(history[:index], key=lambda m: m.score)
     noise = max(history[index].noise, best.noise)
     return history[index].score > best.score + min_delta * noise
+
+
+class Judge:
+    """All rules of one spec.
+
+    Args:
+        spec: The study.
+        arms: Its arms, as far as they are.
+    """
+
+    def __init__(self, spec: Spec, arms: Mapping[str, ArmState]) -> None:
+        self._rule, self._arms = spec.stopping.over(spec.settings.evaluations), arms
+        self._last = spec.settings.steps
+        self._pruner = spec.stopping.pruner
+
+    def reason(self, arm: ArmState, number: int, history: Sequence[Measurement]) -> str | None:
+        """Why a trial ends at its newest evaluation; None if it goes on, or is at its end anyway.
+
+        Args:
+            arm: Its arm, which knows of this evaluation.
+            number: Its number.
+            history: All its evaluations so far, in order.
+        """
+        step = history[-1].step
+        if step >= self._last:
+            return None
+        if reason := reason_to_stop(history, self._rule):
+            return reason
+        # What compares trials changes as others end. While a trial that was cut off hands out its history
+        # again, earlier evaluations are not asked about: they were judged, or will be by the newest.
+        if not arm.ledger.is_newest(number, step):
+            return None
+        whole = [curve for state in self._arms.values() for curve in state.whole.values()]
+        if arm.best and (reason := reason_to_give_up(history, self._rule, whole, arm.best)):
+            return reason
+        if self._pruner and arm.ledger.should_prune(number):
+            return f"{self._pruner.name} stopped it at step {step}"
+        return None

@@ -11,9 +11,8 @@ from pathlib import PurePath
 from typing import Any
 
 from study.errors import UserError
-from study.spec.arm import Arm
 from study.spec.model import Spec, Trial
-from study.spec.parts import Part
+from study.spec.parts import Arm, Part
 from study.spec.reader import parse_spec, set_fields
 from trainables.counting import counted
 from trainables.kinds import parse_settings

@@ -17,8 +17,7 @@ from pydantic import Field, field_validator, model_validator
 
 from study.ground.confirming import confirmed_by
 from study.ground.credentials import holds_secret
-from study.spec.arm import Arm, Number, Whole, check_arm
-from study.spec.parts import Card, Confirm, Part, Search, Stopping
+from study.spec.parts import Arm, Card, Confirm, Number, Part, Search, Stopping, Whole, check_arm
 from trainables.counting import counted
 from trainables.kinds import parse_settings
 from trainables.settings.base import TrialSettings

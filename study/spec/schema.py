@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from study.spec.model import Spec
 from trainables.kinds import KINDS
 from trainables.references import load
-from trainables.settings.tables import REFERENCE
+from trainables.settings.named import REFERENCE
 
 
 def schema() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trainables.settings.tables import is_reference
+from trainables.settings.named import is_reference
 
 _noted: list[str] = []
 """Folders of spec files and of earlier launches, which are not on the path until a spec names code."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from study.tracking import words
 from study.tracking.code_version import code_version
 from study.trial import Outcome, TrialRecord
+from trainables.folder import read_measurements
 from trainables.protocol import OWN, Measurement, one_a_step
-from trainables.trial_files import read_measurements
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric

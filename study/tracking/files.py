@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -14,14 +15,27 @@ from fsspec.core import url_to_fs
 
 from study.tracking import words
 from study.tracking.moved import carried_to
+from study.tracking.private import remove_files
 from study.tracking.reading import StudyNotFound, open_store, own
-from study.tracking.store import client, failures, runs, unreadable
+from study.tracking.store import (
+    TrackingError,
+    client,
+    failures,
+    runs,
+    unreadable,
+    without_credentials,
+)
 from study.trial import TrialRecord
-from trainables.kept import generator_name
-from trainables.trial_files import ERROR, LOG
+from trainables.folder import ERROR, LOG
+from trainables.kept import generator_name, steps_to_keep
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from study.trial import TrialRecord
 
 
 FOLDER = "samples"
@@ -155,3 +169,80 @@ def _read(uri: str, run: Run, path: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="ttur-report-") as folder:
         store = client(uri)
         return Path(store.download_artifacts(run.info.run_id, path, folder)).read_bytes()
+
+
+logger = logging.getLogger(__name__)
+
+Wanted = dict[str, list[SampleFile]]
+"""The files that a run is to have, by folder."""
+
+There = dict[str, dict[str, int]]
+"""The size in bytes of each file that a run has, by folder and name; without the folders not looked at."""
+
+
+class FilesLacking(TrackingError):
+    """A run is up to date in MLflow but for its files: the store of the artifacts did not take them.
+
+    Attributes:
+        run_id: The run.
+    """
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+def wanted(record: TrialRecord, generators: bool) -> Wanted:
+    """The samples of a trial; of one that ended its log and error too.
+
+    Args:
+        record: The trial.
+        generators: Whether also the generators that it keeps.
+    """
+    found = {"samples": samples_of(record.folder)}
+    if generators:
+        found["generator"] = generators_of(record.folder, steps_to_keep(record.measurements))
+    found = {folder: files for folder, files in found.items() if files}
+    if record.outcome is not None and record.folder:
+        # Also if there are none: the run may have the error of an earlier try.
+        found[""] = texts_of(record.folder)
+    return found
+
+
+def lacks(files: Wanted, there: There) -> bool:
+    """Whether a run lacks any of the files, as far as is known without asking."""
+    return any(_missing(some, there.get(folder, {})) for folder, some in files.items())
+
+
+def send(client: MlflowClient, run_id: str, files: Wanted, there: There) -> None:
+    """Sends the files that MLflow does not have in that size, and notes them as there.
+
+    The error of a trial that failed, was run again and then ended well goes.
+    """
+    for folder, some in files.items():
+        if folder not in there:
+            listed = client.list_artifacts(run_id, folder or None)
+            there[folder] = {Path(entry.path).name: entry.file_size or 0 for entry in listed}
+        for file in _missing(some, there[folder]):
+            with file.local_copy() as path:
+                client.log_artifact(run_id, str(path), folder or None)
+            there[folder][file.name] = file.size
+        if not folder and ERROR in there[folder] and ERROR not in {file.name for file in some}:
+            _remove_error(client, run_id)
+            del there[folder][ERROR]
+
+
+def _remove_error(client: MlflowClient, run_id: str) -> None:
+    try:
+        remove_files(client, run_id, ERROR)
+    except Exception as error:  # a server may let nobody delete: a launch must not wait for that
+        logger.warning(
+            "%s of an earlier try could not be removed from MLflow's run %s: %s",
+            ERROR,
+            run_id,
+            without_credentials(str(error)),
+        )
+
+
+def _missing(files: Sequence[SampleFile], there: Mapping[str, int]) -> list[SampleFile]:
+    return [file for file in files if there.get(file.name) != file.size]

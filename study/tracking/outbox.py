@@ -20,9 +20,8 @@ from typing import Protocol
 
 from study.errors import UserError
 from study.tracking.content import ArmRecord, with_folder
-from study.tracking.jobs import Job
-from study.tracking.pauses import CLOSING_PAUSE, Closing, FileStore, pause_after
-from study.tracking.uploads import FilesLacking
+from study.tracking.files import FilesLacking
+from study.tracking.jobs import CLOSING_PAUSE, Closing, FileStore, Job, pause_after
 from study.trial import TrialRecord
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from study.ground.faults import point
 from study.tracking import content, words
 from study.tracking.experiment import Experiment
-from study.tracking.uploads import There
+from study.tracking.files import There
 from study.trial import TrialRecord
 from trainables.protocol import OWN
 

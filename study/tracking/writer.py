@@ -13,10 +13,10 @@ from study.tracking import content, words
 from study.tracking.code_version import code_version
 from study.tracking.content import ArmRecord
 from study.tracking.experiment import Experiment, is_gone
+from study.tracking.files import FilesLacking, lacks, send, wanted
 from study.tracking.ownership import Owner
 from study.tracking.sending import Sent, read_sent, scores_sent, send_status, send_values
 from study.tracking.store import TrackingError, collector_paused, writing
-from study.tracking.uploads import FilesLacking, lacks, send, wanted
 from study.trial import TrialRecord
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from support.trials import SMALL
 from study.tracking.writer import Tracking
 from study.trial import Outcome
 from trainables.assignment import Assignment
-from trainables.folder import Folder
+from trainables.folder import Folder, read_measurements
 from trainables.protocol import Parameters
 from trainables.run import TrialRun
-from trainables.trial_files import read_measurements
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from support.trials import SMALL, without_clocks
 from study.record.database import Ledger
 from study.search.samplers import derived_seed
 from trainables.assignment import Assignment
+from trainables.folder import read_measurements
 from trainables.run import TrialRun
-from trainables.trial_files import read_measurements
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from support.processes import end_hard, ended, session, wait_until
 from support.study import ARMS, Place, assert_whole, saddle_spec
 
 from study.ground.signals import SAME_SECONDS
-from trainables.trial_files import read_measurements
+from trainables.folder import read_measurements
 
 pytestmark = pytest.mark.faults
 

@@ -10,8 +10,7 @@ from study.api.sites import site_of
 from study.driver.claiming import publication_of
 from study.driver.keeping import Keeping
 from study.driver.publishing import Publishing
-from study.places.locations import Site
-from study.places.options import Options
+from study.places.locations import Options, Site
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec

@@ -11,8 +11,7 @@ from mlflow.entities import ViewType
 from study.driver.claiming import publication_of
 from study.driver.publishing import Publishing
 from study.places.home import resolve
-from study.places.locations import Site
-from study.places.options import Options
+from study.places.locations import Options, Site
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec

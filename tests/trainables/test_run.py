@@ -18,11 +18,10 @@ from support.trials import small_config, without_clocks
 
 from trainables import checkpoint
 from trainables.assignment import Assignment, Turn
-from trainables.folder import Folder
+from trainables.folder import MEASUREMENTS, Folder, read_measurements
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State, Trial
 from trainables.run import TrialRun
-from trainables.trial_files import MEASUREMENTS, read_measurements
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from support.trials import SMALL, without_clocks
 
 from trainables import tune
 from trainables.assignment import Assignment
+from trainables.folder import read_measurements
 from trainables.protocol import Parameters
 from trainables.run import TrialRun
-from trainables.trial_files import read_measurements
 
 
 def assignment(folder: Path, number: int) -> Assignment:

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from trainables.configuration import configuration_of, require_same
+from trainables.kinds import configuration_of, require_same
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State
 from trainables.settings.games import GameSettings
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from trainables.configuration import configuration_of, require_same
 from trainables.devices import at_precision, full_precision, kernels
 from trainables.gan.game import Batches, GanGame
 from trainables.gan.state import snapshot
 from trainables.gan.streams import Streams
 from trainables.gan.watch import NonFiniteError
+from trainables.kinds import configuration_of, require_same
 from trainables.levels import Score
 from trainables.networks.pair import Networks
 from trainables.protocol import Context, Diverged, Measurement, Parameters, State

@@ -12,7 +12,7 @@ from trainables.gan.own_augment import build_augment
 from trainables.networks.build import build
 from trainables.networks.contract import scores_alone
 from trainables.networks.pair import Networks
-from trainables.scores.extractors import build_extractor
+from trainables.scores.extractor import build_extractor
 from trainables.scores.own import OwnScorer
 from trainables.scores.statistics import check_statistics
 from trainables.settings.data import DataSettings

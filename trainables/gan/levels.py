@@ -20,7 +20,7 @@ from trainables.gan.watch import NonFiniteError
 from trainables.levels import Measured, Score
 from trainables.own_code import code_sha256, loaded
 from trainables.scores import ceiling
-from trainables.scores.nothing import pictures
+from trainables.scores.ceiling import pictures
 from trainables.scores.own import OwnScorer
 from trainables.scores.scorer import Sampler, Scorer, build_scorer
 from trainables.scores.statistics import DRAWS, floor_of

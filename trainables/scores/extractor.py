@@ -1,4 +1,4 @@
-"""The protocol of a feature extractor, and the way of images through one.
+"""The protocol of a feature extractor, how one is built, and the way of images through it.
 
 An extractor turns uint8 images into features. Real and generated images take the same way: uint8
 pixels, the same preprocessing, batches of the same size, full float32 (no TF32, no autocast), in
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from trainables.devices import full_precision
+from trainables.references import load
+from trainables.settings.score import ScoreSettings
 
 
 @dataclass(frozen=True)
@@ -118,3 +122,61 @@ def as_batches(images: np.ndarray, size: int) -> Iterator[torch.Tensor]:
 def rgb(images: torch.Tensor) -> torch.Tensor:
     """Repeats the channel of grey images (B x 1 x H x W) for networks that see colour."""
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+
+
+class Download(Protocol):
+    """How the weights of an extractor come to this machine."""
+
+    def missing(self, name: str, cache: Path) -> bool:
+        """Whether they have yet to be fetched."""
+        ...
+
+    def fetch(self, name: str, cache: Path) -> None:
+        """Fetches them; raises DataError if that fails."""
+        ...
+
+
+def build_extractor(settings: ScoreSettings, cache: Path, device: str) -> Extractor:
+    """Builds an extractor on a device; its weights must be on this machine already.
+
+    Raises:
+        DataError: The weights or an optional package are missing; the message says what to do.
+    """
+    extractor: Extractor = load(settings.row.build)(settings, cache, device)
+    return extractor
+
+
+def needs_download(settings: ScoreSettings, cache: Path) -> bool:
+    """Whether weights have to be fetched before :func:`build_extractor` can work."""
+    download = _download(settings)
+    return download is not None and download.missing(settings.extractor, cache)
+
+
+def downloads(settings: ScoreSettings) -> bool:
+    """Whether the weights are fetched on their own: not those of a file, or that come with the code."""
+    return settings.row.weights is not None and settings.weights is None
+
+
+def missing_package(settings: ScoreSettings) -> str | None:
+    """The command that installs what the extractor needs, if it is not installed; else None."""
+    row = settings.row
+    installed = all(find_spec(module) is not None for module in row.modules)
+    return None if installed else f"pip install 'ttur-study[{row.extra}]'"
+
+
+def fetch_weights(settings: ScoreSettings, cache: Path) -> None:
+    """Downloads the weights of an extractor, if need be.
+
+    Raises:
+        DataError: They cannot be downloaded, or a package is missing.
+    """
+    download = _download(settings)
+    if download is not None and download.missing(settings.extractor, cache):
+        download.fetch(settings.extractor, cache)
+
+
+def _download(settings: ScoreSettings) -> Download | None:
+    if not downloads(settings) or settings.row.weights is None:
+        return None
+    download: Download = load(settings.row.weights)
+    return download

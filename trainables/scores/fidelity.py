@@ -94,7 +94,7 @@ class _InceptionFile:
 
 
 DOWNLOADED, INCEPTION_FILE = _Downloaded(), _InceptionFile()
-"""How weights come to this machine; see :class:`trainables.scores.extractors.Download`."""
+"""How weights come to this machine; see :class:`trainables.scores.extractor.Download`."""
 
 
 def published_sha256(name: str) -> str | None:

@@ -14,8 +14,14 @@ from trainables.data.images import ImageData
 from trainables.data.store import Report, silent
 from trainables.levels import FLOOR, FLOOR_NOISE, Score
 from trainables.scores import frechet, measures
-from trainables.scores.extractor import Extractor, Features, extract, extract_parts, joined
-from trainables.scores.extractors import build_extractor
+from trainables.scores.extractor import (
+    Extractor,
+    Features,
+    build_extractor,
+    extract,
+    extract_parts,
+    joined,
+)
 from trainables.scores.statistics import (
     RealStatistics,
     given_statistics,

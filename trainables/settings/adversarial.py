@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from trainables.counting import counted
 from trainables.settings.base import TrialSettings
 from trainables.settings.losses import LOSSES
+from trainables.settings.named import NameOf
 from trainables.settings.optimisation import (
     OptimiserSettings,
     RegulariserSettings,
@@ -16,7 +17,6 @@ from trainables.settings.optimisation import (
     UpdateRuleName,
 )
 from trainables.settings.precision import PrecisionName
-from trainables.settings.tables import NameOf
 
 LossName = Annotated[str, NameOf(LOSSES, or_own=True)]
 

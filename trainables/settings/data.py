@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema
 
 from trainables.settings.base import Settings
 from trainables.settings.datasets import DATA_SETS, NAMES, DataSet, kind_of
-from trainables.settings.tables import REFERENCE, NameOf, is_reference
+from trainables.settings.named import REFERENCE, NameOf, is_reference
 
 Fit = Literal["crop", "squash", "pad"]
 """How an image comes to a square; see :attr:`DataSettings.fit`."""

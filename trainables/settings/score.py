@@ -17,7 +17,7 @@ from trainables.counting import counted
 from trainables.settings.base import Settings
 from trainables.settings.data import DataSettings
 from trainables.settings.extractors import EXTRACTORS, Extractor
-from trainables.settings.tables import REFERENCE, NameOf
+from trainables.settings.named import REFERENCE, NameOf
 
 ExtractorName = Annotated[str, NameOf(EXTRACTORS)]
 Extra = Literal["kid", "inception_score", "fid_inf"]

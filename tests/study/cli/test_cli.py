@@ -20,7 +20,7 @@ from study.driver import launch
 from study.driver.ending import LaunchResult
 from study.errors import Interrupted, StudyBusy, TrialsFail, Unreachable, UserError
 from study.places.home import Home
-from study.places.options import Options, typed
+from study.places.locations import Options, typed
 from study.record import opening
 from study.record import status as state
 from study.record.database import Ledger

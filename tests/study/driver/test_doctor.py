@@ -9,7 +9,7 @@ from support.study import Place, empty_record, saddle_spec
 
 from study.driver.doctor import Finding, examine
 from study.places.home import resolve
-from study.places.options import Options
+from study.places.locations import Options
 from study.spec.reader import parse_spec
 
 ELSEWHERE = "http://head:8265"

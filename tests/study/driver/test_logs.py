@@ -11,8 +11,7 @@ from support.study import empty_record, saddle_spec
 from study.driver.logs import logs
 from study.errors import UserError
 from study.places.home import resolve
-from study.places.locations import Places
-from study.places.options import Options
+from study.places.locations import Options, Places
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Storage

@@ -16,7 +16,7 @@ from study.driver.dry_run import describe
 from study.driver.preparing import check, check_new, known_contents
 from study.errors import UserError
 from study.places.home import resolve
-from study.places.options import Options
+from study.places.locations import Options
 from study.record.database import Ledger
 from study.spec.model import Spec
 from study.spec.reader import parse_spec

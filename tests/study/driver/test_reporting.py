@@ -12,7 +12,7 @@ from study import api
 from study.driver import reporting
 from study.driver.claiming import publication_of
 from study.driver.reporting import Reported, report
-from study.driver.stop import Stop
+from study.driver.session import Stop
 from study.page import report as page
 from study.record.database import Ledger
 from study.tracking.store import TrackingError

@@ -18,7 +18,7 @@ from study.api.sites import site_of
 from study.cli.verbs import cli
 from study.driver.keeping import Keeping
 from study.errors import UserError
-from study.places.options import Options
+from study.places.locations import Options
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec

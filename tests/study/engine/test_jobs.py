@@ -10,7 +10,7 @@ from support.secrets import WITH_SECRETS
 
 from study.engine import jobs
 from study.errors import UserError
-from study.places.options import Options
+from study.places.locations import Options
 from study.spec.model import Spec
 
 UNUSED = "http://127.0.0.1:9"

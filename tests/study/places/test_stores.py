@@ -13,8 +13,8 @@ from study.driver.dry_run import describe
 from study.driver.launch import launch
 from study.errors import UserError
 from study.places.home import resolve
-from study.places.options import Options
-from study.places.stores import check_installed
+from study.places.locations import Options
+from study.places.urls import check_installed
 from study.spec.reader import parse_spec
 
 ELSEWHERE = "http://head:8265"

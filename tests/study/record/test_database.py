@@ -17,12 +17,12 @@ from support.study import empty_record, saddle_spec, sample_of
 from search_spaces import build_space
 from search_spaces.space import SearchSpace
 from study.errors import StudyBusy, UserError
+from study.record import connection as patience_module
 from study.record import lease as lease_module
-from study.record import retry as patience_module
 from study.record import trials as arm_module
+from study.record.connection import Patience
 from study.record.database import Ledger
 from study.record.lease import Lease
-from study.record.retry import Patience
 from study.record.status import status
 from study.record.trials import ArmLedger
 from study.search.samplers import make_pruner, make_sampler

@@ -19,7 +19,7 @@ from search_spaces import build_space
 from search_spaces.space import SearchSpace
 from study.record import trials as module
 from study.record.attributes import REFUSED
-from study.record.retry import Patience
+from study.record.connection import Patience
 from study.record.trials import ArmLedger
 from study.trial import Outcome
 from trainables.protocol import Measurement

@@ -12,7 +12,7 @@ import pytest
 from search_spaces.space import SearchSpace
 from study.record.trials import ArmLedger
 from study.search.arm import ArmState, arm_state
-from study.spec.arm import Arm
+from study.spec.parts import Arm
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
 

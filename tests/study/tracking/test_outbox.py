@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 from support.mlflow import BEGAN, record
 
-from study.tracking import outbox, pauses
+from study.tracking import jobs, outbox
 from study.tracking.content import ArmRecord
 from study.tracking.outbox import Publisher
 from study.trial import Outcome, TrialRecord
-from trainables.folder import Folder
-from trainables.trial_files import MEASUREMENTS, line_of
+from trainables.folder import MEASUREMENTS, Folder, line_of
 
 WAIT = 20.0
 """Seconds that a test waits for the thread before it fails; a passing test never waits so long."""
@@ -81,8 +80,8 @@ def study() -> Study:
 def publisher(
     writer: FakeWriter, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Publisher]:
-    monkeypatch.setattr(pauses, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(pauses, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(jobs, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(jobs, "LONGEST_PAUSE", 0.01)
     publisher = Publisher(writer, study.store)
     yield publisher
     publisher.close(0)

