@@ -40,7 +40,31 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/streams.py", BATCHES),
     (
         "trainables/gan/game.py",
-        tuple(f"{GAN}/test_{n}.py" for n in ("whole_updates", "game", "resume", "precision")),
+        (
+            *(f"{GAN}/test_{n}.py" for n in ("whole_updates", "game", "game_by_hand", "resume")),
+            *(f"{GAN}/test_{n}.py" for n in ("precision", "in_force")),
+        ),
+    ),
+    (
+        "trainables/gan/adversarial.py",
+        (f"{GAN}/test_trial.py", f"{GAN}/test_in_force.py", "tests/trainables/test_spent.py"),
+    ),
+    ("trainables/gan/average.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "whole_updates"))),
+    (
+        "trainables/gan/check.py",
+        ("tests/study/driver/test_preparing.py", "tests/trainables/networks/test_user.py"),
+    ),
+    ("trainables/gan/levels.py", (f"{GAN}/test_levels.py",)),
+    ("trainables/gan/own_augment.py", (f"{GAN}/test_own_augment.py",)),
+    ("trainables/gan/state.py", (f"{GAN}/test_costs_on_a_device.py", f"{GAN}/test_resume.py")),
+    ("trainables/gan/trial.py", tuple(f"{GAN}/test_{n}.py" for n in ("trial", "draw", "levels"))),
+    (
+        "trainables/gan/watch.py",
+        tuple(f"{GAN}/test_{n}.py" for n in ("updates", "costs_on_a_device")),
+    ),
+    (
+        "trainables/networks/strided.py",
+        tuple(f"tests/trainables/networks/test_{n}.py" for n in ("strided", "built_in")),
     ),
     ("trainables/gan/batches.py", BATCHES),
     ("trainables/gan/ahead.py", BATCHES),

@@ -19,6 +19,7 @@ from study.spec import user_code
 from study.spec.continuation import check_continues
 from study.spec.reader import parse_spec
 from trainables.gan.losses import build_loss
+from trainables.gan.own_loss import build_own_loss
 from trainables.kinds import build_trial, parse_settings
 from trainables.plain_training import plain_training
 from trainables.protocol import Context, Diverged, Measurement, Parameters, Trial
@@ -193,6 +194,23 @@ def test_what_breaks_the_contract_is_said_before_anything_is_trained(
     assert torch.equal(before, torch.random.get_rng_state())
     with pytest.raises(ValueError, match=sentence):
         make(tmp_path, "broken_losses:pair")
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [("1.0", "returned a float"), ("1 / 0", "called with scores (fake) of shape (8,), raised Zero")],
+)
+def test_what_the_second_call_does_is_said_with_the_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str, said: str
+) -> None:
+    code = "N = []\ndef pair():\n    return (lambda r, f: f.mean() - r.mean()), g\n"
+    then = f"def g(f):\n    N.append(1)\n    return -f.mean() if len(N) == 1 else {second}\n"
+    (tmp_path / "forgetful_losses.py").write_text(code + then)
+    monkeypatch.delitem(sys.modules, "forgetful_losses", raising=False)
+    importlib.invalidate_caches()
+    with pytest.raises(ValueError, match="G's loss of forgetful_losses:pair") as caught:
+        build_own_loss("forgetful_losses:pair")
+    assert said in str(caught.value)
 
 
 def test_one_that_is_searched_is_tried_too(tmp_path: Path) -> None:

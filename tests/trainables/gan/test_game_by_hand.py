@@ -1,0 +1,267 @@
+"""A game's small rules by hand: layouts, which update is penalised, the time of the data, its state."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.pretend import DEVICE, Accelerator
+from torch import Tensor, nn
+
+from trainables.gan.batches import ImageBatches
+from trainables.gan.game import GanGame
+from trainables.gan.state import snapshot
+from trainables.gan.streams import Streams
+from trainables.gan.updates import NonFiniteError
+from trainables.kinds import parse_settings
+from trainables.networks.pair import Latent, Networks
+from trainables.protocol import Parameters
+from trainables.settings.gan import GanSettings
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 1), dtype=np.uint8)
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+
+
+def settings_of(**further: Any) -> GanSettings:
+    data = {"kind": "gan", "data": "digits", "steps": 9, "evaluate_every": 3, "batch_size": 4}
+    networks = {"name": "dcgan", "d_norm": "none"}  # only so that penalties are allowed
+    settings = parse_settings({**data, "networks": networks, **further})
+    assert isinstance(settings, GanSettings)
+    return settings
+
+
+def pair(layout: torch.memory_format = torch.contiguous_format) -> Networks:
+    """Networks for images of 4x4 whose convolutions do not lie in the layout that is asked for."""
+    torch.manual_seed(0)
+    g = nn.Sequential(nn.Linear(3, 8), nn.Unflatten(1, (2, 2, 2)), nn.ConvTranspose2d(2, 1, 2, 2))
+    d = nn.Sequential(nn.Conv2d(1, 2, 2), nn.Conv2d(2, 2, 2), nn.Softplus(), nn.Flatten())
+    d.append(nn.Linear(8, 1))
+    other = LAYOUTS[layout is LAYOUTS[0]]
+    return Networks(
+        g.to(memory_format=other), d.to(memory_format=other), Latent(3, "normal"), layout
+    )
+
+
+def game(
+    device: str = "cpu",
+    d_steps: int = 1,
+    batches: Any = None,
+    networks: Networks | None = None,
+    **further: Any,
+) -> GanGame:
+    settings, streams = settings_of(**further), Streams(5, device)
+    made = batches or ImageBatches(IMAGES, 4, settings.data.flip, streams, device)
+    rates = Parameters(b=2e-3, a=1e-3, d_steps=d_steps)
+    return GanGame(settings, rates, networks or pair(), made, streams, device)
+
+
+def given_to(network: nn.Module) -> list[Tensor]:
+    """What a network is given from now on."""
+    given: list[Tensor] = []
+    network.register_forward_pre_hook(lambda _, arguments: given.append(arguments[0]))
+    return given
+
+
+class Given:
+    """The same real batch again and again."""
+
+    def __init__(self, batch: Tensor) -> None:
+        self.batch = batch
+
+    def next(self) -> Tensor:
+        return self.batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_and_real_images_lie_as_the_networks_ask(layout: torch.memory_format) -> None:
+    networks = pair(layout)
+    playing = game(networks=networks)
+    for network in (playing.generator, playing.discriminator):
+        maps = [weight for weight in network.parameters() if weight.dim() == 4]
+        assert all(weight.is_contiguous(memory_format=layout) for weight in maps)
+    assert playing.discriminator[1].weight.stride()[-1] == (1 if layout is LAYOUTS[0] else 2)
+    given = given_to(playing.discriminator)
+    playing.step(1)
+    # Of one channel: counts as contiguous in both, but what a view takes apart are the strides.
+    assert given[0].shape == (4, 1, 4, 4)
+    assert given[0].stride() == ((16, 16, 4, 1) if layout is LAYOUTS[0] else (16, 1, 4, 1))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_real_samples_that_are_not_maps_are_left_as_they_are(layout: torch.memory_format) -> None:
+    text = torch.rand(4, 6, 5).transpose(1, 2)
+    g = nn.Sequential(nn.Linear(3, 30), nn.Unflatten(1, (5, 6)))
+    d = nn.Sequential(nn.Flatten(), nn.Linear(30, 1))
+    networks = Networks(g, d, Latent(3, "normal"), layout)
+    playing = game(networks=networks, batches=Given(text))
+    given = given_to(playing.discriminator)
+    playing.step(1)
+    assert given[0] is text
+
+
+def test_of_all_updates_of_d_one_in_so_many_is_penalised() -> None:
+    """Three updates of D a step, and a penalty in each fourth: numbers 0, 4, 8 of all."""
+    playing = game(d_steps=3, regulariser={"r1": 1.0, "every": 4})
+    given = given_to(playing.discriminator)
+    penalised = []
+    for n in (1, 2, 3, 4):
+        playing.step(n)
+        penalised.append(sum(samples.is_leaf and samples.requires_grad for samples in given))
+        given.clear()
+    assert penalised == [1, 1, 1, 0]
+    assert [at // 3 for at in (0, 4, 8)] == [0, 1, 2]
+
+
+def test_which_update_of_d_within_a_step_is_penalised() -> None:
+    playing = game(d_steps=3, regulariser={"gradient_penalty": 1.0, "every": 2})
+    given = given_to(playing.discriminator)
+    playing.step(1)  # updates 0, 1 and 2, then the generator's
+    asked = [samples.is_leaf and samples.requires_grad for samples in given]
+    assert asked == [False, False, True, False, False, False, False, True, False]
+
+
+def test_the_time_of_the_data_is_the_sum_of_that_of_the_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+
+    class Slow(Given):
+        def next(self) -> Tensor:
+            nonlocal now
+            now += 0.5
+            return super().next()
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    playing = game(d_steps=3, batches=Slow(torch.zeros(4, 1, 4, 4)))
+    assert playing.data_seconds == 0.0
+    playing.step(1)
+    playing.step(2)
+    assert playing.data_seconds == 3.0
+
+
+def test_what_is_not_finite_is_said_with_the_updates_that_were_made() -> None:
+    playing = game()
+    for n in (1, 2, 3):
+        playing.step(n)
+    with torch.no_grad():
+        playing.discriminator[0].weight[0] = math.nan
+    with pytest.raises(NonFiniteError) as caught:
+        playing.step(4)
+    assert caught.value.done == 3
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_a_weight_that_is_not_finite_is_said_with_its_network(player: str) -> None:
+    playing = game()
+    playing.check_weights()
+    with torch.no_grad():
+        getattr(playing, player)[0].weight.view(-1)[1] = -math.inf
+    with pytest.raises(NonFiniteError) as caught:
+        playing.check_weights()
+    assert str(caught.value) == f"the {player}'s weight is inf"
+
+
+PENALISED: dict[str, Any] = {
+    "regulariser": {"gradient_penalty": 1.0, "every": 2},
+    "ema": 0.9,
+    "data": {"name": "digits", "flip": True},
+}
+PLAIN: dict[str, Any] = {"optimiser": {"name": "sgd", "beta1": 0.9}}
+
+
+def assert_same(left: Any, right: Any, at: str = "") -> None:
+    assert type(left) is type(right), at
+    if isinstance(left, Tensor):
+        assert left.dtype == right.dtype, at
+        assert torch.equal(left, right), at
+    elif isinstance(left, dict):
+        assert left.keys() == right.keys(), at
+        for key in left:
+            assert_same(left[key], right[key], f"{at}/{key}")
+    elif isinstance(left, list | tuple):
+        assert len(left) == len(right), at
+        for one, other in zip(left, right, strict=True):
+            assert_same(one, other, at)
+    else:
+        assert left == right, at
+
+
+@pytest.mark.parametrize("further", [PENALISED, PLAIN], ids=["penalised", "plain"])
+def test_a_state_is_the_same_wherever_it_was_taken_and_is_gone_on_from_anywhere(
+    further: dict[str, Any],
+) -> None:
+    """On a device, where draws are made ahead and uploaded together, it is after those handed out."""
+    on_cpu = game(d_steps=2, **further)
+    for n in (1, 2):
+        on_cpu.step(n)
+    begun = snapshot(on_cpu.state_dict())
+    assert set(begun["streams"]) == {"flip", "latent", "regulariser", "networks", "devices"}
+    on_cpu.step(3)
+    expected = snapshot(on_cpu.state_dict())
+    losses = on_cpu.mean_losses()
+    assert expected["loss_counts"] == [6, 3]
+    assert expected["loss_sums"].dtype == torch.float64
+    assert (expected["loss_sums"] / torch.tensor([6.0, 3.0])).tolist() == pytest.approx(losses)
+    with Accelerator():
+        there = game(DEVICE, d_steps=2, **further)
+        for n in (1, 2):
+            there.step(n)
+        taken = snapshot(there.state_dict())
+        moved = game(DEVICE, d_steps=2, **further)
+        moved.load_state_dict(begun)
+        for playing in (there, moved):
+            playing.step(3)
+        ended = [snapshot(playing.state_dict()) for playing in (there, moved)]
+    for state in (taken, *ended):
+        assert list(state["streams"].pop("devices")) == [torch.device(DEVICE).type]
+    for state in (begun, expected):
+        assert state["streams"].pop("devices") == {}
+    assert_same(taken, begun)
+    for state in ended:
+        assert_same(state, expected)
+
+
+def test_on_a_device_an_update_that_is_not_finite_is_not_made() -> None:
+    with Accelerator():
+        playing = game(DEVICE)
+        playing.step(1)
+        with torch.no_grad():
+            playing.discriminator[0].weight[0] = math.nan
+        before = snapshot(dict(playing.generator.state_dict()))
+        playing.step(2)
+        assert_same(before, snapshot(dict(playing.generator.state_dict())))
+        with pytest.raises(NonFiniteError, match="the discriminator's") as caught:
+            playing.settle()
+    assert caught.value.done == 1
+
+
+def test_in_bfloat16_networks_compute_so_and_samples_and_scores_are_float32() -> None:
+    playing = game(precision="bf16")
+    made: list[torch.dtype] = []
+    for network in (playing.generator, playing.discriminator):
+        network.register_forward_hook(lambda *arguments: made.append(arguments[2].dtype))
+    given = given_to(playing.discriminator)
+    scores: list[torch.dtype] = []
+    d_loss = playing._loss.discriminator
+
+    def listening(real: Tensor, fake: Tensor) -> Tensor:
+        scores.extend((real.dtype, fake.dtype))
+        return d_loss(real, fake)
+
+    playing._loss = replace(playing._loss, discriminator=listening)
+    playing.step(1)
+    assert (
+        made == [torch.bfloat16] * 5
+    )  # D's of real and generated samples, and G's with D's of them
+    assert {samples.dtype for samples in given} == {torch.float32}
+    assert scores == [torch.float32] * 2
