@@ -29,7 +29,7 @@ import pytest
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PATIENCE = 2.0
+PATIENCE = 5.0
 """Seconds of CPU time that the tests of one fault may take; the first test is always run."""
 
 MODULES, COSTS = Path("late-modules.json"), Path("costs.json")

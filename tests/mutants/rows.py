@@ -50,13 +50,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (f"{GAN}/test_trial.py", f"{GAN}/test_in_force.py", "tests/trainables/test_spent.py"),
     ),
     ("trainables/gan/average.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "whole_updates"))),
-    (
-        "trainables/gan/check.py",
-        ("tests/study/driver/test_preparing.py", "tests/trainables/networks/test_user.py"),
-    ),
+    ("trainables/gan/check.py", (f"{GAN}/test_check.py",)),
     ("trainables/gan/levels.py", (f"{GAN}/test_levels.py",)),
     ("trainables/gan/own_augment.py", (f"{GAN}/test_own_augment.py",)),
-    ("trainables/gan/state.py", (f"{GAN}/test_costs_on_a_device.py", f"{GAN}/test_resume.py")),
+    ("trainables/gan/state.py", (f"{GAN}/test_state.py",)),
     ("trainables/gan/trial.py", tuple(f"{GAN}/test_{n}.py" for n in ("trial", "draw", "levels"))),
     (
         "trainables/gan/watch.py",

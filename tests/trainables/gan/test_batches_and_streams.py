@@ -190,15 +190,3 @@ def test_a_state_of_the_streams_is_taken_up_by_another_trial() -> None:
     assert torch.equal(*drawn)
     del state["devices"]  # an older version kept none
     Streams(6).load_state_dict(state)
-
-
-def test_a_snapshot_is_a_copy_of_all_that_is_nested() -> None:
-    weight = torch.arange(6.0).reshape(2, 3).t().requires_grad_()
-    value = {"a": [weight, (1, "x")], "b": {"c": None, "d": torch.tensor(3)}}
-    copied = snapshot(value)
-    with torch.no_grad():
-        weight.zero_()
-    assert copied["a"][0].tolist() == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
-    assert copied["a"][0].stride() == weight.stride()
-    assert not copied["a"][0].requires_grad
-    assert (copied["a"][1], copied["b"]["c"], int(copied["b"]["d"])) == ((1, "x"), None, 3)

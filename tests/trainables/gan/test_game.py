@@ -185,6 +185,7 @@ def test_the_average_follows_the_weights_and_the_running_statistics() -> None:
             expected[name] = averaged if value.is_floating_point() else value.clone()
     for name, value in playing.sampled.state_dict().items():
         torch.testing.assert_close(value, expected[name])
+    assert not any(weight.requires_grad for weight in playing.sampled.parameters())
 
 
 def test_without_an_average_the_generator_itself_is_sampled() -> None:

@@ -13,6 +13,7 @@ import torch
 from support.pretend import DEVICE, Accelerator
 from torch import Tensor, nn
 
+from trainables.devices import at_precision
 from trainables.gan.batches import ImageBatches
 from trainables.gan.game import GanGame
 from trainables.gan.state import snapshot
@@ -38,7 +39,8 @@ def settings_of(**further: Any) -> GanSettings:
 def pair(layout: torch.memory_format = torch.contiguous_format) -> Networks:
     """Networks for images of 4x4 whose convolutions do not lie in the layout that is asked for."""
     torch.manual_seed(0)
-    g = nn.Sequential(nn.Linear(3, 8), nn.Unflatten(1, (2, 2, 2)), nn.ConvTranspose2d(2, 1, 2, 2))
+    g = nn.Sequential(nn.Linear(3, 8), nn.Unflatten(1, (2, 2, 2)), nn.ConvTranspose2d(2, 2, 2, 2))
+    g.append(nn.Conv2d(2, 1, 1))
     d = nn.Sequential(nn.Conv2d(1, 2, 2), nn.Conv2d(2, 2, 2), nn.Softplus(), nn.Flatten())
     d.append(nn.Linear(8, 1))
     other = LAYOUTS[layout is LAYOUTS[0]]
@@ -89,7 +91,8 @@ def test_weights_and_real_images_lie_as_the_networks_ask(layout: torch.memory_fo
     for network in (playing.generator, playing.discriminator):
         maps = [weight for weight in network.parameters() if weight.dim() == 4]
         assert all(weight.is_contiguous(memory_format=layout) for weight in maps)
-    assert playing.discriminator[1].weight.stride()[-1] == (1 if layout is LAYOUTS[0] else 2)
+    for layer in (playing.generator[2], playing.discriminator[1]):
+        assert layer.weight.stride()[-1] == (1 if layout is LAYOUTS[0] else 2)
     given = given_to(playing.discriminator)
     playing.step(1)
     # Of one channel: counts as contiguous in both, but what a view takes apart are the strides.
@@ -243,6 +246,20 @@ def test_on_a_device_an_update_that_is_not_finite_is_not_made() -> None:
         with pytest.raises(NonFiniteError, match="the discriminator's") as caught:
             playing.settle()
     assert caught.value.done == 1
+
+
+def test_in_tf32_a_penalty_is_computed_in_full() -> None:
+    playing = game(precision="tf32", regulariser="r1")
+    found: list[tuple[bool, str]] = []
+
+    def note(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        penalised = arguments[0].is_leaf and arguments[0].requires_grad
+        found.append((penalised, torch.get_float32_matmul_precision()))
+
+    playing.discriminator.register_forward_pre_hook(note)
+    with at_precision("tf32", "cuda"):  # what it sets is torch's, whichever device there is
+        playing.step(1)
+    assert found == [(False, "high"), (False, "high"), (True, "highest"), (False, "high")]
 
 
 def test_in_bfloat16_networks_compute_so_and_samples_and_scores_are_float32() -> None:

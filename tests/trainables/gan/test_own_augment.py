@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.pretend import DEVICE, Accelerator
 from torch import Tensor
 
 from trainables.gan.batches import ImageBatches, to_network
@@ -135,12 +136,31 @@ def test_it_is_part_of_what_names_a_study_and_not_of_the_prepared_images(tmp_pat
         ("nan", "returned values from nan to nan"),
         ("wrong", r"called with images of shape \(6, 3, 8, 8\), raised KeyError"),
         ("missing", "cannot be imported"),
+        ("SEEN", "is not a function but a list; name a function that returns a batch of images$"),
     ],
 )
 def test_what_breaks_the_contract_is_refused(tmp_path: Path, name: str, sentence: str) -> None:
     settings = parse_settings(config(augment=f"own_augment_code:{name}", channels=3))
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError, match=sentence) as caught:
         settings.check(str(tmp_path / "c"))
+    assert str(caught.value).replace("'", "").startswith(f"data.augment own_augment_code:{name}")
+
+
+def test_it_is_tried_on_the_same_noise_of_the_trials_device_and_moves_no_stream() -> None:
+    tried = []
+    for seed, device in ((1, "cpu"), (2, "cpu"), (3, DEVICE)):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        with Accelerator():
+            build_augment("own_augment_code:shifted", (3, 8, 8), device)
+            seen = sys.modules["own_augment_code"].SEEN[-1]
+            assert seen.device.type == torch.device(device).type
+            tried.append(seen.cpu())
+        assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(tried[0], tried[1])
+    assert torch.equal(tried[0], tried[2])
+    assert tried[0].shape == (6, 3, 8, 8)
+    assert -1 <= tried[0].min() < -0.9 < 0.9 < tried[0].max() <= 1
 
 
 def test_to_network_is_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

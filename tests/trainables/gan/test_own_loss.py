@@ -198,7 +198,10 @@ def test_what_breaks_the_contract_is_said_before_anything_is_trained(
 
 @pytest.mark.parametrize(
     ("second", "said"),
-    [("1.0", "returned a float"), ("1 / 0", "called with scores (fake) of shape (8,), raised Zero")],
+    [
+        ("1.0", "returned a float"),
+        ("1 / 0", "called with scores (fake) of shape (8,), raised Zero"),
+    ],
 )
 def test_what_the_second_call_does_is_said_with_the_name_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str, said: str
