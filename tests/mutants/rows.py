@@ -47,7 +47,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "trainables/gan/adversarial.py",
-        (f"{GAN}/test_trial.py", f"{GAN}/test_in_force.py", "tests/trainables/test_spent.py"),
+        tuple(f"{GAN}/test_{n}.py" for n in ("adversarial", "trial", "in_force")),
     ),
     ("trainables/gan/average.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "whole_updates"))),
     ("trainables/gan/check.py", (f"{GAN}/test_check.py",)),
@@ -55,10 +55,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/own_augment.py", (f"{GAN}/test_own_augment.py",)),
     ("trainables/gan/state.py", (f"{GAN}/test_state.py",)),
     ("trainables/gan/trial.py", tuple(f"{GAN}/test_{n}.py" for n in ("trial", "draw", "levels"))),
-    (
-        "trainables/gan/watch.py",
-        tuple(f"{GAN}/test_{n}.py" for n in ("updates", "costs_on_a_device")),
-    ),
+    ("trainables/gan/watch.py", (f"{GAN}/test_watch.py",)),
     (
         "trainables/networks/strided.py",
         tuple(f"tests/trainables/networks/test_{n}.py" for n in ("strided", "built_in")),

@@ -18,7 +18,7 @@ from trainables.gan.batches import ImageBatches
 from trainables.gan.game import GanGame
 from trainables.gan.state import snapshot
 from trainables.gan.streams import Streams
-from trainables.gan.updates import NonFiniteError
+from trainables.gan.watch import NonFiniteError
 from trainables.kinds import parse_settings
 from trainables.networks.pair import Latent, Networks
 from trainables.protocol import Parameters
