@@ -51,10 +51,13 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("trainables/gan/average.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "whole_updates"))),
     ("trainables/gan/check.py", (f"{GAN}/test_check.py",)),
-    ("trainables/gan/levels.py", (f"{GAN}/test_levels.py",)),
+    (
+        "trainables/gan/levels.py",
+        tuple(f"{GAN}/test_{n}.py" for n in ("levels_by_hand", "levels")),
+    ),
     ("trainables/gan/own_augment.py", (f"{GAN}/test_own_augment.py",)),
     ("trainables/gan/state.py", (f"{GAN}/test_state.py",)),
-    ("trainables/gan/trial.py", tuple(f"{GAN}/test_{n}.py" for n in ("trial", "draw", "levels"))),
+    ("trainables/gan/trial.py", tuple(f"{GAN}/test_{n}.py" for n in ("trial_by_hand", "trial"))),
     ("trainables/gan/watch.py", (f"{GAN}/test_watch.py",)),
     (
         "trainables/networks/strided.py",

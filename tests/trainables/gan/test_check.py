@@ -173,6 +173,8 @@ def test_images_are_looked_for_in_the_cache(
     with pytest.raises(ValueError, match="8 x 16 pixels"):
         check(data, DIGITS, tmp_path, [wanted()])
     assert asked == [(data, tmp_path)]
+    check(data.model_copy(update={"augment": f"{__name__}:same"}), DIGITS, tmp_path, [])
+    assert SEEN[-1][1:] == (3, 16, 8)
 
 
 def test_files_of_a_score_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
