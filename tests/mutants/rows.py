@@ -7,6 +7,7 @@ GAN, SCORES, LANGUAGE, GAMES = (
 )
 BATCHES = (f"{GAN}/test_batches_and_streams.py", f"{GAN}/test_batches_on_a_device.py")
 RESULTS, SEARCH = "tests/study/results", "tests/study/search"
+SURFACE = "tests/study/surface"
 
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/losses.py", (f"{GAN}/test_losses.py",)),
@@ -34,7 +35,16 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "study/results/confirmation.py",
         tuple(f"{RESULTS}/test_{n}.py" for n in ("confirmation", "seeds", "levels", "retrained")),
     ),
-    ("study/surface/*.py", ("tests/study/surface",)),
+    (
+        "study/surface/gaussian.py",
+        (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
+    ),
+    ("study/surface/plane.py", (f"{SURFACE}/test_plane.py",)),
+    (
+        "study/surface/surface.py",
+        (f"{SURFACE}/test_surface.py", f"{SURFACE}/test_surface_parts.py"),
+    ),
+    ("study/surface/*.py", (SURFACE,)),
     ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),
     ("trainables/gan/optimisers.py", (f"{GAN}/test_optimisers.py",)),
     ("trainables/gan/streams.py", BATCHES),
@@ -73,7 +83,13 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity_by_hand.py",)),
     ("trainables/scores/statistics.py", (f"{SCORES}/test_statistics_by_hand.py",)),
     ("trainables/scores/own.py", (f"{SCORES}/test_own_by_hand.py",)),
-    ("trainables/games/figures.py", (f"{GAMES}/test_figures.py",)),
+    (
+        "trainables/games/figures.py",
+        (f"{GAMES}/test_figures.py", f"{GAMES}/test_figures_by_hand.py"),
+    ),
+    ("trainables/games/heavy_ball.py", (f"{GAMES}/test_heavy_ball.py",)),
+    ("trainables/games/network_flow.py", (f"{GAMES}/test_network_flow.py",)),
+    ("trainables/games/players.py", (f"{GAMES}/test_players.py", f"{GAMES}/test_whole_steps.py")),
     ("trainables/games/*.py", (GAMES,)),
     (
         "trainables/language/text.py",
