@@ -38,7 +38,7 @@ class TwoPlayerTrial(GameTrial[TwoPlayerT]):
         """Returns df/dy."""
 
     def _start(self) -> FloatArray:
-        return np.asarray(self.settings.start, dtype=np.float64)
+        return np.array(self.settings.start)
 
     def _play(self, count: int) -> FloatArray:
         rule = {

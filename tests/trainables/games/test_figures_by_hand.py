@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from trainables.games import figures
+from trainables.games.heavy_ball import SHARP
 from trainables.kinds import build_trial
 from trainables.protocol import Context, Measurement, Parameters
 
@@ -81,7 +82,7 @@ CROSS = {"color": "r", "marker": "+", "linestyle": "None"}
 def test_the_saddle_is_drawn_by_row_of_rates(
     played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mpl_toolkits.mplot3d import Axes3D
+    from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 
     surfaces: list[tuple[Sequence[Array], Mapping[str, Any]]] = []
     monkeypatch.setattr(
@@ -187,10 +188,10 @@ def test_the_ball_is_drawn_on_its_landscape_and_over_time(played: Played) -> Non
         same(rolled, place, heights(place), label=label, linewidth=2, alpha=0.5)
         same(end, place[-1], heights(place[-1]), marker="o", color=rolled.get_color())
     assert len({line.get_color() for line in time.lines[:2]}) == 2
-    for line, at in zip(time.lines[2:], (figures.SHARP, 3.0), strict=True):
+    for line, at in zip(time.lines[2:], (SHARP, 3.0), strict=True):
         same(line, [0, 1], [at, at], color="0.8", linewidth=0.8)
     for text, name, at in zip(
-        landscape.texts, (r"$\theta^+$", r"$\theta^*$"), (figures.SHARP, 3.0), strict=True
+        landscape.texts, (r"$\theta^+$", r"$\theta^*$"), (SHARP, 3.0), strict=True
     ):
         assert text.get_text() == name
         assert text.xy == pytest.approx((at, heights(at)[0]))

@@ -226,6 +226,18 @@ def test_the_saddle_tells_its_height() -> None:
     assert y == pytest.approx(-0.4 + 1e-6 * up, rel=1e-9)
 
 
+@pytest.mark.parametrize("rule", ["alternating", "simultaneous", "extragradient"])
+@pytest.mark.parametrize("d_steps", [1, 3])
+def test_where_a_game_goes_does_not_depend_on_when_it_is_evaluated(rule: str, d_steps: int) -> None:
+    ends = []
+    for every in (1, 2, 6):
+        settings: dict[str, Any] = {"d_steps": d_steps, "update_rule": rule, "steps": 6}
+        trial = game_trial("saddle", 0.002, 0.002, seed=SEED, **settings, evaluate_every=every)
+        assert len(measurements(trial)) == 6 // every
+        ends.append(trial.point.tolist())
+    assert ends[0] == ends[1] == ends[2]
+
+
 def test_the_seconds_of_a_trial_lie_between_its_beginning_and_its_end() -> None:
     trial = game_trial("saddle", A, B, noise=0.0, steps=6, evaluate_every=2, start=(0.1, 0.1))
     began = time.perf_counter()
