@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from support.trials import game_trial, measurements
 
 from trainables.games.players import random_game
-from trainables.protocol import Measurement
+from trainables.protocol import Diverged, Measurement
 
 A, B, SEED = 0.02, 0.05, 7
 
@@ -243,3 +244,78 @@ def test_the_seconds_of_a_trial_lie_between_its_beginning_and_its_end() -> None:
     began = time.perf_counter()
     told = [result.seconds for result in measurements(trial)]
     assert 0 < told[0] < told[1] < told[2] <= time.perf_counter() - began
+
+
+class Clock:
+    """A clock that only sleeping moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    perf_counter = monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+@pytest.mark.parametrize(
+    ("cost", "slept"),
+    [
+        (0.0, []),
+        (0.25, 4 * [0.1, 0.1, 0.05]),  # a step at a time, in tenths of seconds
+        (0.0625, 4 * [0.0625]),
+        (0.03125, [0.09375, 0.03125]),  # as many steps as a tenth of a second has
+    ],
+)
+def test_a_step_takes_its_time_in_short_sleeps(
+    cost: float, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("trainables.games.trial.time", clock)
+    trial = game_trial("saddle", A, B, steps=4, evaluate_every=4, seconds_per_step=cost)
+    assert played(trial).seconds == pytest.approx(4 * cost)
+    assert clock.slept == pytest.approx(slept)
+
+
+def test_what_was_waited_before_a_pause_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three pauses, one before the step and two within its second, and the next step takes it all."""
+    clock = Clock()
+    clock.now = 64.0
+    monkeypatch.setattr("trainables.games.trial.time", clock)
+    trial = game_trial("saddle", A, B, steps=2, evaluate_every=2, seconds_per_step=0.5)
+    for answers, slept in (([True], 0), ([False, True], 1), ([False, False, True], 3)):
+        asked = iter(answers)
+        assert trial.advance(lambda asked=asked: next(asked)) is None
+        assert (clock.slept, trial.step) == ([0.1] * slept, 0)
+    assert isinstance(trial.advance(), Measurement)
+    assert sum(clock.slept) == pytest.approx(1.0)
+
+
+def test_a_step_as_short_as_the_pauses_apart_is_not_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainables.games.trial.time", Clock())
+    trial = game_trial("saddle", A, B, steps=1, evaluate_every=1, seconds_per_step=0.1)
+    asked = iter((False,))
+    assert isinstance(trial.advance(lambda: next(asked)), Measurement)
+
+
+@pytest.mark.parametrize("kind", ["players", "network_flow"])
+def test_a_divergence_is_no_warning(kind: str) -> None:
+    trial = game_trial(kind, 1e200, 1e200, steps=30, evaluate_every=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        while not isinstance(result := trial.advance(), Diverged):
+            assert isinstance(result, Measurement)
+
+
+def test_an_update_that_is_not_finite_is_the_end_in_one_sentence() -> None:
+    settings: dict[str, Any] = {"update_rule": "simultaneous", "evaluate_every": 1, "steps": 30}
+    trial = game_trial("bilinear", 1e100, 1e100, **settings)
+    assert all(isinstance(trial.advance(), Measurement) for _ in range(3))
+    end = trial.advance()
+    assert isinstance(end, Diverged)
+    assert (end.step, end.reason) == (3, "the next update is not finite after step 3")
