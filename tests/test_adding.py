@@ -285,7 +285,7 @@ def test_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
     arms = {"two_timescale": {"space": "square", "trials": 1, "side": [0.01, 0.1]}}
     space = study.read_spec({**spec(), "arms": arms}).arms["two_timescale"].build()
     assert space.derive({"side": 0.1, "d_steps": 1})["b"] == pytest.approx(0.01)
-    with pytest.raises(UserError, match="one_timescale, two_timescale, rate_and_ratio, square"):
+    with pytest.raises(UserError, match=f"write one of {', '.join(RECIPES)}, or your own"):
         study.read_spec({**spec(), "arms": {"two_timescale": {"space": "squar", "trials": 1}}})
 
 

@@ -24,5 +24,10 @@ def load(reference: str) -> Any:
         raise
     except (Exception, SystemExit) as error:  # a user's module runs as it is imported
         raise ValueError(
-            f"{reference!r} cannot be imported: {type(error).__name__}: {error}"
+            f"{reference!r} cannot be imported: {type(error).__name__}: {_first_line(error)}"
         ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, without what some add below it (Pydantic an address of the web, say)."""
+    return next(iter(str(error).strip().splitlines()), "")

@@ -173,6 +173,7 @@ def test_one_whose_loss_stops_being_finite_ends_as_diverged(tmp_path: Path) -> N
         ),
         ("import nowhere_at_all", "cannot be imported: No module named 'nowhere_at_all'"),
         ("raise RuntimeError('no licence')", "cannot be imported: RuntimeError: no licence"),
+        ("raise ValueError('no licence\\n\\nSee https://…')", r"ValueError: no licence$"),
         ("def pair(:", "cannot be imported: SyntaxError"),
         ("other = 1", "cannot be imported: .* has no attribute 'pair'"),
     ],
