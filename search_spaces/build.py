@@ -31,6 +31,11 @@ def build_space(space: str, arguments: Mapping[str, Any]) -> SearchSpace:
     Raises:
         ValueError: Unknown recipe, a reference that cannot be imported, an unknown or missing
             argument, a value out of range, or a function that fails or returns something else.
+
+    Examples:
+        >>> space = build_space("rate_and_ratio", {"b": [1e-4, 1e-2], "ratio": [0.1, 10]})
+        >>> sorted(space.distributions)
+        ['b', 'd_steps', 'ratio']
     """
     function = _function(space)
     _check_arguments(space, function, arguments)

@@ -132,6 +132,10 @@ def points(model: str, data: str, *, plotted: bool = False) -> dict[str, list[di
 
     Raises:
         ValueError: The paper has no such row; the message lists those it has.
+
+    Examples:
+        >>> points("dcgan", "celeba")["two_timescale"]
+        [{'b': 1e-05, 'a': 0.0005, 'd_steps': 1}]
     """
     published = TABLE_1 + FIGURE_4 + (FIGURES_5_TO_7 if plotted else ())
     rows = [point for point in published if (point.model, point.data) == (model, data)]

@@ -29,6 +29,10 @@ def one_timescale(
 
     Raises:
         ValueError: A value is out of range; one sentence that names it.
+
+    Examples:
+        >>> one_timescale([1e-4, 1e-2]).derive({"b": 0.001, "d_steps": 1})
+        {'b': 0.001, 'a': 0.001, 'd_steps': 1}
     """
     rates: dict[str, BaseDistribution] = {"b": rate_range("b", b)}
     return _space(rates, {"b": {"b": 1}, "a": {"b": 1}}, d_steps, further)
@@ -53,6 +57,11 @@ def two_timescale(
 
     Raises:
         ValueError: A value is out of range; one sentence that names it.
+
+    Examples:
+        >>> space = two_timescale(b=[1e-4, 1e-2], a=[1e-5, 1e-3], d_steps=[1, 5])
+        >>> space.derive({"b": 0.001, "a": 0.0002, "d_steps": 5})
+        {'b': 0.001, 'a': 0.0002, 'd_steps': 5}
     """
     rates: dict[str, BaseDistribution] = {"b": rate_range("b", b), "a": rate_range("a", a)}
     return _space(rates, {"b": {"b": 1}, "a": {"a": 1}}, d_steps, further)
@@ -77,6 +86,11 @@ def rate_and_ratio(
 
     Raises:
         ValueError: A value is out of range; one sentence that names it.
+
+    Examples:
+        >>> space = rate_and_ratio(b=[1e-4, 1e-2], ratio=[0.1, 10])
+        >>> space.derive({"b": 0.001, "ratio": 0.5, "d_steps": 1})
+        {'b': 0.001, 'a': 0.0005, 'd_steps': 1}
     """
     rates: dict[str, BaseDistribution] = {
         "b": rate_range("b", b),

@@ -16,12 +16,18 @@ from study import api
 
 PUBLIC: dict[str, Any] = {
     **{f"study.{name}": getattr(study, name) for name in api.__all__},
-    "search_spaces.SearchSpace": search_spaces.SearchSpace,
+    **{
+        f"search_spaces.{name}": getattr(search_spaces, name)
+        for name in search_spaces.__all__
+        if name == "SearchSpace" or inspect.isfunction(getattr(search_spaces, name))
+    },
 }
 
 
 def examples(name: str) -> doctest.DocTest:
-    (found,) = doctest.DocTestFinder(recurse=False).find(PUBLIC[name], name, globs={"study": study})
+    package, _, bare = name.partition(".")
+    known = {"study": study} if package == "study" else {bare: PUBLIC[name]}
+    (found,) = doctest.DocTestFinder(recurse=False).find(PUBLIC[name], name, globs=known)
     return found
 
 
