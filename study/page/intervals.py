@@ -64,17 +64,17 @@ def _differences(
 ) -> list[tuple[str, float, tuple[float, float], str, str]]:
     """Label, difference and interval in percent, colour and symbol of each line."""
     lines = []
-    places = {arm: place for place, arm in enumerate(comparison.arms)}
+    position = {arm: at for at, arm in enumerate(comparison.arms)}
     several = len(comparison.differences) > 1
     for each in comparison.differences:
         if each.relative is not None and each.relative_interval is not None:
             label = f"{each.arms[1]}<br>by the search" if several else "by the search"
-            shade = colour(places[each.arms[1]])
+            shade = colour(position[each.arms[1]])
             lines.append((label, each.relative, each.relative_interval, shade, "circle-open"))
     for seeds in found.differences if found else ():
         if seeds.arms and seeds.relative is not None and seeds.relative_interval is not None:
             label = f"{seeds.arms[1]}<br>over fresh seeds" if several else "over fresh seeds"
-            shade = colour(places.get(seeds.arms[1], 1))
+            shade = colour(position.get(seeds.arms[1], 1))
             lines.append((label, seeds.relative, seeds.relative_interval, shade, "diamond"))
     return [
         (label, value * 100, (low * 100, high * 100), shade, symbol)

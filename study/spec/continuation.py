@@ -69,11 +69,11 @@ def check_continues(old: Spec, new: Spec, asked: Mapping[str, int], *, known: bo
     Raises:
         UserError: It may not; the sentence names the fields and says what to do.
     """
-    places = {f"trial.{path}" for path in old.settings.paths}
+    movable = {f"trial.{path}" for path in old.settings.paths}
     meaning = [
         f"{path} was {before!r} and is {after!r}"
         for path, before, after in differences(old.meaning(), new.meaning())
-        if not (path in places and (known or same_place(before, after)))
+        if not (path in movable and (known or same_place(before, after)))
     ]
     spaces = [
         reason

@@ -50,9 +50,9 @@ def _zipped(file: Path) -> Collection:
             f"{file.absolute()} is locked by a password ({locked[0]}); unpack it and give the folder"
         )
 
-    def items(places: Sequence[int]) -> Iterator[Item]:
+    def items(positions: Sequence[int]) -> Iterator[Item]:
         with zipfile.ZipFile(file) as archive:
-            for place in places:
+            for place in positions:
                 yield _item(file, names[place], partial(archive.read, names[place]))
 
     return Collection(len(names), items, left_out)
@@ -66,8 +66,8 @@ def _tarred(file: Path) -> Collection:
     names, left_out = members_in(sorted(last, key=lambda name: last[name]))
     left_out["links"] += sum(member.issym() or member.islnk() for member in members)
 
-    def items(places: Sequence[int]) -> Iterator[Item]:
-        wanted = {last[names[place]] for place in places}
+    def items(positions: Sequence[int]) -> Iterator[Item]:
+        wanted = {last[names[place]] for place in positions}
         with tarfile.open(file) as archive:
             for place, member in enumerate(archive):
                 if place in wanted:

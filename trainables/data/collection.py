@@ -34,7 +34,7 @@ class Collection:
 
     Attributes:
         count: How many there are.
-        items: Gives those with the given places, which rise.
+        items: Gives those with the given positions, which rise.
         left_out: How many files beside them are not used, by reason.
     """
 
@@ -72,7 +72,7 @@ class Files(Protocol):
 def of_arrays(images: np.ndarray, label: Callable[[int], str]) -> Collection:
     """A collection of the images in one array, N x H x W x C."""
     return Collection(
-        len(images), lambda places: (Item(label(place), images[place]) for place in places)
+        len(images), lambda positions: (Item(label(place), images[place]) for place in positions)
     )
 
 
@@ -80,6 +80,6 @@ def of_files(files: Sequence[Path], left_out: Counter[str]) -> Collection:
     """A collection of files."""
     return Collection(
         len(files),
-        lambda places: (Item(str(files[place].absolute()), files[place]) for place in places),
+        lambda positions: (Item(str(files[place].absolute()), files[place]) for place in positions),
         left_out,
     )

@@ -29,7 +29,7 @@ class Gathering:
     Attributes:
         settings: How they are brought there.
         collection: Where they come from.
-        places: Which of the collection are used, rising.
+        positions: Which of the collection are used, rising.
         spare: Which are taken for broken ones, in this order: with a ``limit`` a set has as many images as
             the score's name says.
         used: How many came through so far.
@@ -39,7 +39,7 @@ class Gathering:
 
     settings: DataSettings
     collection: Collection
-    places: Sequence[int]
+    positions: Sequence[int]
     spare: Sequence[int] = ()
     used: int = 0
     broken: list[Broken] = field(default_factory=list)
@@ -55,18 +55,18 @@ class Gathering:
                 broken ones all are told at once, at the end.
         """
         self.left_out += self.collection.left_out
-        places, spare, seen = self.places, iter(self.spare), 0
-        while places:
-            yield from self._images_at(places)
-            seen += len(places)
-            places = sorted(islice(spare, len(self.places) - self.used)) if self.spare else ()
+        positions, spare, seen = self.positions, iter(self.spare), 0
+        while positions:
+            yield from self._images_at(positions)
+            seen += len(positions)
+            positions = sorted(islice(spare, len(self.positions) - self.used)) if self.spare else ()
         self.left_out["beyond data.limit"] = self.collection.count - seen
         self.left_out["broken"] = len(self.broken)
         self.left_out += Counter()  # drops what is zero
         self._check()
 
-    def _images_at(self, places: Sequence[int]) -> Iterator[NamedImage]:
-        for image in in_parallel(self._read, self.collection.items(places)):
+    def _images_at(self, positions: Sequence[int]) -> Iterator[NamedImage]:
+        for image in in_parallel(self._read, self.collection.items(positions)):
             if isinstance(image, Broken):
                 self.broken.append(image)
             elif not (self.broken and self.settings.broken == "refuse"):
@@ -113,10 +113,10 @@ class Gathering:
             )
         if self.broken and self.settings.broken == "refuse":
             raise DataError(
-                f"{len(self.broken)} of {counted(len(self.places), 'files')} cannot be read as images: "
+                f"{len(self.broken)} of {counted(len(self.positions), 'files')} cannot be read as images: "
                 f"{self.complaint}; restore or remove them, or set data.broken to skip"
             )
-        if replaces_broken(self.settings) and self.used < len(self.places):
+        if replaces_broken(self.settings) and self.used < len(self.positions):
             raise DataError(
                 f"data.limit is {self.settings.limit}, but {len(self.broken)} of "
                 f"{counted(self.used + len(self.broken), 'files')} cannot be read as images: "
@@ -148,8 +148,8 @@ def chosen(count: int, settings: DataSettings) -> tuple[Sequence[int], Sequence[
         settings: The limit, and what becomes of broken ones.
 
     Returns:
-        Their places, rising; and, where broken ones are skipped, the places of what is taken for them, in
-        this order.
+        Their positions, rising; and, where broken ones are skipped, the positions of what is taken for
+        them, in this order.
     """
     if settings.limit is None or settings.limit >= count:
         return range(count), ()

@@ -96,7 +96,7 @@ def _convert(settings: DataSettings, source: Source, folder: Path, report: Repor
     with quiet_pillow():
         store.build(
             folder,
-            len(gathering.places),
+            len(gathering.positions),
             gathering.images(),
             report,
             lambda: {"left_out": dict(gathering.left_out)},
@@ -132,14 +132,14 @@ def look_at(settings: DataSettings, cache: Path) -> tuple[int, int, int, int] | 
     if not source.present:
         return None
     collection = source.open()
-    places, spare = chosen(collection.count, settings)
-    spread = sorted({round(place) for place in np.linspace(0, len(places) - 1, LOOKED_AT)})
-    gathering = Gathering(settings, collection, [places[at] for at in spread if at >= 0], spare)
+    positions, spare = chosen(collection.count, settings)
+    spread = sorted({round(place) for place in np.linspace(0, len(positions) - 1, LOOKED_AT)})
+    gathering = Gathering(settings, collection, [positions[at] for at in spread if at >= 0], spare)
     shape: tuple[int, ...] = ()
     with quiet_pillow():
         for image in gathering.images():
             shape = image.pixels.shape
-    return _four((len(places) - (0 if spare else len(gathering.broken)), *shape))
+    return _four((len(positions) - (0 if spare else len(gathering.broken)), *shape))
 
 
 def _four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:

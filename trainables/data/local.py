@@ -133,8 +133,8 @@ def _from_jpegs(name: str, content: np.ndarray, offsets: np.ndarray) -> Collecti
     if not sound:
         raise DataError(f"{name} has offsets that do not cut its jpeg into files; make it anew")
 
-    def items(places: Sequence[int]) -> Iterator[Item]:
-        for place in places:
+    def items(positions: Sequence[int]) -> Iterator[Item]:
+        for place in positions:
             part = content[offsets[place] : offsets[place + 1]].tobytes()
             yield Item(f"image {place} of {name}", part)
 

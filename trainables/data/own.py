@@ -62,12 +62,12 @@ class OwnImages:
             )
         held: Any = images
         count = called(f"{self._what}, asked for its length,", lambda: len(held))
-        collection = Collection(int(str(count)), lambda places: self._items(held, places))
+        collection = Collection(int(str(count)), lambda positions: self._items(held, positions))
         self._require_the_same_twice(held, collection.count)
         return collection
 
-    def _items(self, images: Any, places: Sequence[int]) -> Iterator[Item]:
-        for place in places:
+    def _items(self, images: Any, positions: Sequence[int]) -> Iterator[Item]:
+        for place in positions:
             yield Item(f"image {place} of {self._what}", self._content(images, place))
 
     def _content(self, images: Any, place: int) -> Content:

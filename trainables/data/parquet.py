@@ -59,8 +59,8 @@ def open_parquet(
             )
     counts = [int(each.metadata.num_rows) for each in opened]
 
-    def items(places: Sequence[int]) -> Iterator[Item]:
-        wanted = iter(places)
+    def items(positions: Sequence[int]) -> Iterator[Item]:
+        wanted = iter(positions)
         place = next(wanted, None)
         begin = 0
         for file, count in zip(files, counts, strict=True):

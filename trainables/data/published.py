@@ -116,8 +116,8 @@ def _pixels_of(name: str, to_nhwc: Callable[[np.ndarray], np.ndarray]) -> Callab
 def _of_celeba(dataset: Any, root: Path) -> Collection:
     folder = root / "celeba" / "img_align_celeba"
 
-    def items(places: Sequence[int]) -> Iterator[Item]:
-        for place in places:
+    def items(positions: Sequence[int]) -> Iterator[Item]:
+        for place in positions:
             yield Item(f"image {place} of celeba", folder / str(dataset.filename[place]))
 
     return Collection(len(dataset), items)
@@ -156,9 +156,9 @@ class LsunBedroom:
         except lmdb.Error as error:
             raise DataError(f"LSUN in {folder} is damaged ({error}); unpack it again") from error
 
-        def items(places: Sequence[int]) -> Iterator[Item]:
+        def items(positions: Sequence[int]) -> Iterator[Item]:
             with environment.begin() as transaction:
-                for place in places:
+                for place in positions:
                     label = f"image {keys[place].decode()} of lsun_bedroom"
                     yield Item(label, transaction.get(keys[place]))
 
