@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +98,18 @@ def test_files_that_documents_point_to_are_there(page: Path) -> None:
     paths = re.findall(r"`((?:study|trainables|search_spaces|tests|deploy)/[\w./-]+)`", text)
     for path in paths:
         assert (ROOT / path).exists(), f"{page.name} points to {path}"
+
+
+def test_the_way_of_a_launch_is_as_it_is_drawn() -> None:
+    """Every function of the table is in the file beside it."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = text.partition("## The way of a launch")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^|]+ \| `([\w/.]+)` \| `([\w.]+)` \|$", section, flags=re.MULTILINE)
+    assert len(rows) == section.count("\n| ") - 2
+    for file, name in rows:
+        nodes: Any = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        for part in name.split("."):
+            (nodes,) = (node for node in nodes.body if getattr(node, "name", "") == part)
 
 
 def test_every_page_is_in_the_contents() -> None:
