@@ -66,6 +66,11 @@ def described(axis: Any) -> tuple[str, str, str]:
     return axis.get_title(), axis.get_xlabel(), axis.get_ylabel()
 
 
+def side_by_side(figure: Any, count: int) -> bool:
+    places = [axis.get_subplotspec().get_geometry() for axis in figure.axes]
+    return places == [(1, count, i, i) for i in range(count)]
+
+
 def legend_of(axis: Any) -> list[str]:
     return [text.get_text() for text in axis.get_legend().get_texts()]
 
@@ -139,6 +144,7 @@ def test_the_flow_is_drawn_by_noise_once_with_one_time_scale_and_once_with_two(
         for noise in noises
     ]
     assert tuple(figure.get_size_inches()) == (11, 4)
+    assert side_by_side(figure, 2)
     one, two = figure.axes
     assert one.get_shared_y_axes().joined(one, two)
     assert described(one) == (
@@ -177,6 +183,7 @@ def test_the_ball_is_drawn_on_its_landscape_and_over_time(played: Played) -> Non
     methods = ("heavy_ball", "gradient_descent")
     assert played == [request("heavy_ball", 1200, 0.05, 0.05 * 0.2, method=m) for m in methods]
     assert tuple(figure.get_size_inches()) == (11, 4)
+    assert side_by_side(figure, 2)
     landscape, time = figure.axes
     theta = [-1.8 + 7.3 * i / 799 for i in range(800)]
     same(landscape.lines[0], theta, heights(theta), color="0.6")
@@ -207,6 +214,7 @@ def test_the_bilinear_game_is_drawn_by_update_rule(played: Played) -> None:
     rules = ("simultaneous", "alternating", "extragradient")
     assert played == [request("bilinear", 400, 0.1, 0.1, update_rule=rule) for rule in rules]
     assert tuple(figure.get_size_inches()) == pytest.approx((11, 3.8))
+    assert side_by_side(figure, 3)
     for axis, rule in zip(figure.axes, rules, strict=True):
         place, _ = game("bilinear", a=0.1, b=0.1, update_rule=rule)
         same(axis.lines[0], place[:, 0], place[:, 1], linewidth=0.8)
@@ -251,6 +259,7 @@ def test_the_players_are_drawn_by_gradients_taken(
         for name, a, b, cost, _ in METHODS
     ]
     assert tuple(figure.get_size_inches()) == pytest.approx((4.2 * len(noises), 4))
+    assert side_by_side(figure, len(noises))
     first = figure.axes[0]
     for axis, noise in zip(figure.axes, noises, strict=True):
         assert axis.get_yscale() == "log"

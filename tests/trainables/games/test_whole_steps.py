@@ -312,10 +312,14 @@ def test_a_divergence_is_no_warning(kind: str) -> None:
             assert isinstance(result, Measurement)
 
 
-def test_an_update_that_is_not_finite_is_the_end_in_one_sentence() -> None:
-    settings: dict[str, Any] = {"update_rule": "simultaneous", "evaluate_every": 1, "steps": 30}
+@pytest.mark.parametrize("every", [1, 30])
+def test_an_update_that_is_not_finite_is_the_end_in_one_sentence(every: int) -> None:
+    settings: dict[str, Any] = {"update_rule": "simultaneous", "evaluate_every": every, "steps": 30}
     trial = game_trial("bilinear", 1e100, 1e100, **settings)
-    assert all(isinstance(trial.advance(), Measurement) for _ in range(3))
-    end = trial.advance()
+    assert trial.save()["diverged"] is False
+    results = [trial.advance() for _ in range(4 if every == 1 else 1)]
+    assert all(isinstance(result, Measurement) for result in results[:-1])
+    end = results[-1]
     assert isinstance(end, Diverged)
     assert (end.step, end.reason) == (3, "the next update is not finite after step 3")
+    assert trial.save()["diverged"] is True
