@@ -242,7 +242,7 @@ def method(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("noises", "budget"), [((0.0, 0.02, 0.1), 50_000), ((0.5,), 1_000), ((0.3,), 60_000)]
+    ("noises", "budget"), [((0.0, 0.02, 0.1), 50_000), ((0.5,), 1_990), ((0.3,), 60_000)]
 )
 def test_the_players_are_drawn_by_gradients_taken(
     noises: tuple[float, ...], budget: int, played: Played
