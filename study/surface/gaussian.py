@@ -214,7 +214,7 @@ def _process(seen: Observations, state: Array, shifted: bool) -> Process:
     """The process at a state of the chain, whose prior is standard normal in every direction."""
     scaled = [(median * seen.spread, spread) for median, spread in (AMPLITUDE, NOISE)]
     each = [LENGTH] * (len(state) - 3) + [*scaled, SHIFT]
-    medians, spreads = np.asarray(each, dtype=np.float64).T
+    medians, spreads = np.array(each).T
     hyper = medians * np.exp(spreads * state)
     hyper[-1] *= shifted
     return Process(seen, hyper)

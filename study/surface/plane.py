@@ -134,7 +134,7 @@ class Plane:
         """Trials as points, shape (n, p)."""
         settings = [row.parameters.to_json() for row in rows]
         settings = [known | {KIND: _kind(known)} for known in settings]
-        columns = [np.full((len(rows), 0), 0.0)]
+        columns = [np.zeros((len(rows), 0))]
         for known in self.axes:
             has = np.asarray([known.name in each for each in settings])
             column = np.full((len(rows), known.width), 0.0 if known.choices else 0.5)
@@ -205,7 +205,7 @@ class Region:
         for where, values in self._choices:
             gaps = np.abs(points[:, where][:, None, :] - values[None]).max(2)
             inside &= gaps.min(1) < 1e-6
-        return np.asarray(inside, dtype=bool)
+        return np.asarray(inside)
 
     @property
     def _middle_all(self) -> Array:
@@ -245,7 +245,7 @@ def regions(plane: Plane, points: Array, groups: NDArray[np.int64]) -> list[Regi
         least, most = mine.min(0), mine.max(0)
         gap = 1 - _CHANCE ** (1 / min(len(mine), _EARLY))
         moves = most - least > _FLAT
-        width = np.where(high > low, high - low, 1.0)
+        width = high - low  # > 0: what does not vary is not a coordinate
         least = np.where(moves & ((least - low) / width < gap), low, least)
         most = np.where(moves & ((high - most) / width < gap), high, most)
         found.append(Region(plane, mine, least, most))

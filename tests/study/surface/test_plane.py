@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from study.surface.gaussian import Array
 from study.surface.plane import Axis, Plane, Region, axis, regions
 from study.trial import TrialRecord
 from trainables.protocol import Parameters, ParameterValue
@@ -24,6 +25,7 @@ def trial(
 def test_an_axis_is_logarithmic_from_one_decade_on_and_for_rates_always() -> None:
     assert axis("b", [1e-3, 1e-3]) is None
     assert axis("b", [2e-3, 1e-3]) == Axis(name="b", low=1e-3, high=2e-3, log=True)
+    assert axis("a", [1e-3, 2e-3]) == Axis(name="a", low=1e-3, high=2e-3, log=True)
     assert axis("weight", [1.0, 9.9]) == Axis(name="weight", low=1.0, high=9.9)
     assert axis("weight", [10.0, 1.0]) == Axis(name="weight", low=1.0, high=10.0, log=True)
     assert axis("weight", [0.0, 5.0]) == Axis(name="weight", low=0.0, high=5.0)
@@ -173,6 +175,80 @@ def test_a_line_stays_a_line_where_points_off_it_are_given() -> None:
     assert np.histogram(spread[:, 0], bins=4, range=(0, 1))[0].min() > 70
 
 
+def slanted() -> tuple[Plane, Region]:
+    """A line, y = 1/4 + x/2, from (0.1, 0.3) to (0.9, 0.7); the middle of its trials is (0.45, 0.475)."""
+    plane = Plane([trial(1e-4, 1e-3, loss="h"), trial(1e-2, 1e-4, loss="w")])
+    x = np.array([0.2, 0.3, 0.4, 0.9])
+    points = np.column_stack([x, 0.25 + x / 2, *np.tile([[HALF], [0.0]], 4)])
+    return plane, Region(plane, points, np.array([0.1, 0.3, 0, 0]), np.array([0.9, 0.7, 1, 1]))
+
+
+def test_a_region_holds_its_ends_and_nothing_beside_it() -> None:
+    _, line = slanted()
+    held: list[tuple[tuple[float, ...], bool]] = [
+        ((0.1, 0.3, HALF, 0), True),
+        ((0.9, 0.7, HALF, 0), True),
+        ((0.5, 0.5, HALF, 0), True),
+        ((0.5, 0.5, 0, HALF), False),  # a choice that was not tried
+        ((0.1 - 2e-8, 0.3 - 1e-8, HALF, 0), False),
+        ((0.9 + 2e-8, 0.7 + 1e-8, HALF, 0), False),
+        ((0.5 - 1e-6, 0.5 + 2e-6, HALF, 0), True),  # off the line by no more than rounding
+        ((0.5 - 1e-4, 0.5 + 2e-4, HALF, 0), False),
+        ((0.3, 0.3, HALF, 0), False),
+    ]
+    points = np.array([point for point, _ in held])
+    assert line.contains(points).tolist() == [inside for _, inside in held]
+
+
+def test_a_region_without_a_coordinate_is_one_point() -> None:
+    rows = [trial(1e-3, 1e-3)] * 3
+    plane = Plane(rows)
+    (region,) = regions(plane, plane.points(rows), np.zeros(3, dtype=np.int64))
+    assert region.contains(np.zeros((2, 0))).tolist() == [True, True]
+    assert region.sample(5, np.random.default_rng(0)).shape == (5, 0)
+
+
+def test_choices_are_drawn_alike_however_often_they_were_tried() -> None:
+    rows = [trial(10**-x, 1e-3, d) for x, d in ((2.0, 1), (2.5, 1), (3.0, 1), (3.5, 1), (4.0, 3))]
+    plane = Plane(rows)
+    points = plane.points(rows)
+    region = Region(plane, points, points.min(0), points.max(0))
+    assert region.sample(900, np.random.default_rng(6))[:, 1].mean() == pytest.approx(0.5, abs=0.07)
+
+
+@pytest.mark.parametrize(("off", "directions"), [(5e-7, 1), (2e-6, 2)])
+def test_points_spread_in_a_direction_from_a_millionth_of_the_range_on(
+    off: float, directions: int
+) -> None:
+    """By their standard deviation there, however many they are."""
+    x = np.linspace(0, 1, 100)
+    points = np.column_stack([x, 0.5 + off * np.resize([1, -1, -1, 1], 100)])
+    plane = Plane([trial(1e-4, 1e-3), trial(1e-2, 1e-4)])
+    region = Region(plane, points, points.min(0), points.max(0))
+    assert region._directions.shape == (directions, 2)
+
+
+class Noted(np.random.Generator):
+    """Notes between which ends it draws how many numbers."""
+
+    def uniform(self, low: Array, high: Array, size: tuple[int, int]) -> Array:  # type: ignore[override]
+        self.noted = low, high, size
+        return super().uniform(low, high, size)
+
+
+def test_a_region_is_drawn_from_as_far_as_its_corners_reach() -> None:
+    """On the line by (2, 1) / sqrt(5), to where it would meet the farthest corner of the box."""
+    _, line = slanted()
+    generator = Noted(np.random.PCG64(3))
+    made = line.sample(25, generator)
+    reach = (2 * 0.45 + 0.225) / math.sqrt(5)
+    low, high, size = generator.noted
+    assert (low, high) == (pytest.approx([-reach]), pytest.approx([reach]))
+    assert size == (100, 1)
+    assert made.shape == (25, 4)
+    assert line.contains(made).all()
+
+
 @pytest.mark.parametrize(
     ("count", "gap", "shared"),
     [(2, 0.7, True), (2, 0.8, False), (20, 0.25, True), (20, 0.27, False)],
@@ -196,3 +272,27 @@ def test_an_arm_that_does_not_move_keeps_its_value() -> None:
     plane = Plane([trial(1e-4, 1e-3), trial(1e-2, 1e-3)])
     region, _ = regions(plane, points, np.array([0, 0, 1, 1]))
     assert (region._low[0], region._high[0]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_coordinate_of_each_arm_has_a_range_of_its_own(seed: int) -> None:
+    """By a loop over numbers; the coordinates have other scales, and one does not move in the second arm."""
+    draw = np.random.default_rng(seed)
+    points = draw.uniform(size=(21, 3)) * [1.0, 40.0, 1.0] + [0.0, 5.0, -3.0]
+    groups = np.repeat([0, 1, 2], [4, 2, 15])
+    points[groups == 0, :2] = points[groups == 0, :2] * 0.1 + points[:4, :2].mean(0)
+    points[groups == 1, 2] = -2.5
+    plane = Plane([trial(1e-4, 1e-3, w=0.0), trial(1e-2, 1e-4, w=1.0)])
+    ends = set()
+    for group, region in enumerate(regions(plane, points, groups)):
+        for axis_ in range(3):
+            everyone = points[:, axis_].tolist()
+            mine = [p for p, g in zip(everyone, groups, strict=True) if g == group]
+            least, most, low, high = min(mine), max(mine), min(everyone), max(everyone)
+            gap = 1 - 0.05 ** (1 / min(len(mine), 10))
+            shares = ((least - low) / (high - low), (high - most) / (high - low))
+            taken = tuple(most > least and share < gap for share in shares)
+            expected = (low if taken[0] else least, high if taken[1] else most)
+            assert (region._low[axis_], region._high[axis_]) == expected
+            ends.update(taken)
+    assert ends == {True, False}
