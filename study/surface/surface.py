@@ -289,4 +289,4 @@ def _cells(points: Array, groups: NDArray[np.int64], values: Array) -> list[NDAr
 
 
 def _extent(points: Array, cell: NDArray[np.int64]) -> float:
-    return float(np.ptp(points[cell], axis=0).max()) * len(cell) ** 0.5 if len(cell) > 1 else 0.0
+    return float(np.ptp(points[cell], axis=0).max()) * len(cell) ** 0.5

@@ -126,11 +126,27 @@ def test_a_cell_is_halved_along_its_widest_side(monkeypatch: pytest.MonkeyPatch)
     assert halves == [pytest.approx(np.mean(rest[:19])), pytest.approx(np.mean(rest[19:]))]
 
 
+def test_of_a_cell_s_equals_the_first_trials_are_in_the_first_half(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    x = np.array([1.0 if i % 3 else 0.0 for i in range(41)])
+    cells = module._cells(x[:, None], np.zeros(41, dtype=int), np.ones(41))
+    low = list(range(3, 41, 3))
+    high = [i for i in range(1, 41) if i % 3]
+    assert [cell.tolist() for cell in cells] == [[0], low + high[:7], high[7:]]
+
+
 def test_the_extent_of_a_cell_is_its_widest_side_times_the_root_of_its_number() -> None:
-    points = np.array([[0.0, 0.0], [1.0, 5.0], [2.0, 1.0], [0.5, 9.0]])
+    points = np.array([[30.0, 0.0], [31.0, 5.0], [32.0, 1.0], [30.5, 9.0]])
     assert module._extent(points, np.array([0, 1, 2])) == pytest.approx(5 * math.sqrt(3))
     assert module._extent(points, np.array([0, 1, 2, 3])) == pytest.approx(9 * 2)
     assert module._extent(points, np.array([1])) == 0.0
+
+
+def test_at_one_place_a_cell_is_an_arm() -> None:
+    cells = module._cells(np.zeros((5, 0)), np.array([0, 1, 0, 0, 1]), np.arange(5.0))
+    assert [cell.tolist() for cell in cells] == [[0, 2, 3], [1, 4]]
 
 
 def test_what_is_nearer_to_a_lost_trial_is_beyond() -> None:
@@ -208,6 +224,29 @@ def test_the_candidates_are_of_each_arms_region_and_the_lowest_is_at_the_optimum
     line, _ = made.spread("x")
     middle = made.setting_at(line[0], "x")
     assert middle["b"] == pytest.approx(middle["a"])
+
+
+@pytest.mark.parametrize(("place", "group"), [(3, 0), (17, 1)])
+def test_the_room_below_a_trial_is_what_most_draws_leave_at_its_arms_candidates(
+    made: Surface, place: int, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = made.rows[place]
+    count = 1 + int((made.of == group).sum())
+    known = np.random.default_rng(place).normal(size=(41, count)) / 3
+
+    def draws(processes: object, points: Array, of: Array, each: int) -> Array:
+        assert processes is made.processes
+        assert points[0].tolist() == made.plane.points([row])[0].tolist()
+        assert points[1:].tolist() == [
+            point for point, arm in zip(made.points.tolist(), made.of, strict=True) if arm == group
+        ]
+        assert (of.tolist(), each) == ([group] * count, 64)
+        return known
+
+    monkeypatch.setattr(module, "drawn", draws)
+    # Of 41 shares in order the 40th is their 97.5 % quantile.
+    shares = sorted(1 - math.exp(min(draw) - draw[0]) for draw in known.tolist())
+    assert made.room_below(row) == pytest.approx(shares[39], rel=1e-12)
 
 
 def test_candidates_are_looked_for_beside_the_best_eighth_but_at_least_eight(
