@@ -18,7 +18,7 @@ from support.trials import SMALL
 
 from trainables.data.images import ImageData, load_images
 from trainables.gan import levels as module
-from trainables.gan.levels import kept_levels, measured_levels, scorer_of
+from trainables.gan.levels import kept_levels, levels_path, measured_levels, scorer_of
 from trainables.kinds import build_trial, parse_settings
 from trainables.levels import Levels, Measured
 from trainables.protocol import Context, Measurement, Parameters
@@ -144,13 +144,12 @@ def test_they_are_measured_once_and_kept(
     with monkeypatch.context() as patch:
         patch.setattr(module, "pictures", lambda images: pytest.fail("measured again"))
         assert measured_levels(settings(), cache, "cpu") == measured
-    kept = list((cache / "statistics").glob("levels-*.json"))
-    assert len(kept) == 1
-    kept[0].write_text(kept[0].read_text().replace("real_fingerprint", "another"))
+    kept = levels_path(settings(), load_images(settings().data, cache).fingerprint, cache)
+    kept.write_text(kept.read_text().replace("real_fingerprint", "another"))
     monkeypatch.setattr(module, "pictures", lambda images: {})
     anew = measured_levels(settings(), cache, "cpu")  # of other facts, so it is measured again
     assert list(anew.nothing) == ["an untrained generator"]
-    kept[0].unlink()
+    kept.unlink()
     assert kept_levels(settings(), cache) is None
     monkeypatch.undo()
     assert measured_levels(settings(), cache, "cpu") == measured
