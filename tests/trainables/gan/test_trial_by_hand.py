@@ -13,10 +13,13 @@ from support.pretend import DEVICE, Accelerator
 from torch import Tensor, nn
 
 from trainables.data.grid import png
+from trainables.gan import trial as module
 from trainables.gan.batches import ImageBatches
+from trainables.gan.levels import levels
 from trainables.gan.streams import Streams
 from trainables.gan.trial import GanTrial
 from trainables.kinds import build_trial
+from trainables.levels import Measured
 from trainables.networks.build import build
 from trainables.protocol import Context, Measurement, Parameters
 
@@ -171,7 +174,16 @@ def test_artifacts_are_64_images_of_the_first_draw_and_what_the_score_depends_on
 
 
 @pytest.mark.usefixtures("images")
-def test_on_a_device_it_is_the_cpus_and_no_stream_of_others_is_moved(tmp_path: Path) -> None:
+def test_on_a_device_it_is_the_cpus_and_no_stream_of_others_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def listening(*given: Any) -> Measured:
+        asked.append(given[-1])
+        return levels(*given)
+
+    monkeypatch.setattr(module, "levels", listening)
     torch.manual_seed(9)
     before = torch.get_rng_state()
     here = trial(tmp_path).advance()
@@ -179,9 +191,11 @@ def test_on_a_device_it_is_the_cpus_and_no_stream_of_others_is_moved(tmp_path: P
         there = trial(tmp_path, device=DEVICE)
         assert {each.device.type for each in there.game.generator.parameters()} == {"pretend"}
         assert next(there.sampler(0, 3)).device.type == "pretend"
+        assert list(there.save()["game"]["streams"]["devices"]) == ["pretend"]
         found = there.advance()
     assert isinstance(here, Measurement)
     assert isinstance(found, Measurement)
     assert found.score == here.score
     assert found.metrics["d_loss"] == here.metrics["d_loss"]
     assert torch.equal(before, torch.get_rng_state())
+    assert asked == ["cpu", DEVICE]
