@@ -148,3 +148,68 @@ def test_spectral_normalisation_makes_one_step_a_pass(
     mine, its = ours.state_dict(), plain.state_dict()
     for name in its:
         torch.testing.assert_close(mine[name], its[name], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "outputs", "side", "way"),
+    [
+        (Halving, 4, 16, 10, "_HalvedThin"),  # the weight is (16, 4, 5, 5)
+        (Halving, 5, 16, 10, "Convolution"),
+        (Halving, 4, 15, 10, "Convolution"),
+        (Doubling, 16, 4, 5, "_DoubledThin"),
+        (Doubling, 16, 5, 5, "Convolution"),
+        (Doubling, 15, 4, 5, "Convolution"),
+        (
+            Halving,
+            4,
+            16,
+            8,
+            "_Patches",
+        ),  # by product, of which all weights here have enough numbers
+        (Doubling, 16, 4, 4, "_SummedPatches"),
+    ],
+)
+def test_limits_belong_to_the_way_that_they_begin(
+    kind: type[nn.Module],
+    inputs: int,
+    outputs: int,
+    side: int,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer = kind(inputs, outputs)
+    numbers = layer.get_parameter("weight").numel()
+    monkeypatch.setattr(strided, "_HEAVY", numbers)
+    maps = torch.randn(2, inputs, side, side, requires_grad=True)
+    assert way in _ways(layer(maps))
+    plainly = maps.detach()
+    if way == "_HalvedThin":  # only its gradient in the map goes another way
+        assert way not in _ways(layer(plainly))
+    if "Patches" in way:
+        monkeypatch.setattr(strided, "_HEAVY", numbers + 1)
+        assert way not in _ways(layer(maps))
+    assert strided._is_plain(maps) is True
+    with torch.autocast("cpu", torch.bfloat16):
+        assert strided._is_plain(maps) is False
+        assert _ways(layer(maps)) & {"_HalvedThin", "_DoubledThin", "_Patches"} == set()
+    assert strided._is_plain(maps.to("meta")) is False
+
+
+def _ways(made: Tensor) -> set[str]:
+    """What a result was computed by, as its graph names it."""
+    found, open_ones = set[str](), [made.grad_fn]
+    while open_ones:
+        node = open_ones.pop()
+        if node is not None:
+            found.add(node.name().removesuffix("Backward").removesuffix("Backward0"))
+            open_ones += [following for following, _ in node.next_functions]
+    return found
+
+
+def test_a_doubling_to_a_size_that_is_asked_for_is_torchs() -> None:
+    ours, plain = pair(Doubling, 3, 5)
+    maps = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    for size in ([7, 8], [8, 8]):
+        made = ours(maps, size)
+        assert made.shape[2:] == tuple(size)
+        assert torch.equal(made, plain(maps, size))
