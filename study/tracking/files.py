@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
-from study.tracking import words
-from study.tracking.moved import carried_to
+from study.tracking import query, tables, words
+from study.tracking.moved import local_files
 from study.tracking.private import remove_files
-from study.tracking.reading import StudyNotFound, open_store, own
+from study.tracking.reading import StudyNotFound, open_store, tags_of
 from study.tracking.store import (
     TrackingError,
     client,
     failures,
-    runs,
     unreadable,
     without_credentials,
 )
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
     from study.trial import TrialRecord
 
@@ -100,17 +98,18 @@ def spec_text(study: str, *, tracking_uri: str) -> str | None:
         TrackingError: The store could not be read.
     """
     try:
-        store = open_store(tracking_uri, study)
+        arms = query.arm_runs(study, tracking_uri=tracking_uri)
     except StudyNotFound:
         return None
     try:
-        experiment = store.get_experiment_by_name(study)
-        if experiment is None:
-            return None
-        condition = own(experiment, f"tags.{words.KIND} = '{words.KIND_ARM}'")
-        arms = list(runs(store, experiment.experiment_id, condition))
-        found = [run for run in arms if _listed(tracking_uri, run)]
-        return _read(tracking_uri, found[-1], "spec.yaml").decode() if found else None
+        places = [
+            _Place(tracking_uri, arm.run_id, arm.artifacts)
+            for arm in sorted(arms, key=lambda run: run.started)
+        ]
+        found = [place for place in places if place.listed()]
+        return found[-1].read("spec.yaml").decode() if found else None
+    except OSError as error:
+        raise unreadable(tracking_uri, error) from None
     except failures() as error:
         raise unreadable(tracking_uri, error) from None
 
@@ -122,10 +121,9 @@ def code_of(study: str, *, tracking_uri: str) -> str:
         TrackingError: The store could not be read.
     """
     try:
-        experiment = open_store(tracking_uri, study).get_experiment_by_name(study)
-    except failures() as error:
-        raise unreadable(tracking_uri, error) from None
-    return str(experiment.tags.get(words.CODE_VERSION, "")) if experiment else ""
+        return str(tags_of(study, tracking_uri=tracking_uri).get(words.CODE_VERSION, ""))
+    except StudyNotFound:
+        return ""
 
 
 def samples_of_run(row: TrialRecord, *, tracking_uri: str) -> dict[str, bytes]:
@@ -133,11 +131,11 @@ def samples_of_run(row: TrialRecord, *, tracking_uri: str) -> dict[str, bytes]:
 
     Raises:
         TrackingError: The store could not be read.
+        OSError: A file is out of reach.
     """
-    store, run_id = open_store(tracking_uri, row.study), row.mlflow_run_id or ""
     try:
-        run = store.get_run(run_id)
-        paths = _listed(tracking_uri, run, "samples")
+        place = _place_of(row, tracking_uri)
+        paths = place.listed(FOLDER)
         by_suffix: dict[str, str] = {}
         for path in sorted(path for path in paths if not path.endswith(".json")):
             suffix = PurePosixPath(path).suffix
@@ -145,30 +143,53 @@ def samples_of_run(row: TrialRecord, *, tracking_uri: str) -> dict[str, bytes]:
             chosen = PurePosixPath(by_suffix.get(suffix, "")).stem.endswith(f"-{row.step or 0:08d}")
             if not chosen:
                 by_suffix[suffix] = path
-        return {
-            PurePosixPath(path).name: _read(tracking_uri, run, path) for path in by_suffix.values()
-        }
+        return {PurePosixPath(path).name: place.read(path) for path in by_suffix.values()}
     except failures() as error:
         raise unreadable(tracking_uri, error) from None
 
 
-def _listed(uri: str, run: Run, folder: str = "") -> list[str]:
-    """The artifacts of a run in a folder, each by its path below those of the run."""
-    carried = carried_to(uri, run)
-    if carried is None:
-        found = client(uri).list_artifacts(run.info.run_id, folder or None)
-        return [file.path for file in found]
-    there = carried / folder
-    return [f"{folder}/{file.name}".lstrip("/") for file in there.glob("*")]
+def _place_of(row: TrialRecord, uri: str) -> _Place:
+    """Where the files of a trial's run are."""
+    run_id = row.mlflow_run_id or ""
+    # MLflow reads all that a run has measured to say where its files are.
+    there = tables.read(uri, lambda t: t.artifacts(run_id))
+    if there is None:
+        there = str(open_store(uri, row.study).get_run(run_id).info.artifact_uri)
+    return _Place(uri, run_id, there)
 
 
-def _read(uri: str, run: Run, path: str) -> bytes:
-    carried = carried_to(uri, run)
-    if carried is not None:
-        return (carried / path).read_bytes()
-    with tempfile.TemporaryDirectory(prefix="ttur-report-") as folder:
-        store = client(uri)
-        return Path(store.download_artifacts(run.info.run_id, path, folder)).read_bytes()
+@dataclass(frozen=True)
+class _Place:
+    """Where the files of a run are.
+
+    Attributes:
+        uri: The tracking URI.
+        run_id: The run.
+        artifacts: Where its artifacts are, as MLflow has it.
+    """
+
+    uri: str
+    run_id: str
+    artifacts: str
+
+    def listed(self, folder: str = "") -> list[str]:
+        """The artifacts in a folder, each by its path below those of the run."""
+        if (local := self._local) is None:
+            found = client(self.uri).list_artifacts(self.run_id, folder or None)
+            return [file.path for file in found]
+        return [f"{folder}/{file.name}".lstrip("/") for file in (local / folder).glob("*")]
+
+    def read(self, path: str) -> bytes:
+        """The content of an artifact."""
+        if (local := self._local) is not None:
+            return (local / path).read_bytes()
+        with tempfile.TemporaryDirectory(prefix="ttur-report-") as folder:
+            store = client(self.uri)
+            return Path(store.download_artifacts(self.run_id, path, folder)).read_bytes()
+
+    @property
+    def _local(self) -> Path | None:
+        return local_files(self.uri, self.run_id, self.artifacts)
 
 
 logger = logging.getLogger(__name__)

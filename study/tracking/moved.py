@@ -10,13 +10,9 @@ import contextlib
 import logging
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 from study.tracking.store import sqlite_path
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
 
@@ -65,16 +61,21 @@ def _rewrite(connection: sqlite3.Connection, home: Path, experiment_id: str) -> 
             connection.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (new, run_id))
 
 
-def carried_to(uri: str, run: Run) -> Path | None:
-    """Where a run's artifacts are, beside the store of a home that was moved or copied.
+def local_files(uri: str, run_id: str, artifacts: str) -> Path | None:
+    """The folder of this machine that a run's artifacts are in; None if MLflow has to fetch them.
 
-    None: they are where MLflow says.
+    In a home that was moved or copied they are beside its store, not where MLflow says.
+
+    Args:
+        uri: The tracking URI.
+        run_id: The run.
+        artifacts: Where its artifacts are, as MLflow has it.
     """
-    home, recorded = _home_artifacts(uri), _path(str(run.info.artifact_uri))
-    if home is None or recorded is None or not (home / run.info.run_id).exists():
-        return None
+    home, recorded = _home_artifacts(uri), _path(artifacts)
+    if home is None or recorded is None or not (home / run_id).exists():
+        return recorded
     old = _other_home(recorded.parents[1].as_uri(), home) if len(recorded.parents) > 1 else None
-    return None if old is None else home / run.info.run_id / _FOLDER
+    return recorded if old is None else home / run_id / _FOLDER
 
 
 def _home_artifacts(uri: str) -> Path | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from study.tracking import tables, words
 from study.tracking.content import POSITION, scores_of
 from study.tracking.private import steps_of
-from study.tracking.reading import check_file, experiment_in, open_store, own
+from study.tracking.reading import check_file, experiment_in, experiment_of, open_store, own
 from study.tracking.store import PAGE, collector_paused, failures, is_http, runs, unreadable
 from study.tracking.tables import RunFacts
 from study.trial import Outcome, TrialRecord, by_convention, ranked
@@ -75,11 +75,16 @@ def arms(study: str, *, tracking_uri: str) -> list[str]:
         StudyNotFound: The store has no study of this name.
         TrackingError: The store could not be read.
     """
-    found = _runs(study, words.KIND_ARM, tracking_uri)
+    found = arm_runs(study, tracking_uri=tracking_uri)
     places = {run.tags[words.ARM]: run.tags.get(POSITION) for run in found}
     if None in places.values():
         return by_convention(places)
     return sorted(places, key=lambda arm: (int(places[arm] or 0), arm))
+
+
+def arm_runs(study: str, *, tracking_uri: str) -> list[RunFacts]:
+    """The runs of a study's arms, in no order; raises what :func:`arms` does."""
+    return _runs(study, words.KIND_ARM, tracking_uri)
 
 
 def best(
@@ -203,7 +208,10 @@ def _runs(
     """All runs of a study of a kind (its trials, or its arms), with the metrics that rows are made of."""
     check_file(tracking_uri, study)
     metrics = None if every_metric else _METRICS
-    read = tables.read(tracking_uri, lambda t: _own_runs(t, study, kind, metrics))
+    read = tables.read(
+        tracking_uri,
+        lambda t: _own_runs(t, experiment_of(t, study, tracking_uri=tracking_uri), kind, metrics),
+    )
     if read is not None:
         return read
     store = open_store(tracking_uri, study)
@@ -217,12 +225,12 @@ def _runs(
 
 
 def _own_runs(
-    read: tables.Tables, study: str, kind: str, metrics: Sequence[str] | None
-) -> list[RunFacts] | None:
-    """The runs as the store's database has them; None if it has no such study, as MLflow will say."""
-    experiment = read.experiment(study)
-    if experiment is None:
-        return None
+    read: tables.Tables,
+    experiment: tables.ExperimentFacts,
+    kind: str,
+    metrics: Sequence[str] | None,
+) -> list[RunFacts]:
+    """The runs of a study's record, as the store's database has them."""
     record = experiment.tags.get(words.RECORD)
     return [
         run
@@ -232,8 +240,16 @@ def _own_runs(
 
 
 def _facts(run: Run) -> RunFacts:
-    data, began = run.data, run.info.start_time / 1000
-    return RunFacts(run.info.run_id, began, data.tags, data.metrics, data.params, steps_of(run))
+    data, info = run.data, run.info
+    return RunFacts(
+        info.run_id,
+        info.start_time / 1000,
+        str(info.artifact_uri or ""),
+        data.tags,
+        data.metrics,
+        data.params,
+        steps_of(run),
+    )
 
 
 def _completeness(row: TrialRecord) -> tuple[bool, bool, float]:

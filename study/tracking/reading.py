@@ -8,6 +8,8 @@ from study.tracking import tables, words
 from study.tracking.store import client, failures, sqlite_path, unreadable, without_credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
@@ -49,9 +51,25 @@ def experiment_in(store: MlflowClient, study: str) -> Experiment:
     """
     experiment = store.get_experiment_by_name(study)
     if experiment is None or experiment.lifecycle_stage == "deleted":
-        where = without_credentials(str(store.tracking_uri))
-        raise StudyNotFound(f"there is no study {study!r} in the MLflow store at {where}")
+        raise _not_there(study, str(store.tracking_uri))
     return experiment
+
+
+def experiment_of(read: tables.Tables, study: str, *, tracking_uri: str) -> tables.ExperimentFacts:
+    """Finds a study's experiment in a store's own tables: importing MLflow to say no takes seconds.
+
+    Raises:
+        StudyNotFound: The store has none of its name, or a deleted one.
+    """
+    experiment = read.experiment(study)
+    if experiment is None:
+        raise _not_there(study, tracking_uri)
+    return experiment
+
+
+def _not_there(study: str, tracking_uri: str) -> StudyNotFound:
+    where = without_credentials(tracking_uri)
+    return StudyNotFound(f"there is no study {study!r} in the MLflow store at {where}")
 
 
 def own(experiment: Experiment, condition: str) -> str:
@@ -70,13 +88,23 @@ def record_of(study: str, *, tracking_uri: str) -> str | None:
         StudyNotFound: The store has no study of this name.
         TrackingError: The store could not be read.
     """
+    return tags_of(study, tracking_uri=tracking_uri).get(words.RECORD)
+
+
+def tags_of(study: str, *, tracking_uri: str) -> Mapping[str, str]:
+    """The tags of a study's experiment.
+
+    Raises:
+        StudyNotFound: The store has no study of this name.
+        TrackingError: The store could not be read.
+    """
     check_file(tracking_uri, study)
-    read = tables.read(tracking_uri, lambda t: t.experiment(study))
+    read = tables.read(tracking_uri, lambda t: experiment_of(t, study, tracking_uri=tracking_uri))
     if read is not None:
-        return read.tags.get(words.RECORD)
+        return read.tags
     store = open_store(tracking_uri, study)
     try:
-        found: str | None = experiment_in(store, study).tags.get(words.RECORD)
+        found: Mapping[str, str] = experiment_in(store, study).tags
     except failures() as error:
         raise unreadable(tracking_uri, error) from None
     return found

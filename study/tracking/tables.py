@@ -30,10 +30,11 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a query needs of a run; a metric has its newest value."""
+    """What a query needs of a run; a metric has its newest value, ``artifacts`` is where its files are."""
 
     run_id: str
     started: float
+    artifacts: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
@@ -100,9 +101,10 @@ class Tables:
         """Reads the runs of a kind that were not deleted, with all parameters; metrics None: all of them."""
         own: dict[str, Any] = {"id": experiment.experiment_id}
         found = {
-            run: RunFacts(run, started / 1000)
-            for run, started in self._rows(
-                "SELECT r.run_uuid, r.start_time FROM runs AS r JOIN tags AS t ON t.run_uuid = r.run_uuid"
+            run: RunFacts(run, started / 1000, artifacts or "")
+            for run, started, artifacts in self._rows(
+                "SELECT r.run_uuid, r.start_time, r.artifact_uri"
+                " FROM runs AS r JOIN tags AS t ON t.run_uuid = r.run_uuid"
                 " WHERE r.experiment_id = :id AND r.lifecycle_stage = 'active'"
                 f" AND t.key = '{words.KIND}' AND t.value = :kind",
                 kind=kind,
@@ -132,6 +134,13 @@ class Tables:
             if run in found:
                 found[run].params[key] = value
         return list(found.values())
+
+    def artifacts(self, run: str) -> str:
+        """Where the files of a run are, as a URI."""
+        found = self._rows("SELECT artifact_uri FROM runs WHERE run_uuid = :run", run=run)
+        if not found:
+            raise LookupError(run)
+        return str(found[0][0] or "")
 
     def histories(self, runs: Sequence[str], metric: str) -> dict[str, list[Point]]:
         """Reads all values that a metric of some runs had."""

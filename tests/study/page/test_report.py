@@ -187,10 +187,18 @@ def test_a_store_that_takes_no_report_is_said_in_a_sentence(
     assert "did not take the report" in str(made.unpublished)
 
 
-def test_samples_are_those_of_the_best_evaluation(uri: str, tmp_path: Path) -> None:
-    from study.tracking.query import best
+@pytest.mark.parametrize("by_mlflow", [False, True])
+def test_samples_are_those_of_the_best_evaluation(
+    uri: str, by_mlflow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from study.tracking import files, query, tables
 
-    (leader,) = best("study", top=1, tracking_uri=uri)
+    (leader,) = query.best("study", top=1, tracking_uri=uri)
+    if by_mlflow:
+        monkeypatch.setattr(tables, "read", lambda _uri, _question: None)
+        monkeypatch.setattr(files, "local_files", lambda *_: None)
+    else:  # a report of thousands of trials need not load it
+        monkeypatch.setattr(files, "open_store", None)
     found = samples_of_run(leader, tracking_uri=uri)
     assert found.keys() == {"samples-00000020.png", "samples-00000030.txt"}
     assert shade(found["samples-00000020.png"]) == 20

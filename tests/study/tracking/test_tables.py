@@ -76,8 +76,23 @@ def test_both_ways_say_the_same(uri: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_study_that_is_not_there_is_not_found(uri: str) -> None:
-    with pytest.raises(reading.StudyNotFound, match="there is no study 'nothing'"):
-        query.trials("nothing", tracking_uri=uri)
+    with pytest.raises(reading.StudyNotFound, match="there is no study 'nothing'") as by_mlflow:
+        reading.experiment_in(client(uri), "nothing")
+    for ask in (query.trials, query.arms, reading.record_of):
+        with pytest.raises(reading.StudyNotFound) as by_tables:
+            ask("nothing", tracking_uri=uri)
+        assert str(by_tables.value) == str(by_mlflow.value)
+
+
+def test_a_study_that_is_not_there_is_not_asked_of_mlflow(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (query, reading):  # importing MLflow takes seconds
+        monkeypatch.setattr(module, "open_store", None)
+    client(uri).delete_experiment(client(uri).create_experiment("deleted"))
+    for name in ("nothing", "deleted"):
+        with pytest.raises(reading.StudyNotFound):
+            query.trials(name, tracking_uri=uri)
 
 
 def test_a_value_that_is_not_a_number_is_read_as_such(tmp_path: Path) -> None:
@@ -104,7 +119,13 @@ def test_tables_of_another_kind_are_left_to_mlflow(tmp_path: Path, change: str) 
     tracking(uri, tmp_path).publish(record(scores=(3.0,), outcome=Outcome.COMPLETE), fresh=True)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute(change)
-    assert tables.read(uri, lambda t: query._own_runs(t, "study", "trial", None)) is None
+
+    def trials(read: tables.Tables) -> list[tables.RunFacts]:
+        experiment = read.experiment("study")
+        assert experiment is not None
+        return query._own_runs(read, experiment, "trial", None)
+
+    assert tables.read(uri, trials) is None
 
 
 def test_a_server_is_asked_by_mlflow() -> None:
