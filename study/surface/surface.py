@@ -199,7 +199,7 @@ def _beyond(points: Array, scored: Array, lost: Array) -> NDArray[np.bool_]:
         return np.zeros(len(points), dtype=bool)
     to_scored, _ = cKDTree(scored).query(points)
     to_lost, _ = cKDTree(lost).query(points)
-    return np.asarray(to_lost < to_scored, dtype=bool)
+    return np.asarray(to_lost < to_scored)
 
 
 def too_few(rows: Sequence[TrialRecord], arm: str) -> str | None:

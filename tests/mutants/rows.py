@@ -43,7 +43,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("study/surface/plane.py", (f"{SURFACE}/test_plane.py",)),
     (
         "study/surface/surface.py",
-        (f"{SURFACE}/test_surface.py", f"{SURFACE}/test_surface_parts.py"),
+        tuple(f"{SURFACE}/test_{n}.py" for n in ("candidates", "surface_parts", "surface")),
     ),
     ("study/surface/*.py", (SURFACE,)),
     ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),

@@ -1,0 +1,155 @@
+"""Where a surface looks for the lowest of each arm, by plain loops over points that a made-up mean judges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from study.surface import surface as module
+from study.surface.gaussian import Array
+from study.surface.plane import Plane, regions
+from study.surface.surface import Surface, surface_of
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement, Parameters, ParameterValue
+
+
+def trial(arm: str, number: int, b: float, a: float, /, **further: ParameterValue) -> TrialRecord:
+    parameters = Parameters(b=b, a=a, d_steps=1, further=further)
+    seen = (Measurement(step=1, score=5.0),)
+    return TrialRecord(
+        study="s",
+        arm=arm,
+        number=number,
+        parameters=parameters,
+        outcome=Outcome.COMPLETE,
+        measurements=seen,
+    )
+
+
+def of_two_arms() -> list[TrialRecord]:
+    """x on the diagonal, y all over the square."""
+    draw = np.random.default_rng(5)
+    rows = [trial("x", n, 10**p, 10**p) for n, p in enumerate(draw.uniform(-4, -2, 8))]
+    return rows + [
+        trial("y", n, 10**p, 10**q) for n, (p, q) in enumerate(draw.uniform(-4, -2, (12, 2)))
+    ]
+
+
+def judged(points: Array, group: int) -> tuple[Array, Array]:
+    """A mean that is lowest at (0.3, 0.7), and a deviation that grows to one side; by arm."""
+    mean = ((points - [0.3, 0.7]) ** 2).sum(1) * (1 + group)
+    return mean, 0.3 * points[:, 0] + 0.01
+
+
+class Unfitted(Surface):
+    """A surface of which only what is set is there."""
+
+    def __init__(self, rows: list[TrialRecord]) -> None:
+        self.rows, self.arms = tuple(rows), ("x", "y")
+        self.plane = Plane(rows)
+        self.processes: list[Any] = [object() for _ in range(24)]
+        groups = np.asarray([self.arms.index(row.arm) for row in rows])
+        self.trials = self.plane.points(rows)
+        self._regions = regions(self.plane, self.trials, groups)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Which processes were asked about which points of which arm; they say what :func:`judged` does."""
+    found: list[Any] = []
+
+    def mixed(
+        processes: list[Any], points: Array, groups: NDArray[np.int64]
+    ) -> tuple[Array, Array]:
+        (group,) = set(groups.tolist())
+        assert len(groups) == len(points)
+        found.append((processes, points, group))
+        return judged(points, group)
+
+    monkeypatch.setattr(module, "mixed", mixed)
+    return found
+
+
+@pytest.mark.parametrize("arms", [2, 7])
+def test_the_candidates_are_those_that_may_be_lowest_of_all_that_each_arm_may_try(
+    arms: int, asked: list[Any]
+) -> None:
+    surface = Unfitted(of_two_arms())
+    surface.arms = tuple("xyabcde"[:arms])
+    good = surface.trials[[9, 2, 15]]
+    lost = np.arange(20) % 3 == 1
+    surface._choose(surface.trials, good, lost)
+
+    draw = np.random.default_rng(0)
+    every = surface.trials.tolist()
+    for region in surface._regions:
+        beside = np.array([good[i] for i in draw.integers(3, size=512)])
+        every += region.sample(1024, draw).tolist()
+        every += region.around(beside, 0.06, draw).tolist()
+
+    def to_nearest(point: list[float], trials: Array) -> float:
+        return float(((trials - point) ** 2).sum(1).min())
+
+    kept = [
+        point
+        for point in every
+        if to_nearest(point, surface.trials[~lost]) <= to_nearest(point, surface.trials[lost])
+    ]
+    assert 100 < len(kept) < len(every)
+    quota = {2: 60, 7: 20}[arms]
+    expected, of = [], []
+    for group, region in enumerate(surface._regions):
+        mine = np.array([p for p in kept if region.contains(np.array([p]))[0]])
+        processes, points, about = asked[group]
+        assert points.tolist() == mine.tolist()
+        assert about == group
+        assert all(one is two for one, two in zip(processes, surface.processes[::4], strict=True))
+        mean, deviation = judged(mine, group)
+        hopeful = sorted(range(len(mine)), key=lambda i: float(mean[i] - 2 * deviation[i]))[:quota]
+        low = sorted(range(len(mine)), key=lambda i: float(mean[i]))[:quota]
+        chosen = sorted({*hopeful, *low})
+        assert quota < len(chosen) < len(mine)
+        expected += mine[chosen].tolist()
+        of += [group] * len(chosen)
+    assert surface.points.tolist() == expected
+    assert surface.of.tolist() == of
+
+
+def test_the_mean_is_told_of_points_that_are_spread_over_an_arms_region(asked: list[Any]) -> None:
+    surface = Unfitted(of_two_arms())
+    points, mean = surface.spread("y")
+    ((processes, about, group),) = asked
+    assert group == 1
+    assert about is points
+    assert points.shape == (1024, 2)
+    assert processes == surface.processes[::4]
+    assert mean.tolist() == judged(points, 1)[0].tolist()
+
+
+def test_a_setting_has_the_parameters_of_its_arm() -> None:
+    rows = [trial("x", n, 1e-3 * (n + 1), 1e-3) for n in range(3)]
+    rows += [trial("y", n, 1e-3, 1e-3 * (n + 1), loss="hinge") for n in range(3)]
+    surface = Unfitted(rows)
+    assert list(surface.setting_at(surface.trials[0], "x")) == ["b", "a", "d_steps"]
+    assert list(surface.setting_at(surface.trials[4], "y")) == ["b", "a", "d_steps", "loss"]
+    surface.points, surface.of = surface.trials, np.repeat([0, 1], 3)
+    assert surface.setting(4) == {
+        "b": pytest.approx(1e-3),
+        "a": pytest.approx(2e-3),
+        "d_steps": 1,
+        "loss": "hinge",
+    }
+
+
+def test_an_arm_without_enough_trials_has_no_part_in_a_surface(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+    monkeypatch.setattr(module, "Surface", lambda rows, arms: made.append((rows, arms)) or "made")
+    rows = of_two_arms()
+    assert surface_of(rows[:5], ["x", "y"]) is None
+    assert surface_of(rows, ["y", "z"]) == "made"  # type: ignore[comparison-overlap]
+    assert made == [(rows, ["y"])]
