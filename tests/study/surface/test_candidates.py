@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from study.surface import surface as module
-from study.surface.gaussian import Array
+from study.surface.gaussian import Array, Observations
 from study.surface.plane import Plane, regions
 from study.surface.surface import Surface, surface_of
 from study.trial import Outcome, TrialRecord
@@ -153,3 +156,75 @@ def test_an_arm_without_enough_trials_has_no_part_in_a_surface(
     assert surface_of(rows[:5], ["x", "y"]) is None
     assert surface_of(rows, ["y", "z"]) == "made"  # type: ignore[comparison-overlap]
     assert made == [(rows, ["y"])]
+
+
+@pytest.mark.parametrize("each", [20, 38])
+@pytest.mark.parametrize(("factor", "shifted"), [(1.5, False), (1.6, True)])
+def test_a_surface_is_fitted_to_the_ended_trials_of_its_arms(
+    each: int, factor: float, shifted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of 1 to 5, whose logarithms are not pressed, and in each arm one trial without a score."""
+    draw = np.random.default_rng(each)
+    rows = []
+    for arm in ("x", "y"):
+        for n, (p, q) in enumerate(draw.uniform(-4, -2, (each, 2)).tolist()):
+            score = 1.0 + n % 5
+            seen = (Measurement(step=1, score=score, noise=0.1 * n),) if n != 7 else ()
+            outcome = Outcome.COMPLETE if n != 7 else Outcome.DIVERGED
+            made = replace(trial(arm, n, 10**p, 10**q), measurements=seen, outcome=outcome)
+            rows.append(made)
+    others = [
+        replace(rows[3], number=90, outcome=Outcome.FAILED),
+        replace(rows[3], number=91, outcome=None),
+        replace(rows[3], arm="z"),
+    ]
+    caught: dict[str, list[Any]] = {"fit": [], "drawn": [], "regions": [], "chosen": []}
+
+    def posterior(seen: Observations, *, shifted: bool) -> Any:
+        caught["fit"].append((seen, shifted))
+        return ["shifted" if shifted else "alike"]
+
+    def choose(self: Surface, *given: Array) -> None:
+        caught["chosen"].append(given)
+        self.points, self.of = given[0][:2], np.array([0, 1])
+
+    def drawn(*given: Any) -> Array:
+        caught["drawn"].append(given)
+        return np.array([[1.0, 2.0], [3.0, 6.0]])
+
+    monkeypatch.setattr(module, "posterior", posterior)
+    monkeypatch.setattr(module, "shift_factor", lambda processes: {"alike": factor}[processes[0]])
+    monkeypatch.setattr(module, "regions", lambda *given: caught["regions"].append(given))
+    monkeypatch.setattr(module, "drawn", drawn)
+    monkeypatch.setattr(Surface, "_choose", choose)
+    shuffled = [rows[i] for i in draw.permutation(len(rows))]
+    surface = Surface([*others, *shuffled], ["y", "x"])
+
+    ordered = rows[each:] + rows[:each]
+    assert surface.rows == tuple(ordered)
+    assert surface.shifted is shifted
+    assert surface.processes == ["shifted" if shifted else "alike"]
+    assert [kind for _, kind in caught["fit"]] == [False, True][: 1 + shifted]
+    points = Plane(ordered).points(ordered).tolist()
+    lost = [row.number == 7 for row in ordered]
+    # Without a score: as far above the bend as that lies above the median, twice the lowest tenth's distance.
+    values = [5 * math.log(3) if row.number == 7 else math.log(row.objective) for row in ordered]
+    vague = 5 * math.log(3) - statistics.median(values)
+    for known, _ in caught["fit"]:
+        assert known.points.tolist() == points
+        assert known.groups.tolist() == [0] * each + [1] * each
+        assert known.lengths.tolist() == [0, 1]
+        assert known.values == pytest.approx(values)
+        assert known.noise == pytest.approx(
+            [vague if row.number == 7 else 0.1 * row.number / row.objective for row in ordered]
+        )
+    ((plane, at, of),) = caught["regions"]
+    assert (plane, at.tolist(), of.tolist()) == (surface.plane, points, [0] * each + [1] * each)
+    ((trials, good, without),) = caught["chosen"]
+    assert (trials.tolist(), without.tolist()) == (points, lost)
+    first = sorted(range(2 * each), key=lambda i: values[i])[: 8 if each == 20 else 9]
+    assert good.tolist() == [points[i] for i in first]
+    ((processes, at, of, count),) = caught["drawn"]
+    assert processes == surface.processes
+    assert (at is surface.points, of is surface.of, count) == (True, True, 64)
+    assert surface.means.tolist() == [2.0, 4.0]
