@@ -88,9 +88,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "trainables/games/figures.py",
         (f"{GAMES}/test_figures.py", f"{GAMES}/test_figures_by_hand.py"),
     ),
-    ("trainables/games/heavy_ball.py", (f"{GAMES}/test_heavy_ball.py",)),
-    ("trainables/games/network_flow.py", (f"{GAMES}/test_network_flow.py",)),
-    ("trainables/games/players.py", (f"{GAMES}/test_players.py", f"{GAMES}/test_whole_steps.py")),
+    *(
+        (f"trainables/games/{name}.py", (f"{GAMES}/test_{name}.py", f"{GAMES}/test_whole_steps.py"))
+        for name in ("heavy_ball", "network_flow", "players")
+    ),
     ("trainables/games/*.py", (GAMES,)),
     (
         "trainables/language/text.py",
