@@ -13,6 +13,7 @@ other end of the interval (``optima``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -289,4 +290,4 @@ def _cells(points: Array, groups: NDArray[np.int64], values: Array) -> list[NDAr
 
 
 def _extent(points: Array, cell: NDArray[np.int64]) -> float:
-    return float(np.ptp(points[cell], axis=0).max()) * len(cell) ** 0.5
+    return float(np.ptp(points[cell], axis=0).max() * math.sqrt(len(cell)))
