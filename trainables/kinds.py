@@ -158,8 +158,8 @@ class AnotherTrialError(ValueError):
 def require_same(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Compares two configurations.
 
-    Where files are is not compared: what is in them is, under ``data``. What an earlier version did not
-    write is what it meant by that, its default.
+    Where files are is not compared (what is in them is, under ``data``), nor what only costs depend on. What
+    an earlier version did not write is what it meant by that, its default.
 
     Raises:
         AnotherTrialError: They differ; the message names the first field that does.
@@ -175,7 +175,7 @@ def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):  # not what any version writes: the comparison says so
         return dict(configuration)
     made = settings.model_dump(mode="json")
-    for path in (*settings.paths, "data.rules"):
+    for path in (*settings.paths, *settings.costs, "data.rules"):
         group, _, field = path.partition(".")
         if not field:
             made.pop(group, None)

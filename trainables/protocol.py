@@ -203,6 +203,16 @@ class MakesGenerator(Protocol):
 
 
 @runtime_checkable
+class TellsHow(Protocol):
+    """A trial that is not always made the way it was meant to be."""
+
+    @property
+    def said(self) -> str | None:
+        """Why it is made in another way, one sentence that does not change; None if it is not."""
+        ...
+
+
+@runtime_checkable
 class TellsTimes(Protocol):
     """A trial that knows what its time went into."""
 

@@ -24,6 +24,7 @@ from trainables.protocol import (
     Measurement,
     Parameters,
     State,
+    TellsHow,
     TellsTimes,
     Trial,
 )
@@ -55,6 +56,7 @@ class TrialRun:
         self._context = Context(seed=assignment.seed, device=device, cache=assignment.cache)
         self._build = build
         self._notes: list[str] = []
+        self._said: str | None = None
         self._seconds = 0.0
         self._handed_out = 0
         self._measurements_whole = False
@@ -81,6 +83,7 @@ class TrialRun:
         if self._handed_out == len(self.history):
             self._advance()
         self._checkpoint_if_due(long=time.monotonic() - began > LONG_TURN_SECONDS)
+        self._note_how()
         new = tuple(self.history[self._handed_out :])
         self._handed_out = len(self.history)
         notes, self._notes = tuple(self._notes), []
@@ -142,6 +145,13 @@ class TrialRun:
                 for name, content in self.trial.artifacts().items():
                     self._write(sample_name(name, event.step), content)
                 self._keep_generator(measurement)
+
+    def _note_how(self) -> None:
+        """Notes once why the trial is made in another way than it was meant to be."""
+        said = self.trial.said if isinstance(self.trial, TellsHow) else None
+        if said is not None and said != self._said:
+            self._notes.append(said)
+            self._said = said
 
     def _parts(self) -> dict[str, float]:
         """What the trial's time went into, seconds; empty if its kind does not tell."""

@@ -70,10 +70,11 @@ def check_continues(old: Spec, new: Spec, asked: Mapping[str, int], *, known: bo
         UserError: It may not; the sentence names the fields and says what to do.
     """
     movable = {f"trial.{path}" for path in old.settings.paths}
+    costs = {f"trial.{name}" for name in old.settings.costs}
     meaning = [
         f"{path} was {before!r} and is {after!r}"
         for path, before, after in differences(old.meaning(), new.meaning())
-        if not (path in movable and (known or same_place(before, after)))
+        if not (path in costs or (path in movable and (known or same_place(before, after))))
     ]
     spaces = [
         reason

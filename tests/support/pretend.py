@@ -198,8 +198,12 @@ class Accelerator(TorchDispatchMode):
         self._refuse(func, args, kwargs, tensors, to_ours)
         self._count(func, args, to_ours)
         with _drawing(func, kwargs, to_ours):
-            result = func(*tree_map(_raw, args), **_on_cpu(kwargs))
+            result = self.execute(func, tree_map(_raw, args), _on_cpu(kwargs))
         return self._wrapped(result, tensors, to_ours)
+
+    def execute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Computes one operation of the device, on what its tensors hold."""
+        return func(*args, **kwargs)
 
     def hold(self, storage: int, size: int) -> None:
         """Counts a storage's bytes while at least one tensor lies in it."""

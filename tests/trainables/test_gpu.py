@@ -29,6 +29,9 @@ pytestmark = pytest.mark.gpu
 CACHE = TemporaryDirectory()
 """For statistics of real images, which are the same in all of these tests."""
 
+RECORDED = 7
+"""A step by which all kinds of steps have been recorded."""
+
 USERS = f"{__name__}:noisy"
 KINDS: dict[str, dict[str, Any]] = {
     "dcgan": {"generator_latents": "same", "data": {"name": "digits", "flip": True}},
@@ -53,6 +56,21 @@ KINDS: dict[str, dict[str, Any]] = {
         "regulariser": {"r1": 10, "every": 4},
         "ema": 0.9,
         "ema_ramp": 0.5,
+    },
+    "tf32": {"precision": "tf32", "generator_latents": "same"},
+    "tf32 and r1": {
+        "networks": {"name": "dcgan", "width": 8, "d_norm": "layer"},
+        "precision": "tf32",
+        "regulariser": "r1",
+        "ema": 0.9,
+        "ema_start": 2,
+    },
+    "bf16": {"precision": "bf16"},
+    "bf16 and a penalty": {
+        "networks": {"name": "wgan_gp", "width": 8},
+        "loss": "wasserstein",
+        "regulariser": "gradient_penalty",
+        "precision": "bf16",
     },
     "users": {"networks": USERS},
     "language": {},
@@ -127,25 +145,26 @@ def test_a_resumed_trial_is_one_that_was_not_stopped(tmp_path: Path, name: str) 
     assert outcome(played(TrialRun(given, accelerator()))) == outcome(whole)
 
 
-def trial_of(name: str, folder: Path, device: str) -> AdversarialTrial:
+def trial_of(name: str, folder: Path, device: str, **further: Any) -> AdversarialTrial:
     given = assignment(folder, name)
     context = Context(seed=3, device=device, cache=given.cache)
-    trial = build_trial(
-        {**given.trial, "steps": 90, "evaluate_every": 90}, given.parameters, context
-    )
+    config = {**given.trial, "steps": 90, "evaluate_every": 90, **further}
+    trial = build_trial(config, given.parameters, context)
     assert isinstance(trial, AdversarialTrial)
     return trial
 
 
+@pytest.mark.parametrize("graphs", [True, False])
 @pytest.mark.parametrize("name", KINDS)
-def test_no_step_makes_the_host_wait(tmp_path: Path, name: str) -> None:
+def test_no_step_makes_the_host_wait(tmp_path: Path, name: str, graphs: bool) -> None:
     if accelerator() != "cuda":
         pytest.skip("only CUDA can tell")
-    trial = trial_of(name, tmp_path, "cuda")
-    trial.game.step(1)
+    trial = trial_of(name, tmp_path, "cuda", cuda_graphs=graphs)
+    for n in range(1, RECORDED):
+        trial.game.step(n)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for n in range(2, 12):
+        for n in range(RECORDED, RECORDED + 8):
             trial.game.step(n)
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -155,7 +174,8 @@ def test_no_step_makes_the_host_wait(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["dcgan", "average", "heavy ball", "sgd"])
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
 def test_an_update_that_is_not_finite_is_never_made(tmp_path: Path, name: str, player: str) -> None:
-    trial = trial_of(name, tmp_path, accelerator())
+    # A recorded step: test_graphs_gpu.py.
+    trial = trial_of(name, tmp_path, accelerator(), cuda_graphs=False)
     side = trial.game._d if player == "discriminator" else trial.game._g
     honest = side.gradient
     before: list[Tensor] = []

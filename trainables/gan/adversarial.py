@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from trainables.devices import at_precision, full_precision, kernels
-from trainables.gan.game import Batches, GanGame
+from trainables.gan.batches import Batches
+from trainables.gan.game import GanGame
 from trainables.gan.state import snapshot
 from trainables.gan.streams import Streams
 from trainables.gan.watch import NonFiniteError
@@ -105,6 +106,11 @@ class AdversarialTrial(ABC):
     def step(self) -> int:
         """Generator updates done."""
         return self._step
+
+    @property
+    def said(self) -> str | None:
+        """Why its steps are launched in a slower way than they were meant to be, one sentence, or None."""
+        return self.game.said
 
     @property
     def times(self) -> Mapping[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -43,6 +43,22 @@ def require_a_batch(count: int, batch_size: int, what: str) -> None:
         raise ValueError(
             f"batch_size is {batch_size}, but the data are {counted(count, what)}; lower it"
         )
+
+
+class Batches(Protocol):
+    """Real samples in an order of the trial's own."""
+
+    def next(self) -> Tensor:
+        """Returns the next batch, (B, ...), as the discriminator takes it."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the order stands."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from :meth:`state_dict`."""
+        ...
 
 
 class EpochOrder:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from trainables.devices import full_precision, lowered
 from trainables.gan.ahead import Ahead
 from trainables.gan.average import MovingAverage
+from trainables.gan.batches import Batches
+from trainables.gan.graphs import Inputs, Steps, records
 from trainables.gan.losses import build_loss
 from trainables.gan.optimisers import PlayerOptimiser
+from trainables.gan.placed import at_rest, laid_out, on_device, require_own_scores, trained
 from trainables.gan.regularisers import gradient_penalty, r1
 from trainables.gan.schedules import discriminator_rate, generator_rate
 from trainables.gan.streams import Streams
@@ -26,22 +28,6 @@ from trainables.protocol import Parameters
 from trainables.settings.adversarial import AdversarialSettings
 
 _PLAYERS = ("discriminator", "generator")
-
-
-class Batches(Protocol):
-    """Real samples in an order of the trial's own."""
-
-    def next(self) -> Tensor:
-        """Returns the next batch, (B, ...), as the discriminator takes it."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the order stands."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from :meth:`state_dict`."""
-        ...
 
 
 class GanGame:
@@ -74,18 +60,18 @@ class GanGame:
         self._device = device
         self._loss = build_loss(settings.loss)
         self._rule = UPDATE_RULES[settings.update_rule]
-        self.generator = _on_device(networks.generator, networks.layout, device)
-        self.discriminator = _on_device(networks.discriminator, networks.layout, device)
-        _require_own_scores(self.discriminator, settings)
+        self.generator = on_device(networks.generator, networks.layout, device)
+        self.discriminator = on_device(networks.discriminator, networks.layout, device)
+        require_own_scores(self.discriminator, settings)
         self._average = MovingAverage(self.generator, settings) if settings.ema else None
         self.sampled = self._average.network if self._average else self.generator
         self.d_optimiser = PlayerOptimiser(
-            _trained(self.discriminator),
+            trained(self.discriminator),
             settings.optimiser,
             discriminator_rate(parameters.b, settings.schedule, settings.steps),
         )
         self.g_optimiser = PlayerOptimiser(
-            _trained(self.generator),
+            trained(self.generator),
             settings.optimiser,
             generator_rate(parameters.a, settings.schedule, settings.steps),
         )
@@ -102,6 +88,10 @@ class GanGame:
         self._d_update = 0
         self._shared: Tensor | None = None
         self._dimensions = 0
+        self._inputs = Inputs()
+        pair = (self.generator, self.discriminator)
+        self._steps = Steps(self._move, self._inputs, self._watch, pair, self._recording)
+        self._record_on(device)
 
     def step(self, n: int) -> None:
         """Makes generator update ``n`` (>= 1) and the d_steps discriminator updates that go with it.
@@ -116,15 +106,46 @@ class GanGame:
         self._watch.update = n
         self.d_optimiser.schedule(n)
         self.g_optimiser.schedule(n)
+        if self._average is not None:
+            self._average.schedule(n)
+        self._steps.make(self._penalised(n))
+
+    def _move(self) -> None:
+        """Makes the step that the watch counts: all of it that computes."""
         self._g_is_next = False
-        self._d_update = (n - 1) * self._d_steps
+        self._d_update = (self._watch.update - 1) * self._d_steps
         for _ in range(self._d_steps - 1):
             self._rule([self._d])
             self._d_update += 1
         self._g_is_next = True
         self._rule([self._d, self._g])
         if self._average is not None:
-            self._average.follow(n)
+            self._average.follow()
+
+    def _penalised(self, n: int) -> tuple[bool, ...]:
+        """Which of the D updates of a step have the penalty: what steps differ in, numbers aside."""
+        every, first = self._settings.regulariser.every, (n - 1) * self._d_steps
+        return tuple((first + i) % every == 0 for i in range(self._d_steps)) if every > 1 else ()
+
+    @property
+    def said(self) -> str | None:
+        """Why steps are not made as they were meant to be made, one sentence, or None."""
+        return self._steps.said
+
+    def _record_on(self, device: str) -> None:
+        if not records(device):
+            return
+        # Whether steps are recorded or not, so that they are the same.
+        for holder in (self.d_optimiser, self.g_optimiser, self._average):
+            if holder is not None:
+                holder.hold(device)
+        if self._settings.cuda_graphs:
+            self._steps.record_on(device)
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        with self.d_optimiser.recording(), self.g_optimiser.recording():
+            yield
 
     def settle(self) -> None:
         """Raises NonFiniteError if an update since the last call was not finite; it was not made."""
@@ -175,6 +196,7 @@ class GanGame:
         self.g_optimiser.load_state_dict(state["g_optimiser"])
         self._streams.load_state_dict(state["streams"])
         self._batches.load_state_dict(state["batches"])
+        self._steps.forget()
         self._z.restart()
         self._alpha.restart()
         totals = zip(_PLAYERS, state["loss_sums"].tolist(), state["loss_counts"], strict=True)
@@ -183,7 +205,7 @@ class GanGame:
 
     def _d_gradient(self) -> Gradient:
         """D's loss and gradient on fresh real samples and fresh z."""
-        real = self._real()
+        real = self._inputs.take(self._real)
         fake = self._generated_for_d()
         with self._lowered():
             on_real, on_fake = self._scores(real), self._scores(fake)
@@ -193,7 +215,7 @@ class GanGame:
 
     def _real(self) -> Tensor:
         began = time.perf_counter()
-        real = _laid_out(self._batches.next(), self._layout)
+        real = laid_out(self._batches.next(), self._layout)
         self.data_seconds += time.perf_counter() - began
         return real
 
@@ -211,7 +233,9 @@ class GanGame:
         with full_precision() if self._settings.precision == "tf32" else nullcontext():
             if settings.gradient_penalty:
                 self._dimensions = real.dim()
-                term = gradient_penalty(self._scores, real, fake, self._alpha.next())
+                term = gradient_penalty(
+                    self._scores, real, fake, self._inputs.take(self._alpha.next)
+                )
                 term = settings.every * settings.gradient_penalty * term
             else:
                 term = settings.every * settings.r1 * r1(self._scores, real)
@@ -221,16 +245,20 @@ class GanGame:
 
     def _g_gradient(self) -> Gradient:
         """G's loss and gradient, on fresh z or on those of the last D update."""
-        fake = self._generated(self._z.next()) if self._shared is None else self._shared
+        fake = (
+            self._generated(self._inputs.take(self._z.next))
+            if self._shared is None
+            else self._shared
+        )
         self._shared = None
-        with self._lowered(), _at_rest(self.d_optimiser.parameters):
+        with self._lowered(), at_rest(self.d_optimiser.parameters):
             on_fake = self._scores(fake)
         loss = self._loss.generator(on_fake)
         decay = self._settings.regulariser.weight_decay
         return gradient_of(loss, self.g_optimiser.parameters, decay)
 
     def _generated_for_d(self) -> Tensor:
-        z = self._z.next()
+        z = self._inputs.take(self._z.next)
         if self._shares and self._g_is_next:
             # Under every update rule G's gradient is the next to be taken, before G has moved: with
             # the same z its samples are these, so they are made once, with the graph to G.
@@ -257,41 +285,3 @@ class GanGame:
     def _drawn_alpha(self, stream: torch.Generator) -> Tensor:
         shape = (self._settings.batch_size,) + (1,) * (self._dimensions - 1)
         return torch.rand(shape, generator=stream)
-
-
-def _trained(network: nn.Module) -> list[Tensor]:
-    """The parameters that are trained; a user's network may hold some that are frozen."""
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
-
-
-@contextmanager
-def _at_rest(parameters: Sequence[Tensor]) -> Iterator[None]:
-    """Inside, no graph leads to the parameters: nothing is kept or computed for their gradients."""
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-def _require_own_scores(discriminator: nn.Module, settings: AdversarialSettings) -> None:
-    """Refuses a gradient penalty on a discriminator (a user's, say) whose scores share a batch."""
-    penalised = settings.regulariser.gradient_penalty or settings.regulariser.r1
-    if penalised and any(isinstance(module, _BatchNorm) for module in discriminator.modules()):
-        raise ValueError(
-            "the regulariser penalises D's gradient at one sample, but D has batch norm, which makes "
-            "each score depend on the whole batch; use another normalisation in D"
-        )
-
-
-def _laid_out(real: Tensor, layout: torch.memory_format) -> Tensor:
-    # Images of one channel count as contiguous in either layout, but only a copy has the usual strides.
-    if layout is torch.channels_last or real.dim() != 4:
-        return real
-    return real.clone(memory_format=layout)
-
-
-def _on_device(network: nn.Module, layout: torch.memory_format, device: str) -> nn.Module:
-    return network.to(device).to(memory_format=layout).train()

@@ -5,12 +5,14 @@ It works on any list of tensors, networks' parameters and the numbers of an anal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from trainables.gan.foreach import Number, move_towards
 from trainables.gan.schedules import HeavyBallMemory, Rate
 from trainables.settings.optimisation import OptimiserSettings
 
@@ -41,12 +43,12 @@ class HeavyBallAdam(torch.optim.Optimizer):
             parameters = group["params"]
             gradients = [parameter.grad for parameter in parameters]
             m, v = self._moments(parameters)
-            torch._foreach_lerp_(m, gradients, 1 - beta1)
-            torch._foreach_lerp_(v, torch._foreach_mul(gradients, gradients), 1 - beta2)
-            scale = torch._foreach_div(v, corrected)
+            move_towards(m, gradients, 1 - beta1)
+            move_towards(v, torch._foreach_mul(gradients, gradients), 1 - beta2)
+            scale = list(torch._foreach_div(v, corrected))
             torch._foreach_sqrt_(scale)
             torch._foreach_add_(scale, group["eps"])
-            torch._foreach_addcdiv_(parameters, m, scale, value=-group["lr"])
+            _descend(parameters, m, scale, group["lr"])
 
     def _moments(self, parameters: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         for parameter in parameters:
@@ -57,6 +59,16 @@ class HeavyBallAdam(torch.optim.Optimizer):
                 }
         states = [self.state[parameter] for parameter in parameters]
         return [state["m"] for state in states], [state["v"] for state in states]
+
+
+def _descend(parameters: list[Tensor], m: list[Tensor], scale: list[Tensor], rate: Number) -> None:
+    """Moves the parameters by -rate m / scale."""
+    if isinstance(rate, Tensor):
+        steps = torch._foreach_div(m, scale)
+        torch._foreach_mul_(steps, rate)
+        torch._foreach_sub_(parameters, steps)
+    else:
+        torch._foreach_addcdiv_(parameters, m, scale, value=-rate)
 
 
 class PlayerOptimiser:
@@ -78,6 +90,32 @@ class PlayerOptimiser:
         self._inner = _inner_optimiser(self.parameters, settings, rate.at(1))
         self._origin: list[Tensor] | None = None
         self._stop: Tensor | None = None
+        self._held: dict[str, Tensor] = {}
+        self._plain: dict[str, Any] = {}
+
+    def hold(self, device: str) -> None:
+        """Keeps on the device what changes from step to step, where a recorded update finds it changed.
+
+        Torch's fused kernels take a rate from there as float32, so it is rounded to that.
+        """
+        if self._memory is None and self._rate.constant:
+            return
+        dtype = torch.float32 if self._memory is None else torch.float64
+        names = ("lr",) if self._memory is None else ("lr", "beta1", "beta2")
+        self._held = {name: torch.zeros((), dtype=dtype, device=device) for name in names}
+        self._hold_product()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Inside, the torch optimiser lets its update be recorded."""
+        groups = [group for group in self._inner.param_groups if "capturable" in group]
+        for group in groups:
+            group["capturable"] = True
+        try:
+            yield
+        finally:
+            for group in groups:
+                group["capturable"] = False
 
     def heed(self, stop: Tensor | None) -> None:
         """Lets no update be made while ``stop``, a number on the parameters' device, is 1."""
@@ -92,10 +130,14 @@ class PlayerOptimiser:
 
     def schedule(self, n: int) -> None:
         """Sets rate and coefficients of the updates of generator step ``n`` (>= 1)."""
+        self._plain = {"lr": self._rate.at(n)}
+        if self._memory is not None:
+            self._plain["betas"] = self._memory.betas(n - 1)
         for group in self._inner.param_groups:
-            group["lr"] = self._rate.at(n)
+            group["lr"] = self._put("lr", self._plain["lr"])
             if self._memory is not None:
-                group["betas"] = self._memory.betas(n - 1)
+                beta1, beta2 = self._plain["betas"]
+                group["betas"] = (self._put("beta1", beta1), self._put("beta2", beta2))
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Updates the parameters; after :meth:`extrapolate` from where they were before it."""
@@ -120,7 +162,12 @@ class PlayerOptimiser:
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and counters; live references, copy before going on."""
-        return self._inner.state_dict()
+        state = self._inner.state_dict()
+        for group in state[
+            "param_groups"
+        ]:  # the same wherever they are held; schedule() sets them anew
+            group.update(self._plain)
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from :meth:`state_dict`, whatever the layout that its moments were saved in."""
@@ -129,6 +176,19 @@ class PlayerOptimiser:
             for name, value in kept.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     kept[name] = _laid_out_as(parameter, value)
+        self._hold_product()
+
+    def _put(self, name: str, value: float) -> Number:
+        held = self._held.get(name)
+        return value if held is None else held.fill_(value)
+
+    def _hold_product(self) -> None:
+        """Brings the product of the beta2, which every update multiplies, to where these are."""
+        for group in self._inner.param_groups:
+            if "beta2_product" in group:
+                value = float(group["beta2_product"])
+                place = self._held.get("beta2")
+                group["beta2_product"] = value if place is None else torch.full_like(place, value)
 
     def _move(self, gradients: Sequence[Tensor]) -> None:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):

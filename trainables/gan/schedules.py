@@ -27,6 +27,11 @@ class Rate:
     tau: float = 0.0
     steps: int = 1
 
+    @property
+    def constant(self) -> bool:
+        """Whether all updates have the same rate."""
+        return self.schedule.name == "constant"
+
     def at(self, n: int) -> float:
         """Returns the rate of update ``n`` (>= 1).
 

@@ -9,8 +9,9 @@ read anyway, at an evaluation or a pause.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -44,6 +45,25 @@ class _Row:
     length: int
 
 
+@dataclass
+class Noted:
+    """What was noted on the device and not read yet: chunks of values, and the rows of each."""
+
+    chunks: list[Tensor] = field(default_factory=list)
+    rows: list[list[_Row]] = field(default_factory=list)
+    used: int = 0
+
+    def space(self, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Where so many values go, (length,)."""
+        fits = self.chunks and self.used + length <= len(self.chunks[-1])
+        if not (fits and self.chunks[-1].dtype == dtype):
+            self.chunks.append(torch.empty(max(_CHUNK, length), dtype=dtype, device=device))
+            self.rows.append([])
+            self.used = 0
+        self.used += length
+        return self.chunks[-1][self.used - length : self.used]
+
+
 class Watch:
     """The updates since the last evaluation.
 
@@ -59,9 +79,7 @@ class Watch:
         self.update = 0
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
-        self._chunks: list[Tensor] = []
-        self._rows: list[list[_Row]] = []
-        self._used = 0
+        self._noted = Noted()
 
     @torch.no_grad()
     def check(
@@ -83,9 +101,27 @@ class Watch:
         if self.stop is None:
             self._take(row, torch.stack(values).tolist())
         else:
-            place = self._place(row, dtype, self.stop.device)
+            place = self._noted.space(row.length, dtype, self.stop.device)
+            self._noted.rows[-1].append(row)
             torch.stack(values, out=place)
             self.stop.logical_or_(place.mul(0).sum())  # 0, or NaN if one of them is not finite
+
+    @contextmanager
+    def apart(self) -> Iterator[Noted]:
+        """Inside, what is noted lies in a place of its own, from which :meth:`take` takes it."""
+        held, self._noted = self._noted, Noted()
+        try:
+            yield self._noted
+        finally:
+            self._noted = held
+
+    @torch.no_grad()
+    def take(self, noted: Noted) -> None:
+        """Takes note of what the updates of this step have left in their place."""
+        for chunk, rows in zip(noted.chunks, noted.rows, strict=True):
+            length = sum(row.length for row in rows)
+            self._noted.space(length, chunk.dtype, chunk.device).copy_(chunk[:length])
+            self._noted.rows[-1].extend(replace(row, update=self.update) for row in rows)
 
     def settle(self) -> None:
         """Reads what was not read yet.
@@ -93,9 +129,8 @@ class Watch:
         Raises:
             NonFiniteError: An update could not be made; neither were those after it.
         """
-        chunks, rows = self._chunks, self._rows
-        self._chunks, self._rows, self._used = [], [], 0
-        for chunk, held in zip(chunks, rows, strict=True):
+        noted, self._noted = self._noted, Noted()
+        for chunk, held in zip(noted.chunks, noted.rows, strict=True):
             values, start = chunk.tolist(), 0
             for row in held:
                 self._take(row, values[start : start + row.length])
@@ -119,19 +154,6 @@ class Watch:
     def set_totals(self, player: str, total: float, count: int) -> None:
         """Continues from :meth:`totals`."""
         self._sums[player], self._counts[player] = total, count
-
-    def _place(self, row: _Row, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Where the row's values go."""
-        fits = self._chunks and self._used + row.length <= len(self._chunks[-1])
-        if not (fits and self._chunks[-1].dtype == dtype):
-            size = max(_CHUNK, row.length)
-            self._chunks.append(torch.zeros(size, dtype=dtype, device=device))
-            self._rows.append([])
-            self._used = 0
-        place = self._chunks[-1][self._used : self._used + row.length]
-        self._rows[-1].append(row)
-        self._used += row.length
-        return place
 
     def _take(self, row: _Row, values: list[float]) -> None:
         self._sums[row.player] = self._sums.get(row.player, 0.0) + values[0]

@@ -37,6 +37,7 @@ class AdversarialSettings(TrialSettings):
         "deterministic",
         "regulariser.every",
     )
+    costs: ClassVar[tuple[str, ...]] = ("cuda_graphs",)
 
     loss: LossName = Field(
         default="non_saturating",
@@ -85,6 +86,11 @@ class AdversarialSettings(TrialSettings):
         default=True,
         description="Of an NVIDIA GPU: only algorithms that give the same result every time; false: the "
         "fastest that cuDNN finds by trying, so that a trial cannot be repeated exactly.",
+    )
+    cuda_graphs: bool = Field(
+        default=True,
+        description="Of an NVIDIA GPU: all kernels of a step are launched at once, as one CUDA graph, where "
+        "they can be recorded as one; false: one by one. The numbers are the same, so a study may change it.",
     )
     batch_size: int = Field(default=64, ge=2, description="Real samples in a discriminator update.")
     minutes: float | None = Field(

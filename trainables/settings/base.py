@@ -72,6 +72,9 @@ class TrialSettings(Settings, ABC):
     added: ClassVar[tuple[str, ...]] = ()
     """The settings, by their dotted paths, that earlier versions lacked: what they did is the default."""
 
+    costs: ClassVar[tuple[str, ...]] = ()
+    """The settings, by their names, that change what a trial costs and nothing that comes of it."""
+
     steps: int = Field(gt=0, description="Generator updates in a whole trial.")
     evaluate_every: int = Field(gt=0, description="Generator updates between two evaluations.")
 
@@ -121,7 +124,7 @@ class TrialSettings(Settings, ABC):
         A setting that was added since is left out while it has its default, so that what names a study by
         its settings (a fingerprint) does not change with the version.
         """
-        made = self.model_dump(mode="json")
+        made = self.model_dump(mode="json", exclude={*self.costs})
         for path in self.added:
             group, _, field = path.rpartition(".")
             inner = made[group] if group else made

@@ -11,6 +11,7 @@ import functools
 import itertools
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -248,7 +249,7 @@ def draws(streams: Streams, dimensions: int) -> tuple[Draw, Draw]:
 
 
 def both(name: str, plan: Plan, device: str = "cpu") -> tuple[GanGame, PlainLoop]:
-    """The product on a device, and the loop by hand on the CPU, after STEPS updates of the generator."""
+    """The product on a device, and the loop by hand on the CPU, after all updates of the generator."""
     networks, streams = pair(name), Streams(5)
     shape = (5, 6) if name == "language" else (1, 8, 8)
     z, alpha = draws(streams, len(shape) + 1)
@@ -257,7 +258,7 @@ def both(name: str, plan: Plan, device: str = "cpu") -> tuple[GanGame, PlainLoop
     parameters = Parameters(b=plan.b, a=plan.a, d_steps=plan.d_steps)
     batches = RealSamples(shape, device)
     game = GanGame(settings_of(plan), parameters, networks, batches, streams, device)
-    for n in range(1, STEPS + 1):
+    for n in range(1, plan.steps + 1):
         game.step(n)
         plain.step(n)
     return game, plain
@@ -306,7 +307,11 @@ def test_whole_updates_in_which_any_three_values_meet(networks: str) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("case", cover(2), ids=identifier)
 def test_whole_updates_on_a_gpu_are_those_of_a_plain_loop_on_the_cpu(case: Case) -> None:
-    assert_equal(*both(case[0], plan_of(case), accelerator()))
+    """From the third step of a kind on they are recorded where a device can; "lazy" has three kinds."""
+    plan = replace(plan_of(case), steps=7)
+    # Where rates change, a recorded update takes them as float32.
+    tolerance = 1e-7 if plan.optimiser == "sgd" and plan.schedule != "constant" else TOLERANCE
+    assert_equal(*both(case[0], plan, accelerator()), tolerance)
 
 
 def test_the_cases_hold_every_pair_of_values() -> None:

@@ -1,0 +1,265 @@
+"""Steps recorded as CUDA graphs on a real GPU are those that are launched kernel by kernel, bit for bit.
+
+    python -m pytest -m gpu tests/trainables/test_graphs_gpu.py
+
+What can be seen of this without a GPU is in gan/test_graphs_on_a_device.py.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import torch
+from support.devices import accelerator
+from support.trials import small_config, without_clocks
+from torch import Tensor, nn
+
+from trainables import devices
+from trainables.assignment import Assignment
+from trainables.gan.adversarial import AdversarialTrial
+from trainables.protocol import Parameters
+from trainables.run import TrialRun
+
+pytestmark = pytest.mark.gpu
+CACHE = TemporaryDirectory()
+WGAN = {"networks": {"name": "wgan_gp", "width": 8}, "loss": "wasserstein"}
+LAYER = {"networks": {"name": "dcgan", "width": 8, "d_norm": "layer"}}
+SPECTRAL = {"networks": {"name": "dcgan", "width": 8, "d_norm": "none", "d_spectral_norm": True}}
+
+KINDS: dict[str, dict[str, Any]] = {
+    "dcgan": {"data": {"name": "digits", "flip": True}},
+    "same z": {"generator_latents": "same", "ema": 0.9},
+    "16x16": {"generator_latents": "same", "networks": {"name": "dcgan", "width": 16}},
+    "ramp": {"ema": 0.9, "ema_start": 2, "ema_ramp": 0.5, "schedule": "cosine"},
+    "spectral": {**SPECTRAL, "loss": "hinge", "ema": 0.9, "ema_ramp": 0.5},
+    "extragradient": {"update_rule": "extragradient", "ema": 0.9},
+    "simultaneous": {"update_rule": "simultaneous", "regulariser": "weight_decay"},
+    "heavy ball": {"optimiser": {"name": "heavy_ball", "r": 50}, "schedule": "power"},
+    "polynomial": {
+        "optimiser": {"name": "heavy_ball", "r": 50, "memory": "polynomial"},
+        "schedule": "power",
+        "update_rule": "extragradient",
+    },
+    "sgd": {"optimiser": {"name": "sgd", "beta1": 0.9}, "schedule": "cosine"},
+    "wgan_gp": {**WGAN, "regulariser": "gradient_penalty"},
+    "wgan_gp, decay": {
+        **WGAN,
+        "regulariser": ["gradient_penalty", "weight_decay"],
+        "update_rule": "extragradient",
+        "optimiser": "sgd",
+    },
+    "wgan_gp lazily": {**WGAN, "regulariser": {"gradient_penalty": 10, "every": 3}},
+    "r1": {**LAYER, "regulariser": "r1", "loss": "least_squares"},
+    "r1 lazily": {**LAYER, "regulariser": {"r1": 10, "every": 4}, "ema": 0.9, "ema_ramp": 0.5},
+    "tf32": {"precision": "tf32"},
+    "tf32, r1": {**LAYER, "precision": "tf32", "regulariser": "r1"},
+    "bf16": {"precision": "bf16", "generator_latents": "same"},
+    "bf16, penalty": {**WGAN, "precision": "bf16", "regulariser": "gradient_penalty"},
+    "dropout": {"networks": f"{__name__}:dropping"},
+    "augmented": {"data": {"name": "digits", "augment": f"{__name__}:rolled"}},
+    "language": {},
+    "language, r1": {"loss": "non_saturating", "regulariser": "r1"},
+}
+
+
+class Own(nn.Module):
+    """A user's discriminator; what it does besides computing scores is given."""
+
+    def __init__(self, features: int, further: Callable[[Own, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 1)
+        self.calls = 0
+        self.further = further
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.linear(self.further(self, images.flatten(1)))
+
+
+def pair(
+    channels: int, side: int, latent: int, further: Callable[[Own, Tensor], Tensor]
+) -> tuple[nn.Module, nn.Module]:
+    g = nn.Sequential(nn.Linear(latent, channels * side**2), nn.Tanh())
+    g.append(nn.Unflatten(1, (channels, side, side)))
+    return g, Own(channels * side**2, further)
+
+
+def drops(_: Own, pixels: Tensor) -> Tensor:
+    return nn.functional.dropout(pixels, 0.3) + 0.1 * torch.randn_like(pixels)
+
+
+def reads(_: Own, pixels: Tensor) -> Tensor:
+    return pixels / max(1.0, pixels.abs().max().item())
+
+
+def counts(own: Own, pixels: Tensor) -> Tensor:
+    own.calls += 1
+    return pixels * (1 + 0.1 * own.calls)
+
+
+def draws_on_the_host(_: Own, pixels: Tensor) -> Tensor:
+    return pixels * float(torch.rand(()))
+
+
+def draws_in_python(_: Own, pixels: Tensor) -> Tensor:
+    return pixels * random.random()
+
+
+def selects(_: Own, pixels: Tensor) -> Tensor:
+    return torch.zeros_like(pixels) + pixels[pixels > 0].mean()
+
+
+def uploads(_: Own, pixels: Tensor) -> Tensor:
+    return pixels * torch.tensor([0.5]).to(pixels.device)
+
+
+BROKEN = (reads, counts, draws_on_the_host, draws_in_python, selects, uploads)
+
+
+def dropping(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
+    return pair(channels, side, latent, drops)
+
+
+_further: list[Callable[[Own, Tensor], Tensor]] = [drops]
+
+
+def broken(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
+    return pair(channels, side, latent, _further[-1])
+
+
+def rolled(images: Tensor) -> Tensor:
+    return images.roll(int(torch.randint(3, ())), 3)
+
+
+def run_of(folder: Path, name: str, run: str, steps: int = 14, **further: Any) -> TrialRun:
+    if accelerator() != "cuda":
+        pytest.skip("only CUDA records graphs")
+    kind = "language" if name.startswith("language") else "gan"
+    length = {"steps": steps, "evaluate_every": steps // 2}
+    given = Assignment(
+        identity="s/a/0",
+        trial={**small_config(kind, folder), **length, **KINDS.get(name, {}), **further},
+        parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
+        seed=3,
+        folder=str(folder / run),
+        cache=CACHE.name,
+        checkpoint_seconds=1e9,
+    )
+    return TrialRun(given, "cuda")
+
+
+def played(run: TrialRun) -> TrialRun:
+    while not run.finished:
+        run.turn()
+    return run
+
+
+def outcome(run: TrialRun) -> Any:
+    state = run.trial.save()
+    state["configuration"]["settings"].pop("cuda_graphs")
+    return without_clocks([state, [m.to_json() for m in run.history]])
+
+
+def recordings(run: TrialRun) -> int:
+    assert isinstance(run.trial, AdversarialTrial)
+    return len(run.trial.game._steps._recorded)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_recorded_steps_are_those_made_by_themselves(tmp_path: Path, name: str) -> None:
+    recorded = played(run_of(tmp_path, name, "recorded"))
+    plain = played(run_of(tmp_path, name, "plain", cuda_graphs=False))
+    assert isinstance(recorded.trial, AdversarialTrial)
+    assert recorded.trial.said is None
+    assert recordings(recorded) == {"wgan_gp lazily": 3, "r1 lazily": 2}.get(name, 1)
+    assert recordings(plain) == 0
+    assert outcome(recorded) == outcome(plain)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("name", ["dcgan", "ramp", "heavy ball", "sgd", "r1 lazily", "dropout"])
+def test_a_trial_is_resumed_with_and_without_recordings(
+    tmp_path: Path, name: str, first: bool
+) -> None:
+    whole = played(run_of(tmp_path, name, "whole"))
+    begun = run_of(tmp_path, name, "stopped", cuda_graphs=first)
+    begun.trial.advance(lambda: begun.trial.step == 5)
+    begun.checkpoint()
+    assert recordings(begun) == (1 if first else 0)
+    resumed = run_of(tmp_path, name, "stopped", cuda_graphs=not first)
+    assert resumed.trial.step == 5
+    assert outcome(played(resumed)) == outcome(whole)
+
+
+@pytest.mark.parametrize("own", BROKEN)
+def test_what_cannot_be_recorded_is_made_by_itself(
+    tmp_path: Path, own: Callable[[Own, Tensor], Tensor]
+) -> None:
+    _further.append(own)
+    networks = f"{__name__}:broken"
+    outcomes = []
+    for graphs in (True, False):
+        run = run_of(tmp_path, "own", str(graphs), cuda_graphs=graphs, networks=networks)
+        random.seed(0)
+        notes: list[str] = []
+        while not run.finished:
+            notes += run.turn().notes
+        outcomes.append(outcome(run))
+        assert recordings(run) == 0
+        assert len(notes) == graphs
+        assert all("CUDA graph" in note for note in notes)
+    assert outcomes[0] == outcomes[1]
+    # The device, its memory and its random numbers are as if nothing had been tried.
+    after = played(run_of(tmp_path, "dropout", "after"))
+    assert recordings(after) == 1
+    assert outcome(after) == outcome(
+        played(run_of(tmp_path, "dropout", "plain", cuda_graphs=False))
+    )
+
+
+@pytest.mark.parametrize("name", ["dcgan", "extragradient", "heavy ball", "sgd", "wgan_gp"])
+def test_an_update_that_is_not_finite_is_never_replayed(tmp_path: Path, name: str) -> None:
+    before = run_of(tmp_path, name, "before", steps=40)
+    before.trial.advance(lambda: before.trial.step == 9)
+    run = run_of(tmp_path, name, "nan", steps=40)
+    assert isinstance(run.trial, AdversarialTrial)
+    batches = run.trial.game._batches
+    given, honest = 0, batches.next
+
+    def poisoned() -> Tensor:
+        nonlocal given
+        given += 1  # two in a step, four where it looks ahead
+        batch = honest()
+        return batch * torch.nan if given > 9 * (4 if name == "extragradient" else 2) else batch
+
+    batches.next = poisoned  # type: ignore[method-assign]
+    run.turn()
+    assert run.finished
+    assert recordings(run) == 1
+    assert run.trial.step == 9
+    for network in ("generator", "discriminator"):
+        was = getattr(before.trial.game, network).named_parameters()  # type: ignore[attr-defined]
+        for (_, old), new in zip(was, getattr(run.trial.game, network).parameters(), strict=True):
+            if name == "extragradient":  # it had looked ahead when it met the value
+                assert bool(torch.isfinite(new).all())
+            else:
+                assert torch.equal(old, new)
+
+
+def test_the_memory_of_recordings_is_given_back(tmp_path: Path) -> None:
+    """Two trials, one after another in one process, as an actor has them."""
+    held = []
+    for i in range(3):
+        run = played(run_of(tmp_path, "wgan_gp lazily", f"run-{i}"))
+        assert recordings(run) == 3
+        reserved = torch.cuda.memory_reserved()
+        del run
+        devices.release()
+        held.append((torch.cuda.memory_allocated(), torch.cuda.memory_reserved()))
+        assert held[-1][1] < reserved
+    # What the libraries keep they took for the first.
+    assert held[2] == held[1]
