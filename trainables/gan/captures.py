@@ -1,4 +1,4 @@
-"""How CUDA records a function: its kernels become one graph, which is launched as a whole."""
+"""CUDA's recordings: the kernels of a function become one graph, which is launched as a whole."""
 
 from __future__ import annotations
 
