@@ -128,6 +128,12 @@ def lowered(precision: PrecisionName, device: str) -> AbstractContextManager[obj
     return torch.autocast(kind_of(device), torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
+def keep_to_share(device: str, share: float) -> None:
+    """Lets torch take no more than this share of an NVIDIA GPU's memory, so that the trials beside go on."""
+    if kind_of(device) == "cuda":
+        torch.cuda.set_per_process_memory_fraction(min(1.0, share))
+
+
 def release() -> None:
     """Gives the memory of trials that have ended back to the device."""
     gc.collect()

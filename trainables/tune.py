@@ -103,7 +103,7 @@ def place(accelerated: bool) -> str:
     Returns:
         The machine's accelerator if Ray gave it one or a part of one, else ``cpu``. On CPUs the numeric
         libraries get as many threads as the trial holds CPUs (at least one), so that parallel trials do not
-        fight.
+        fight; of a GPU's memory torch may take the share that the trial holds of it.
     """
     resources = ray.get_runtime_context().get_assigned_resources()
     threads = max(1, int(resources.get("CPU", 1)))
@@ -111,13 +111,15 @@ def place(accelerated: bool) -> str:
     torch: Any = sys.modules.get("torch")
     if hasattr(torch, "set_num_threads"):  # one that is being imported follows the variable
         torch.set_num_threads(threads)
-    if resources.get("GPU", 0) == 0 or not accelerated:
+    share = resources.get("GPU", 0)
+    if share == 0 or not accelerated:
         return "cpu"
-    from trainables.devices import accelerator
+    from trainables.devices import accelerator, keep_to_share
 
     kind = accelerator()
     if kind is None:
         raise RuntimeError(
             "Ray gave this trial a GPU, but torch sees none; install the torch that fits the driver"
         )
+    keep_to_share(kind, share)
     return kind

@@ -224,6 +224,21 @@ def test_the_memory_of_a_trial_is_given_back(tmp_path: Path) -> None:
     assert torch.cuda.memory_allocated() <= held
 
 
+def test_a_trial_cannot_take_more_than_its_share_of_the_memory() -> None:
+    if accelerator() != "cuda":
+        pytest.skip("only CUDA shares its memory out")
+    devices.release()
+    whole = torch.cuda.get_device_properties(0).total_memory
+    devices.keep_to_share("cuda", 0.05)
+    try:
+        torch.empty(int(whole * 0.04), dtype=torch.uint8, device="cuda")
+        with pytest.raises(torch.cuda.OutOfMemoryError):
+            torch.empty(int(whole * 0.06), dtype=torch.uint8, device="cuda")
+    finally:
+        devices.keep_to_share("cuda", 1.0)
+        devices.release()
+
+
 def test_parameters_of_every_kind_are_allowed(tmp_path: Path) -> None:
     """Frozen ones, and one that lies transposed."""
     context = Context(seed=0, device=accelerator(), cache=CACHE.name)

@@ -129,3 +129,16 @@ def test_a_gpu_that_torch_does_not_see_is_not_passed_over(monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError, match="torch sees none"):
         tune.place(True)
     assert tune.place(False) == "cpu"
+
+
+@pytest.mark.parametrize(("kind", "shares"), [("cuda", [0.25]), ("mps", [])])
+def test_a_trial_takes_its_share_of_a_gpus_memory(
+    monkeypatch: pytest.MonkeyPatch, kind: str, shares: list[float]
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("ray.get_runtime_context", _Given)
+    monkeypatch.setattr("trainables.devices.accelerator", lambda: kind)
+    said: list[float] = []
+    monkeypatch.setattr("torch.cuda.set_per_process_memory_fraction", said.append)
+    assert tune.place(True) == kind
+    assert said == shares
