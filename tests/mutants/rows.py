@@ -6,6 +6,7 @@ GAN, SCORES, LANGUAGE, GAMES = (
     f"tests/trainables/{name}" for name in ("gan", "scores", "language", "games")
 )
 BATCHES = (f"{GAN}/test_batches_and_streams.py", f"{GAN}/test_batches_on_a_device.py")
+RECORDED = f"{GAN}/test_graphs_on_a_device.py"
 RESULTS, SEARCH = "tests/study/results", "tests/study/search"
 SURFACE = "tests/study/surface"
 
@@ -61,6 +62,9 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         tuple(f"{GAN}/test_{n}.py" for n in ("adversarial", "trial", "in_force")),
     ),
     ("trainables/gan/average.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "whole_updates"))),
+    ("trainables/gan/foreach.py", (f"{GAN}/test_whole_updates.py", RECORDED)),
+    *((f"trainables/gan/{n}.py", (RECORDED,)) for n in ("graphs", "outside")),
+    ("trainables/gan/placed.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "game_by_hand"))),
     ("trainables/gan/check.py", (f"{GAN}/test_check.py",)),
     (
         "trainables/gan/levels.py",

@@ -1,4 +1,4 @@
-"""What a step of networks may change outside of tensors: their attributes, and the host's random numbers.
+"""The things that a step of networks may change outside of tensors: attributes, and the host's random numbers.
 
 A replay of a recorded step changes nothing of it and always finds what the recording found.
 """
