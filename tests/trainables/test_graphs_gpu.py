@@ -7,6 +7,8 @@ What can be seen of this without a GPU is in gan/test_graphs_on_a_device.py.
 
 from __future__ import annotations
 
+import gc
+import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +160,15 @@ def played(run: TrialRun) -> TrialRun:
     return run
 
 
+def one_more(run: TrialRun) -> None:
+    """Makes one step, or the evaluation that is due."""
+    asked = itertools.count()
+    if not run.finished:
+        event = run.trial.advance(lambda: next(asked) > 0)
+        if event is not None:
+            run._keep(event, 0.0)
+
+
 def outcome(run: TrialRun) -> Any:
     state = run.trial.save()
     state["configuration"]["settings"].pop("cuda_graphs")
@@ -248,6 +259,33 @@ def test_an_update_that_is_not_finite_is_never_replayed(tmp_path: Path, name: st
                 assert bool(torch.isfinite(new).all())
             else:
                 assert torch.equal(old, new)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "ramp", "spectral", "heavy ball", "r1 lazily", "bf16"])
+def test_nothing_that_a_recording_needs_is_let_go_of(tmp_path: Path, name: str) -> None:
+    """Between steps all memory that is free is given back, taken by others and filled with NaN."""
+    plain = played(run_of(tmp_path, name, "plain", cuda_graphs=False))
+    run = run_of(tmp_path, name, "recorded")
+    while not run.finished:
+        one_more(run)
+        gc.collect()
+        torch.cuda.empty_cache()
+        filled = [torch.full((2**k,), torch.nan, device="cuda") for k in range(25)]
+        del filled
+    assert recordings(run) > 0
+    assert outcome(run) == outcome(plain)
+
+
+def test_two_trials_in_turn_in_one_process_do_not_meet(tmp_path: Path) -> None:
+    runs = [run_of(tmp_path, name, name) for name in ("dcgan", "dropout", "wgan_gp")]
+    for _ in range(20):
+        for run in runs:
+            one_more(run)
+    for run in runs:
+        played(run)
+        name = Path(run.assignment.folder).name
+        alone = played(run_of(tmp_path, name, f"{name} alone"))
+        assert outcome(run) == outcome(alone)
 
 
 def test_the_memory_of_recordings_is_given_back(tmp_path: Path) -> None:

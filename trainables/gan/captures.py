@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 
 import torch
 
@@ -23,7 +24,7 @@ class CudaCapture:
         self._index = torch.device(device).index
         if self._index is None:
             self._index = torch.cuda.current_device()
-        self._stream = torch.cuda.Stream(self._index)  # type: ignore[no-untyped-call]
+        self._stream = _stream(self._index)
         self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, step: Callable[[], None]) -> None:
@@ -43,7 +44,7 @@ class CudaCapture:
         gc.collect()  # what is freed while it records would break it
         torch.cuda.synchronize(self._index)
         torch.cuda.empty_cache()
-        graph = torch.cuda.CUDAGraph()
+        graph, ended = torch.cuda.CUDAGraph(), False
         try:
             with torch.cuda.stream(self._stream):
                 # Another thread (a tracker's, Ray's) may use the device meanwhile.
@@ -52,16 +53,17 @@ class CudaCapture:
                     step()
                 finally:
                     graph.capture_end()
+                    ended = True
         except BaseException:
-            self._mend(graph)
+            graph.reset()
+            if not ended:
+                self._mend()
             set_random_state(self._device, numbers)
             raise
         return graph.replay
 
-    def _mend(self, graph: torch.cuda.CUDAGraph) -> None:
+    def _mend(self) -> None:
         """Ends for torch's allocator and its random numbers what a broken recording leaves begun."""
-        with suppress(RuntimeError):
-            graph.reset()
         for end in (torch._C._cuda_endAllocateToPool, torch._C._cuda_releasePool):
             with suppress(RuntimeError):
                 end(self._index, self._pool)
@@ -70,3 +72,9 @@ class CudaCapture:
             another.capture_begin(capture_error_mode="thread_local")
             torch.zeros((), device=self._device)
             another.capture_end()
+
+
+@cache
+def _stream(index: int) -> torch.cuda.Stream:
+    """The one stream of a device that records: matrix products keep memory for each that has made some."""
+    return torch.cuda.Stream(index)  # type: ignore[no-untyped-call]

@@ -1,7 +1,4 @@
-"""The things that a step of networks may change outside of tensors: attributes, and the host's random numbers.
-
-A replay of a recorded step changes nothing of it and always finds what the recording found.
-"""
+"""The things that a step may change outside of tensors: attributes, and the host's random numbers."""
 
 from __future__ import annotations
 

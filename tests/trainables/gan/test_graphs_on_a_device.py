@@ -127,6 +127,17 @@ def test_a_trial_is_resumed_with_and_without_recordings(
 
 
 @pytest.mark.slow
+def test_what_was_recorded_is_forgotten_when_a_state_is_loaded(tmp_path: Path) -> None:
+    """The optimisers' moments are other tensors afterwards."""
+    run = run_of(assignment(tmp_path, "dcgan", "run"))
+    run.trial.advance(lambda: run.trial.step == 2)
+    state = run.trial.save()
+    run.trial.advance(lambda: run.trial.step == 5)
+    run.trial.load(state)
+    assert outcome(played(run)) == outcome(played(run_of(assignment(tmp_path, "dcgan", "whole"))))
+
+
+@pytest.mark.slow
 def test_a_trial_goes_on_from_recorded_steps_on_a_cpu(tmp_path: Path) -> None:
     """What its numbers are held in on a device is not what is kept."""
     name = "polynomial"

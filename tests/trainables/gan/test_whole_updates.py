@@ -309,8 +309,8 @@ def test_whole_updates_in_which_any_three_values_meet(networks: str) -> None:
 def test_whole_updates_on_a_gpu_are_those_of_a_plain_loop_on_the_cpu(case: Case) -> None:
     """From the third step of a kind on they are recorded where a device can; "lazy" has three kinds."""
     plan = replace(plan_of(case), steps=7)
-    # Where rates change, a recorded update takes them as float32.
-    tolerance = 1e-7 if plan.optimiser == "sgd" and plan.schedule != "constant" else TOLERANCE
+    # Where rates change, a recorded update takes them as float32: 3e-6 was seen in a singular vector.
+    tolerance = 1e-5 if plan.optimiser == "sgd" and plan.schedule != "constant" else TOLERANCE
     assert_equal(*both(case[0], plan, accelerator()), tolerance)
 
 
