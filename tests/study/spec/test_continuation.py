@@ -214,3 +214,21 @@ def test_a_record_from_before_curves_were_looked_ahead_along_goes_on_without() -
     assert (new.stopping.rule, new.stopping.chance) == ("ahead", 0.005)
     stopping = continued(old, new, ASKED)[0].stopping
     assert (stopping.rule, stopping.warmup, stopping.patience) == ("rising", 2, 5)
+
+
+def test_what_only_costs_depend_on_may_change_in_a_study() -> None:
+    trial = {
+        "kind": "gan",
+        "data": "digits",
+        "steps": 4,
+        "evaluate_every": 2,
+        "score": {"extractor": "digits", "samples": 16},
+    }
+    old = changed("stopping.patience=1", trial=trial)
+    for said in ("true", "false"):
+        new = changed(f"trial.cuda_graphs={said}", trial=trial)
+        check_continues(old, new, {})
+        check_continues(new, old, {})
+        assert continued(old, new, {})[0].trial["cuda_graphs"] is (said == "true")
+    with pytest.raises(UserError, match=r"trial\.deterministic was True and is False"):
+        check_continues(old, changed("trial.deterministic=false", trial=trial), {})

@@ -336,6 +336,8 @@ def test_the_fingerprint_of_a_study_is_that_of_the_version_before(
     if recipe != "saddle":
         changed = {**spec.model_dump(mode="json"), "trial": {**spec.trial, "precision": "bf16"}}
         assert parse_spec(changed).fingerprint != fingerprint
+        slower = {**spec.model_dump(mode="json"), "trial": {**spec.trial, "cuda_graphs": False}}
+        assert parse_spec(slower).fingerprint == fingerprint
 
 
 def test_the_settings_of_a_trial_are_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,7 @@ def test_any_setting_can_be_searched_by_its_path(path: str, value: Any) -> None:
         ({"ema": 0.9, "ema_ramp": 0.0}, r"ema_ramp"),
         ({"ema": 0.9, "ema_start": 10}, r"ema_start is 10, but a trial has 10 steps.*lower it"),
         ({"precision": "fp16"}, r"precision"),
+        ({"cuda_graphs": "auto"}, r"cuda_graphs"),
         ({"deterministic": "sometimes"}, r"deterministic"),
         ({"regulariser": {"every": 16}}, r"regulariser\.every is 16, but there is no penalty"),
         ({"regulariser": {"weight_decay": 1.0, "every": 2}}, r"set regulariser\.r1 \(10\) or"),
