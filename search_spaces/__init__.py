@@ -1,9 +1,8 @@
 """The search spaces: what may vary in a study, over (b, a), d_steps and further parameters."""
 
-from search_spaces.build import RECIPES, build_space
+from search_spaces.build import RECIPES, build_space, one_timescale, rate_and_ratio, two_timescale
 from search_spaces.distributions import Value
 from search_spaces.published import PublishedPoint, points
-from search_spaces.recipes import one_timescale, rate_and_ratio, two_timescale
 from search_spaces.space import Powers, Sample, SearchSpace
 
 __all__ = [

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from trainables.settings.precision import PrecisionName
+from trainables.settings.optimisation import PrecisionName
 
 _T = TypeVar("_T")
 _PRECISION = "fp32_precision"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from study.driver.beginning import continued_spec, examined, store, until
-from study.driver.claiming import claim, publication_of
+from study.driver.beginning import claim, continued_spec, examined, publication_of, store, until
 from study.driver.ending import LaunchResult, check_ending
 from study.driver.keeping import Keeping
 from study.driver.publishing import CLOSE_SECONDS, HURRIED_SECONDS, Publishing

@@ -6,8 +6,7 @@ import contextlib
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from study.driver.beginning import held
-from study.driver.claiming import owner_of, publication_of
+from study.driver.beginning import held, owner_of, publication_of
 from study.driver.session import Stop
 from study.ground.faults import point
 from study.places.locations import Places, Site

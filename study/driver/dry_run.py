@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study.driver.claiming import check_free
+from study.driver.beginning import check_free
 from study.driver.preparing import check, check_new, steps
 from study.places.locations import Places
 from study.places.urls import check_installed

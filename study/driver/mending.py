@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from study.driver.beginning import held
+from study.driver.beginning import check_not_deleting, claim, held, publication_of
 from study.driver.bringing import close, data_of
-from study.driver.claiming import check_not_deleting, claim, publication_of
 from study.driver.keeping import Keeping
 from study.driver.naming import ended_trials
 from study.driver.publishing import CLOSE_SECONDS, Publishing

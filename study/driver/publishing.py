@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import yaml
 
-from study.driver.claiming import owner_of
+from study.driver.beginning import owner_of
 from study.places.locations import Places
 from study.record.publication import Publication
 from study.search.conductor import Conductor

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.driver.claiming import publication_of
+from study.driver.beginning import publication_of
 from study.driver.session import Say, Stop
 from study.ground.faults import point
 from study.places.locations import Places

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from study.tracking import words
-from study.tracking.code_version import code_version
 from study.trial import Outcome, TrialRecord
 from trainables.folder import read_measurements
 from trainables.protocol import OWN, Measurement, one_a_step
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
+
 
 POSITION = "position"
 """Tag of an arm's run: its place in the spec, from 0."""
@@ -214,3 +218,28 @@ def _bests(scores: Mapping[int, float]) -> dict[int, float]:
     """The lowest score up to each step."""
     steps = sorted(scores)
     return dict(zip(steps, itertools.accumulate((scores[s] for s in steps), min), strict=True))
+
+
+@functools.cache
+def code_version() -> str:
+    """``0.1.0+g1a2b3c4d5e6f`` in a clone (with ``-dirty`` if it has changes), else ``0.1.0``."""
+    try:
+        version = metadata.version("ttur-study")
+    except metadata.PackageNotFoundError:
+        version = "0"
+    commit = _commit(Path(__file__).parents[2])
+    return f"{version}+g{commit}" if commit else version
+
+
+def _commit(root: Path) -> str:
+    """The commit of the clone at ``root``, or an empty string if it is not a clone."""
+    # Only a repository whose top is ours: an installed copy may lie inside somebody else's.
+    if not (root / ".git").exists():
+        return ""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    command += ["--exclude", "*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""

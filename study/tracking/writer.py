@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.tracking import content, words
-from study.tracking.code_version import code_version
-from study.tracking.content import ArmRecord
+from study.tracking.content import ArmRecord, code_version
 from study.tracking.experiment import Experiment, is_gone
 from study.tracking.files import FilesLacking, lacks, send, wanted
 from study.tracking.ownership import Owner

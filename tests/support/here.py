@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from study.api.sites import site_of
-from study.driver.claiming import publication_of
+from study.driver.beginning import publication_of
 from study.driver.keeping import Keeping
 from study.driver.publishing import Publishing
 from study.places.locations import Options, Site

@@ -8,7 +8,7 @@ import optuna
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from study.driver.claiming import publication_of
+from study.driver.beginning import publication_of
 from study.driver.publishing import Publishing
 from study.places.home import resolve
 from study.places.locations import Options, Site

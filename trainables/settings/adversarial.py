@@ -12,11 +12,11 @@ from trainables.settings.losses import LOSSES
 from trainables.settings.named import NameOf
 from trainables.settings.optimisation import (
     OptimiserSettings,
+    PrecisionName,
     RegulariserSettings,
     ScheduleSettings,
     UpdateRuleName,
 )
-from trainables.settings.precision import PrecisionName
 
 LossName = Annotated[str, NameOf(LOSSES, or_own=True)]
 

@@ -220,3 +220,7 @@ class RegulariserSettings(Settings):
         name = {"type": "string", "enum": list(REGULARISER_DEFAULTS)}
         names = {"type": "array", "items": name}
         return {"anyOf": [name, names, dict(model)], "description": model["description"]}
+
+
+PrecisionName = Literal["fp32", "tf32", "bf16"]
+"""float32 in full, NVIDIA's TF32 in products and convolutions, or networks under bfloat16 autocast."""

@@ -10,7 +10,7 @@ from support.homes import Homes, gone
 
 import study as product
 from study.driver import delete as module
-from study.driver.claiming import publication_of
+from study.driver.beginning import publication_of
 from study.errors import StudyBusy, UserError
 from study.record.database import Ledger
 from study.record.lease import Lease

@@ -10,7 +10,7 @@ import pytest
 from support.mlflow import new_store, runs
 from support.study import empty_record, saddle_spec
 
-from study.driver.claiming import publication_of
+from study.driver.beginning import publication_of
 from study.driver.keeping import Keeping
 from study.driver.publishing import Publishing
 from study.places.locations import Places

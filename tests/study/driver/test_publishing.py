@@ -15,8 +15,8 @@ from support.mlflow import everything, history, new_store, record, runs
 from support.processes import wait_until
 from support.study import empty_record, saddle_spec
 
-from study.driver import claiming
-from study.driver.claiming import claim, publication_of
+from study.driver import beginning
+from study.driver.beginning import claim, publication_of
 from study.driver.publishing import Publishing
 from study.errors import UserError
 from study.places.locations import Places
@@ -238,9 +238,9 @@ def test_a_name_that_turns_out_to_be_taken_ends_the_publishing_at_once(
 def test_a_server_that_hangs_is_not_waited_for(
     study: Launches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claiming, "CLAIM_SECONDS", 0.01)
+    monkeypatch.setattr(beginning, "CLAIM_SECONDS", 0.01)
     released = threading.Event()
-    monkeypatch.setattr(claiming, "sqlite_path", lambda _: None)
+    monkeypatch.setattr(beginning, "sqlite_path", lambda _: None)
     monkeypatch.setattr("study.tracking.experiment.experiment_of", lambda *_: released.wait(WAIT))
     claim(publication_of(study.ledger, "study"), study.places)
     released.set()

@@ -10,7 +10,7 @@ from support.study import saddle_spec
 
 from study import api
 from study.driver import reporting
-from study.driver.claiming import publication_of
+from study.driver.beginning import publication_of
 from study.driver.reporting import Reported, report
 from study.driver.session import Stop
 from study.page import report as page

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.study import empty_record, saddle_spec, trial_of
 
-from study.driver.claiming import publication_of
+from study.driver.beginning import publication_of
 from study.places.locations import Places
 from study.record.database import Ledger
 from study.record.publication import Publication

@@ -17,7 +17,7 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import FrozenTrial, create_trial
 
-from search_spaces.recipes import one_timescale, two_timescale
+from search_spaces.build import one_timescale, two_timescale
 from study.record.attributes import OUTCOME, PARAMETERS
 from study.search.joint import MOST, JointSampler, _values
 
