@@ -107,11 +107,11 @@ class Surface:
         self.arms, self.rows = tuple(arms), tuple(used)
         self.plane = Plane(used)
         self.common = self.plane.common
-        groups = np.asarray([arms.index(row.arm) for row in used], dtype=np.int64)
+        groups = np.asarray([arms.index(row.arm) for row in used])
         points = self.plane.points(used)
-        scores = np.asarray([row.objective for row in used], dtype=np.float64)
+        scores = np.asarray([row.objective for row in used])
         values = pressed(np.log(scores))
-        noise = np.asarray([row.noise for row in used]) / np.where(np.isfinite(scores), scores, 1)
+        noise = np.asarray([row.noise for row in used]) / scores
         # How high a trial without a score would have scored is not known, only that it is high.
         vague = float(values.max() - np.median(values))
         noise = np.where(np.isfinite(scores), noise, vague)
