@@ -39,8 +39,8 @@ def test_pressed_scores_near_a_bound_that_is_twice_the_lower_spread_away_twice()
     """11 values from 0 to 10: a tenth lies below 1, the middle is 5, so they bend at 13 and end at 21."""
     values = np.append(np.arange(11.0), [])
     assert pressed(values).tolist() == values.tolist()
-    high = np.array([0.0, 1, 2, 3, 4, 5, 6, 7, 13, 15, 1e9])
-    expected = [*high[:9], 13 + 8 * (1 - math.exp(-2 / 8)), 21]
+    high = np.array([0.0, 1, 2, 3, 4, 5, 6, 13, 13.5, 15, 1e9])
+    expected = [*high[:8], *(13 + 8 * (1 - math.exp(-x / 8)) for x in (0.5, 2)), 21]
     assert pressed(high) == pytest.approx(expected, rel=1e-12)
     lost = pressed(np.append(high, [math.inf, math.inf]))
     assert lost[:11] == pytest.approx(expected, rel=1e-12)
@@ -76,7 +76,8 @@ def test_what_an_arm_lacks() -> None:
     assert lacking([*three, trial("y", 0, -1.0)], "x") is None
 
 
-def test_few_trials_are_taken_as_they_are() -> None:
+def test_few_trials_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
     points, values = np.array([[0.0], [0.5], [0.5]]), np.array([3.0, 1.0, 2.0])
     found = thinned(points, np.arange(1), np.array([0, 1, 1]), values, np.array([0.1, 0.2, 0.3]))
     assert found.points.tolist() == points.tolist()

@@ -305,11 +305,11 @@ def test_a_step_as_short_as_the_pauses_apart_is_not_paused(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("kind", ["players", "network_flow"])
 def test_a_divergence_is_no_warning(kind: str) -> None:
-    trial = game_trial(kind, 1e200, 1e200, steps=30, evaluate_every=1)
+    """Also where the steps after it are made, as many are at once."""
+    trial = game_trial(kind, 1e200, 1e200, steps=30, evaluate_every=30)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        while not isinstance(result := trial.advance(), Diverged):
-            assert isinstance(result, Measurement)
+        assert isinstance(trial.advance(), Diverged)
 
 
 @pytest.mark.parametrize("every", [1, 30])
