@@ -67,4 +67,4 @@ def described(value: object) -> str:
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
     kind = type(value).__name__
-    return "None" if value is None else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+    return "None" if value is None else f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"

@@ -51,7 +51,8 @@ def check_contract(name: str, networks: Networks, image: tuple[int, int, int]) -
     generator = _copy_of_users(name, "generator", networks.generator, networks.layout)
     discriminator = _copy_of_users(name, "discriminator", networks.discriminator, networks.layout)
     z = networks.latent.draw(_PROBE, torch.Generator().manual_seed(0))
-    with own_random_numbers(0):
+    # Gradients are looked at, also where a user's score, which is computed without, asks for the networks.
+    with torch.enable_grad(), own_random_numbers(0):
         images = _output(name, "generator", generator, z)
         _check_images(name, images, z, (_PROBE, *image))
         _check_range(name, images, _output(name, "generator", generator, _FAR * z))

@@ -20,6 +20,7 @@ from trainables.gan.watch import NonFiniteError
 from trainables.kinds import parse_settings
 from trainables.levels import Score
 from trainables.networks.build import build
+from trainables.scores import ceiling
 from trainables.settings.gan import GanSettings
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
@@ -41,6 +42,17 @@ def pair(*, channels: int, side: int, latent: int, width: int) -> Any:
     pixels = channels * side**2
     g = nn.Sequential(nn.Linear(latent, pixels), nn.Tanh(), nn.Unflatten(1, (channels, side, side)))
     return g, nn.Sequential(nn.Flatten(), nn.Linear(pixels, 1))
+
+
+class Comparing(nn.Linear):
+    def forward(self, images: Tensor) -> Tensor:
+        scores = super().forward(images.flatten(1))
+        return scores - scores.mean()
+
+
+def comparing(*, channels: int, side: int, latent: int, width: int) -> Any:
+    g, _ = pair(channels=channels, side=side, latent=latent, width=width)
+    return g, Comparing(channels * side**2, 1)
 
 
 def settings(**further: Any) -> GanSettings:
@@ -74,11 +86,16 @@ def rolled(seed: int) -> float:
 
 
 def test_real_images_are_drawn_with_replacement_the_same_ones_whenever() -> None:
-    for draw, place, count in ((0, 0, 40), (0, 1, 40), (2, 1, 1100)):
+    for draw, place, count, sizes in (
+        (0, 0, 40, [40]),
+        (0, 1, 40, [40]),
+        (2, 1, 1000, [500, 500]),
+        (2, 1, 1100, [550, 550]),
+    ):
         parts = list(module._real(IMAGES, place)(draw, count))
         random = np.random.default_rng([draw, place])
         chosen = sorted(random.integers(len(IMAGES), size=count).tolist())
-        assert [len(part) for part in parts] == ([550, 550] if count == 1100 else [40])
+        assert [len(part) for part in parts] == sizes
         expected = torch.from_numpy(IMAGES[chosen]).permute(0, 3, 1, 2)
         assert torch.equal(torch.cat(parts), expected)
         assert all(part.dtype is torch.uint8 and part.is_contiguous() for part in parts)
@@ -133,6 +150,32 @@ def test_an_untrained_generator_is_that_of_the_settings_on_the_device(device: st
     assert torch.equal(torch.cat(found), torch.cat(list(stream)))
 
 
+def test_networks_that_a_penalty_refuses_are_refused_untrained_too() -> None:
+    own = {"name": f"{__name__}:comparing", "latent": 3}
+    list(module._untrained(settings(networks=own), DATA, "cpu")(0, 4))
+    penalised = settings(networks=own, regulariser="r1")
+    with pytest.raises(ValueError, match="each score depends on the whole batch"):
+        list(module._untrained(penalised, DATA, "cpu")(0, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere:pair", "networks 'nowhere:pair' cannot be imported: "),
+        (
+            f"{__name__}:DATA",
+            f"networks {__name__}:DATA is not a function but an ImageData; name a function that "
+            "returns a pair",
+        ),
+    ],
+)
+def test_networks_that_are_not_a_function_are_said(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(ValueError, match="networks") as caught:
+        levels_path(settings(networks=name), "data", tmp_path)
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).endswith(("'nowhere'", "a pair"))
+
+
 def test_where_levels_are_kept_names_all_that_they_depend_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +200,9 @@ def test_where_levels_are_kept_names_all_that_they_depend_on(
     assert len({place, *others}) == 9
     again = levels_path(settings(networks="dcgan"), "data", tmp_path)
     assert again == others[1]  # built-in networks have no file of a user's
+    plain = settings(networks="dcgan")
+    parts = [part.model_dump() for part in (plain.score, plain.networks, plain.sampling)]
+    assert again == ceiling.levels_path(tmp_path, [plain.score_name, "data", "", *parts])
 
 
 def test_levels_of_a_users_score_are_those_of_its_images(
@@ -167,6 +213,10 @@ def test_levels_of_a_users_score_are_those_of_its_images(
     found = measured_levels(settings(), tmp_path, "cpu")
     assert found.nothing["grey"] == 128 + rolled(0)
     assert list(found.nothing) == ["grey", "an untrained generator"]
+    made = build(settings().networks, 3, 8, 0)
+    sampler = module.ImageSampler(made.generator, made.latent, settings().sampling, "cpu")
+    untrained = torch.cat(list(sampler(0, 20))).double().mean().item() + rolled(0)
+    assert found.nothing["an untrained generator"] == untrained
     assert found.floor == pytest.approx(IMAGES.mean(), rel=0.05)
     assert [tuple(images.shape[1:]) for images in SEEN] == [(3, 8, 8)] * len(SEEN)
     assert found.name == settings().score_name
@@ -177,6 +227,16 @@ def test_levels_of_a_users_score_are_those_of_its_images(
     tried = len(SEEN) - calls
     assert levels(settings(), DATA, scorer, tmp_path, "cpu") == found
     assert len(SEEN) == calls + tried
+
+
+def test_an_untrained_generator_is_scored_on_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "load_images", lambda settings, cache: DATA)
+    monkeypatch.setattr(module, "pictures", lambda images: {})
+    with Accelerator():
+        measured_levels(settings(), tmp_path, DEVICE)
+        assert SEEN[-1].device.type == torch.device(DEVICE).type
 
 
 def grey(images: np.ndarray) -> Any:
