@@ -4,7 +4,8 @@ The lowest of many scores flatters the setting that has it. The study ``NAME.con
 finalist, called ``ARM-NUMBER`` after the trial that it was, with every parameter fixed and as many trials as
 seeds. It is launched, continued and recorded like any other study. Where an arm has several finalists, a few
 seeds of each choose one, and further seeds of that one are compared with the other arm's: who chose does not
-test.
+test. How often it has come to its end is kept: whoever adds seeds has looked at the verdict before
+(results/looks.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from study.errors import UserError
 from study.ground.confirming import confirming, finalist_name, finalist_of_name
 from study.places.locations import Site
 from study.record.database import Ledger
-from study.record.named import NOTES, is_confirmed, keep_confirmed
+from study.record.named import CONFIRMED, NOTES, is_confirmed, keep_confirmed
+from study.record.publication import Publication
 from study.results.confirmation import place_of_best
 from study.results.retrained import finalist_of, read_at
 from study.spec.continuation import seeds_asked
@@ -107,6 +109,8 @@ def _confirmed(
     before = _stored(ledger, confirming(spec.name))
     choosing = {arm: _choosing(spec, trials, before) for arm, trials in chosen.items()}
     tests = seeds_asked(seeds, max(spec.confirm.seeds, _tested(choosing, before)))
+    if ledger.noted(spec.name, CONFIRMED) is not None:
+        _keep_earlier_look(before, ledger)
     # Where there is no choice the comparison need not wait for the others' choice.
     asked = {
         finalist_name(arm, trial.number): choosing[arm] or tests
@@ -120,8 +124,10 @@ def _confirmed(
         asked = {
             finalist_name(arm, of[0].number): choosing[arm] + tests for arm, of in best.items()
         }
-        further = _brought(confirmation_spec(spec, best, asked, made), session)
+        made = confirmation_spec(spec, best, asked, made)
+        further = _brought(made, session)
         result = replace(further, ran=result.ran + further.ran)
+    _keep_look(made, ledger)
     keep_confirmed(ledger, spec.name)
     return result
 
@@ -147,7 +153,28 @@ def _longer(
     best = {arm: trials[:1] for arm, trials in best.items()}
     tests = seeds_asked(seeds, max(spec.confirm.seeds, _tested({}, before)))
     asked = {finalist_name(arm, trials[0].number): tests for arm, trials in best.items()}
-    return _brought(confirmation_spec(spec, best, asked, before, steps), session)
+    _keep_earlier_look(before, ledger)
+    made = confirmation_spec(spec, best, asked, before, steps)
+    result = _brought(made, session)
+    _keep_look(made, ledger)
+    return result
+
+
+def _keep_look(made: Spec | None, ledger: Ledger) -> None:
+    """Stores that a confirming study has come to its end: whoever adds seeds then has seen its verdict."""
+    if made is not None and not _left(made, ledger) and _tells(made):
+        Publication(ledger, made.name).keep_looked(sum(arm.trials for arm in made.arms.values()))
+
+
+def _keep_earlier_look(before: Spec | None, ledger: Ledger) -> None:
+    """Makes up for what a version did not store that kept no looks: that there was at least one."""
+    if before is not None and not Publication(ledger, before.name).looked():
+        _keep_look(before, ledger)
+
+
+def _tells(made: Spec) -> bool:
+    """Whether its runs can come to a verdict: single ones have no spread."""
+    return any(arm.trials > 1 for arm in made.arms.values())
 
 
 def _brought(spec: Spec, session: Session) -> LaunchResult:

@@ -132,6 +132,7 @@ class Publishing:
 
     def _publish_arms(self, ended: float | None) -> None:
         self._ended_arms = ended
+        looked = self._publication.looked()
         text = yaml.safe_dump(self._spec.model_dump(mode="json"), sort_keys=False)
         for position, (name, state) in enumerate(self._conductor.arms.items()):
             # A finished arm ended with its last trial, however often the study is launched again.
@@ -145,6 +146,7 @@ class Publishing:
                     spec_fingerprint=self._spec.fingerprint,
                     score_name=self._spec.score_name,
                     data=self._data,
+                    looked=looked,
                     started=self._began,
                     ended=arm_ended,
                     finished=state.finished,

@@ -9,7 +9,7 @@ from typing import Any
 from study.page.chart import SYMBOLS, Chart, Json, colour
 from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
-from study.results.difference import MARGIN
+from study.results.difference import LEVEL, MARGIN
 from study.results.retrained import Finalist, mean_interval
 from trainables.counting import counted
 
@@ -29,11 +29,11 @@ def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
             "y": [line],
             "error_x": _bars(value, interval) | {"thickness": 2.5, "width": 8, "color": shade},
             "marker": {"size": 13, "color": shade, "symbol": symbol},
-            "hovertemplate": f"{value:.1f} %, 95 % interval {interval[0]:.1f} to {interval[1]:.1f} %"
+            "hovertemplate": f"{value:.1f} %, {level} interval {interval[0]:.1f} to {interval[1]:.1f} %"
             "<extra></extra>",
             "showlegend": False,
         }
-        for line, (_, value, interval, shade, symbol) in enumerate(lines)
+        for line, (_, value, interval, shade, symbol, level) in enumerate(lines)
     ]
     said = [
         f"{label.replace('<br>', ' ')}: {value:.1f} % ({low:.1f} to {high:.1f})"
@@ -61,8 +61,8 @@ def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
 
 def _differences(
     comparison: Comparison, found: Confirmation | None
-) -> list[tuple[str, float, tuple[float, float], str, str]]:
-    """Label, difference and interval in percent, colour and symbol of each line."""
+) -> list[tuple[str, float, tuple[float, float], str, str, str]]:
+    """Label, difference and interval in percent, colour, symbol and the interval's level of each line."""
     lines = []
     position = {arm: at for at, arm in enumerate(comparison.arms)}
     several = len(comparison.differences) > 1
@@ -70,15 +70,19 @@ def _differences(
         if each.relative is not None and each.relative_interval is not None:
             label = f"{each.arms[1]}<br>by the search" if several else "by the search"
             shade = colour(position[each.arms[1]])
-            lines.append((label, each.relative, each.relative_interval, shade, "circle-open"))
+            lines.append(
+                (label, each.relative, each.relative_interval, shade, "circle-open", LEVEL)
+            )
     for seeds in found.differences if found else ():
         if seeds.arms and seeds.relative is not None and seeds.relative_interval is not None:
             label = f"{seeds.arms[1]}<br>over fresh seeds" if several else "over fresh seeds"
             shade = colour(position.get(seeds.arms[1], 1))
-            lines.append((label, seeds.relative, seeds.relative_interval, shade, "diamond"))
+            lines.append(
+                (label, seeds.relative, seeds.relative_interval, shade, "diamond", seeds.level)
+            )
     return [
-        (label, value * 100, (low * 100, high * 100), shade, symbol)
-        for label, value, (low, high), shade, symbol in lines
+        (label, value * 100, (low * 100, high * 100), shade, symbol, f"{100 * level:.4g} %")
+        for label, value, (low, high), shade, symbol, level in lines
     ]
 
 

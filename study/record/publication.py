@@ -18,6 +18,7 @@ IDENTITY = "identity"
 PLACE = "published_to"
 DELETING = "deleting"
 REPORTED = "reported"
+LOOKED = "looked"
 
 
 class Publication:
@@ -112,6 +113,16 @@ class Publication:
     def keep_reported(self, state: Mapping[str, Any] | None) -> None:
         """Stores that MLflow has the report of this state of the study."""
         self._set(REPORTED, None if state is None else dict(state))
+
+    def looked(self) -> tuple[int, ...]:
+        """How many trials it had each time that it had come to its end; kept of a confirming study alone."""
+        return tuple(self._attributes().get(LOOKED, ()))
+
+    def keep_looked(self, trials: int) -> None:
+        """Stores that it has come to its end with so many trials; once is as good as twice."""
+        known = self.looked()
+        if trials not in known:
+            self._set(LOOKED, sorted([*known, trials]))
 
     def _forget_published(self) -> None:
         # The study's own mark goes first: cut off in between, the trials are looked at once more.

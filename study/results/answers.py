@@ -10,7 +10,7 @@ from study.ground.confirming import confirmed_by, confirming, finalist_of_name
 from study.results.comparison import Comparison, compare
 from study.results.confirmation import Confirmation, confirmation
 from study.results.retrained import Steps, read_at
-from study.tracking import query, reading
+from study.tracking import query, reading, words
 from study.trial import TrialRecord, by_convention, compared_order
 from trainables.protocol import Measurement
 
@@ -81,8 +81,15 @@ def _confirmed(
     if len(owners - {None}) > 1:
         return None  # somebody else's of that name
     read = read_at(searched) if steps is None else _at_the_end(rows, steps)
-    found = confirmation(study, _with_evaluations(rows, tracking_uri), arms, read)
+    evaluated, looked = _with_evaluations(rows, tracking_uri), _looked(name, tracking_uri)
+    found = confirmation(study, evaluated, arms, read, looked)
     return None if found is None else replace(found, steps=steps)
+
+
+def _looked(name: str, tracking_uri: str) -> list[int]:
+    """How many trials a confirming study had each time that it had come to its end."""
+    found = query.arm_runs(name, tracking_uri=tracking_uri)
+    return [int(n) for run in found for n in run.tags.get(words.LOOKS, "").split()]
 
 
 def _at_the_end(rows: Sequence[TrialRecord], steps: int) -> Steps:

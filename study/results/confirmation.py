@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from study.results.difference import LEVEL, Finding, finding
+from study.results.difference import Finding, finding
 from study.results.levels import Judged, NothingLearnt, nothing_learnt
+from study.results.looks import level_of_look, place_of_look
 from study.results.retrained import Finalist, Steps, finalist_of
 from study.results.seed_difference import (
     AT_STEP,
@@ -42,6 +43,7 @@ class Confirmation:
         finalists: By arm, then by mean score.
         differences: Each later arm against the first; empty if there is only one.
         steps: Generator updates of its trials; None if they are as long as the search's.
+        look: Which look at its runs this is, from 1.
         rows: The trials that it was made of, with as much of their evaluations as was known.
     """
 
@@ -50,6 +52,7 @@ class Confirmation:
     finalists: tuple[Finalist, ...]
     differences: tuple[SeedDifference, ...]
     steps: int | None = None
+    look: int = 1
     rows: tuple[TrialRecord, ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -72,6 +75,7 @@ class Confirmation:
             "study": self.study,
             "score_name": self.score_name,
             "steps": self.steps,
+            "look": self.look,
             "finalists": [finalist.to_json() for finalist in self.finalists],
             "difference": self.difference.to_json(),
             "differences": [difference.to_json() for difference in self.differences],
@@ -83,6 +87,7 @@ def confirmation(
     rows: Sequence[TrialRecord],
     arms: Sequence[str] = (),
     steps: Steps | None = None,
+    looked: Sequence[int] = (),
 ) -> Confirmation | None:
     """Summarises the rows of a confirming study; None without a row that has ended.
 
@@ -93,6 +98,7 @@ def confirmation(
             follow by convention.
         steps: Where the runs of each finalist are read; the rows must have all their evaluations then. Where
             a finalist's is not known, those of its pair are read at their lowest.
+        looked: How many rows there were each time that the confirming study had come to its end.
     """
     ended = [row for row in rows if row.outcome is not None]
     if not ended:
@@ -104,11 +110,13 @@ def confirmation(
     have = {finalist.arm for finalist in finalists}
     order = [arm for arm in compared_order([*arms, *by_convention(have)]) if arm in have]
     finalists.sort(key=lambda f: (order.index(f.arm), math.isnan(f.mean), f.mean, f.number))
+    look = place_of_look(looked, len(rows))
     return Confirmation(
         study=study,
         score_name=ended[0].score_name,
         finalists=tuple(finalists),
-        differences=tuple(_difference(finalists, (order[0], arm)) for arm in order[1:]),
+        differences=tuple(_difference(finalists, (order[0], arm), look) for arm in order[1:]),
+        look=look,
         rows=tuple(rows),
     )
 
@@ -129,12 +137,14 @@ def _at_lowest(finalists: Sequence[Finalist]) -> bool:
     return any(finalist.step is None for finalist in finalists)
 
 
-def _difference(finalists: Sequence[Finalist], arms: tuple[str, str]) -> SeedDifference:
+def _difference(finalists: Sequence[Finalist], arms: tuple[str, str], look: int) -> SeedDifference:
     mine = [[f for f in finalists if f.arm == arm] for arm in arms]
     at_lowest = _at_lowest([*mine[0], *mine[1]])
     one, two = (_Tested(each, *chosen([f.read(at_lowest) for f in each])) for each in mine)
-    made = _compared(arms, (one, two), at_lowest)
-    return made if at_lowest else replace(made, lowest=_compared(arms, (one, two), at_lowest=True))
+    made = _compared(arms, (one, two), look, at_lowest)
+    if at_lowest:
+        return made
+    return replace(made, lowest=_compared(arms, (one, two), look, at_lowest=True))
 
 
 @dataclass(frozen=True)
@@ -159,11 +169,12 @@ class _Tested:
 
 
 def _compared(
-    arms: tuple[str, str], tested: tuple[_Tested, _Tested], at_lowest: bool
+    arms: tuple[str, str], tested: tuple[_Tested, _Tested], look: int, at_lowest: bool
 ) -> SeedDifference:
     one, two = tested
     first, second = one.runs(at_lowest), two.runs(at_lowest)
-    found = compared(first, second, (one.variance(at_lowest), two.variance(at_lowest)))
+    variances = one.variance(at_lowest), two.variance(at_lowest)
+    found = compared(first, second, variances, level_of_look(look))
     lost = tuple(sum(map(math.isinf, each)) for each in (first, second))
     middle = statistics.median if any(lost) else statistics.fmean
     means = [middle(each) for each in (first, second)]
@@ -180,6 +191,7 @@ def _compared(
         p_value=found.p_value,
         lower=found.lower,
         method=(RANKS if any(lost) else WELCH) + (CHOSEN if several else ""),
+        look=look,
         read=LOWEST if at_lowest else AT_STEP,
         steps=None if at_lowest else (steps[0] or 0, steps[1] or 0),
     )
@@ -209,7 +221,7 @@ def _finding(found: SeedDifference) -> Finding:
         return Finding.LOWER if high < 0 else Finding.HIGHER if low > 0 else Finding.OPEN
     if found.p_value is None or found.lower is None or not any(found.without):
         return Finding.NONE
-    if found.p_value > 1 - LEVEL:
+    if found.p_value > 1 - found.level:
         return Finding.OPEN
     return Finding.LOWER if found.lower > 0.5 else Finding.HIGHER
 

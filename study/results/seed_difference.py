@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from study.results.difference import LEVEL, Finding, finding, listed
+from study.results.difference import Finding, finding, listed
 from study.results.levels import NothingLearnt
+from study.results.looks import level_of_look
 
 WELCH = "Welch's t interval of the difference of means over seeds"
 RANKS = "rank test (Mann-Whitney) over all seeds, those without a score last; without an interval of means"
@@ -30,7 +31,8 @@ class SeedDifference:
         without: Those of them that have no score.
         means: Mean of each, or median if a run has no score; None if that is not finite.
         absolute: The second's minus the first's; None if one is not finite.
-        interval: 95 % interval of ``absolute``; None for fewer than two scores on a side or a run without.
+        interval: Interval of ``absolute`` at ``level``; None for fewer than two scores on a side, or a run
+            without.
         p_value: Of the rank test over all runs, two-sided; None without runs.
         lower: Share of pairs of runs in which the second's is lower.
         method: What the certainty rests on.
@@ -39,6 +41,7 @@ class SeedDifference:
         steps: The steps at which they are read; None at each run's lowest evaluation.
         room: The part by which the best of each arm may score lower than its finalist, as far as the search
             tells; None if that is not known.
+        look: Which look at the runs this is, from 1; the more often, the surer it must tell.
         lowest: The same finalists at each run's lowest evaluation, which flatters; None if that is ``read``.
     """
 
@@ -57,7 +60,13 @@ class SeedDifference:
     read: str = LOWEST
     steps: tuple[int, int] | None = None
     room: tuple[float, float] | None = None
+    look: int = 1
     lowest: SeedDifference | None = None
+
+    @property
+    def level(self) -> float:
+        """Coverage of its intervals; by its complement it tells."""
+        return level_of_look(self.look)
 
     @property
     def relative(self) -> float | None:
@@ -101,7 +110,7 @@ class SeedDifference:
             "without": list(self.without),
             "means": list(self.means),
             "interval": listed(self.interval),
-            "level": LEVEL,
+            "level": self.level,
             "unlearnt": [] if self.nothing is None else list(self.nothing.arms),
             "relative": self.relative,
             "relative_interval": listed(self.relative_interval),

@@ -14,8 +14,6 @@ from itertools import combinations
 
 import numpy as np
 
-from study.results.difference import LEVEL
-
 ENUMERATED = 20_000
 """Ways to divide the runs among the two up to which all are looked at; of more, the normal limit is taken."""
 
@@ -30,7 +28,7 @@ class SeedTest:
     Attributes:
         absolute: Second minus first: of the means, or of the medians if a run has no score; None if that is
             not finite, or there are no runs.
-        interval: Student's 95 % interval of it; None if a run has no score, or the variances are unknown.
+        interval: Student's interval of it; None if a run has no score, or the variances are unknown.
         p_value: Two-sided, of the rank test over all runs; None without runs.
         lower: Share of pairs of runs in which the second's is lower; ties count half.
     """
@@ -63,7 +61,10 @@ def chosen(runs: Sequence[Runs]) -> tuple[int, int]:
 
 
 def compared(
-    first: Runs, second: Runs, variances: tuple[tuple[float, int], tuple[float, int]]
+    first: Runs,
+    second: Runs,
+    variances: tuple[tuple[float, int], tuple[float, int]],
+    level: float,
 ) -> SeedTest:
     """Compares two settings.
 
@@ -71,6 +72,7 @@ def compared(
         first: Runs of the first.
         second: Runs of the second.
         variances: For each its variance over seeds and the degrees of freedom of that, 0 if unknown.
+        level: Coverage of the interval.
     """
     if not first or not second:
         return SeedTest(absolute=None, interval=None, p_value=None, lower=None)
@@ -80,7 +82,7 @@ def compared(
     absolute = ends[0] - ends[1] if all(map(math.isfinite, ends)) else None
     return SeedTest(
         absolute=absolute,
-        interval=_student(first, second, variances) if whole else None,
+        interval=_student(first, second, variances, level) if whole else None,
         p_value=rank_test(first, second),
         lower=_lower(first, second),
     )
@@ -139,7 +141,10 @@ def _lower(first: Runs, second: Runs) -> float:
 
 
 def _student(
-    first: Runs, second: Runs, variances: tuple[tuple[float, int], tuple[float, int]]
+    first: Runs,
+    second: Runs,
+    variances: tuple[tuple[float, int], tuple[float, int]],
+    level: float,
 ) -> tuple[float, float] | None:
     """Welch's interval (1947), each variance with its own degrees of freedom."""
     (v1, f1), (v2, f2) = variances
@@ -152,5 +157,5 @@ def _student(
     if one + two == 0:
         return difference, difference
     freedom = (one + two) ** 2 / (one**2 / f1 + two**2 / f2)
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * math.sqrt(one + two)
+    half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(one + two)
     return difference - half, difference + half

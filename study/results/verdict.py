@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from study.results.difference import MARGIN, ArmDifference, Finding
 from study.results.levels import NothingLearnt
+from study.results.looks import seeds_to_halve
 from study.results.seed_difference import SeedDifference
-from study.results.wording import percent, scored, span, sure
+from study.results.wording import ordinal, percent, scored, span, sure
 from trainables.counting import counted
 
 Source = Literal["search", "fresh seeds", "nothing"]
@@ -133,7 +134,7 @@ def _of_arms(found: SeedDifference) -> list[str]:
         if found.finding is Finding.EQUAL:
             return []
         return [
-            f"So do the arms, whatever the search has left untried (95 % interval {span(interval)})."
+            f"So do the arms, whatever the search has left untried ({_coverage(found)} {span(interval)})."
         ]
     one, two = found.room or (0.0, 0.0)
     first, second = found.arms
@@ -164,10 +165,15 @@ def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     text = f"{names[1]} scores {amount} {'lower' if two < one else 'higher'} than {names[0]}"
     text += f" (mean {scored(two)} against {scored(one)}{_where(found)}, {_runs(found)}"
     if found.relative_interval is not None:
-        text += f"; 95 % interval {span(found.relative_interval)}"
+        text += f"; {_coverage(found)} {span(found.relative_interval)}"
     elif found.interval is not None:
-        text += f"; 95 % interval {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
-    return f"{text}{_at_lowest(found.lowest)})"
+        text += f"; {_coverage(found)} {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
+    again = "" if found.look == 1 else f", this being the {ordinal(found.look)} look"
+    return f"{text}{again}{_at_lowest(found.lowest)})"
+
+
+def _coverage(found: SeedDifference) -> str:
+    return f"{100 * found.level:.4g} % interval"
 
 
 def _runs(found: SeedDifference) -> str:
@@ -203,7 +209,7 @@ def _after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
         return f"Next: take {names[0]}{extend}."
     if found.finding is Finding.EQUAL:
         return "Next: take either, the simpler one first."
-    more = 3 * max(found.seeds)  # an interval narrows with the root of the runs
+    more = seeds_to_halve(max(found.seeds), found.look)
     return f"Next: {more} more seeds for each (confirm with --seeds +{more}) would about halve the interval."
 
 

@@ -36,3 +36,13 @@ def sure(probability: float) -> str:
     if probability > 0.995:
         return "over 99 %"
     return "under 1 %" if probability < 0.005 else f"{probability * 100:.0f} %"
+
+
+def ordinal(place: int) -> str:
+    """A place in a row, from 1.
+
+    >>> [ordinal(place) for place in (1, 2, 3, 4, 11, 22, 113)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd', '113th']
+    """
+    teen = place % 100 in (11, 12, 13)
+    return f"{place}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(place % 10, 'th')}"

@@ -46,6 +46,7 @@ class ArmRecord:
             for a finished arm that has no trial (its budget is 0).
         finished: Whether it has its whole budget; an arm that ended without is shown as killed.
         data: What the trials learn from: how many images or lines, and what was left out; may be empty.
+        looked: How many trials a confirming study had each time that it had come to its end.
     """
 
     study: str
@@ -58,6 +59,7 @@ class ArmRecord:
     ended: float | None = None
     finished: bool = False
     data: str = ""
+    looked: tuple[int, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -106,7 +108,8 @@ def status(record: TrialRecord) -> str:
 
 def arm_tags(record: ArmRecord) -> dict[str, str]:
     """Tags of an arm's run, beside those that it is made with."""
-    return study_tags(record) | {POSITION: str(record.position)}
+    tags = study_tags(record) | {POSITION: str(record.position)}
+    return tags | ({words.LOOKS: " ".join(map(str, record.looked))} if record.looked else {})
 
 
 def study_tags(record: ArmRecord) -> dict[str, str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _OF_TRIAL = (words.KIND, words.RECORD, words.STUDY, words.ARM, words.NUMBER, words.SEED)
-_TAGS = (*_OF_TRIAL, words.OUTCOME, words.REASON, words.SCORE_NAME, POSITION)
+_TAGS = (*_OF_TRIAL, words.OUTCOME, words.REASON, words.SCORE_NAME, POSITION, words.LOOKS)
 _LEVELS = (FLOOR, CEILING)
 _METRICS = (*(words.RESERVED_METRICS - {words.SCORE}), *_LEVELS)
 """What rows are made of."""

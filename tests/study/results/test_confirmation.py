@@ -129,7 +129,7 @@ def test_one_arm_has_no_difference() -> None:
         "p_value": None,
         "lower": None,
         "method": WELCH,
-        "level": 0.95,
+        "level": 0.96,
         "unlearnt": [],
     }
     assert same(found.difference.to_json(), expected)
@@ -142,7 +142,7 @@ def test_a_difference_over_seeds_as_json() -> None:
     assert found is not None
     one = found.difference
     law = stats.ttest_ind([1.0, 2.0, 1.5], [3.0, 4.0, 5.0], equal_var=False)
-    low, high = law.confidence_interval(0.95)
+    low, high = law.confidence_interval(0.96)
     assert one.interval == pytest.approx((low, high))
     assert one.relative == -0.625
     assert one.relative_interval == pytest.approx((low / 4, high / 4))
@@ -158,7 +158,7 @@ def test_a_difference_over_seeds_as_json() -> None:
         "p_value": pytest.approx(2 / 20),  # of the 20 ways to divide 6 runs 2 are as far apart
         "lower": 1.0,
         "method": "Welch's t interval of the difference of means over seeds",
-        "level": 0.95,
+        "level": 0.96,
     }
     assert same(one.to_json(), expected)
 
@@ -193,7 +193,7 @@ def test_of_several_finalists_the_second_half_is_compared_and_said_to_be() -> No
     squares = 64 / 5**2 + (0.8**2 + 0.6**2 + 0.2**2 + 1.2**2) / 4.8**2
     v1, v2 = squares / 6 * 4.8**2 / 2, statistics.variance([2.0, 2.5, 3.0, 2.2]) / 4
     freedom = (v1 + v2) ** 2 / (v1**2 / 6 + v2**2 / 3)
-    half = stats.t.ppf(0.975, freedom) * math.sqrt(v1 + v2)
+    half = stats.t.ppf(0.98, freedom) * math.sqrt(v1 + v2)
     assert one.interval == pytest.approx((2.425 - 5.5 - half, 2.425 - 5.5 + half))
     other_way = confirmation(
         "s", [replace(row, arm={"x": "y", "y": "x"}[row.arm[0]] + row.arm[1:]) for row in rows]
@@ -291,7 +291,7 @@ def test_the_finalist_that_is_compared_is_given_its_own_variance() -> None:
     x = (4 * 4.5**2 / 5.5**2 + 2 * 0.5**2 / 6.0**2) / 6 * 6.0**2 / 2
     y = 2 * 0.5**2 / 3 / 4
     freedom = (x + y) ** 2 / (x**2 / 6 + y**2 / 3)
-    law = stats.t.interval(0.95, freedom, loc=8.0 - 6.0, scale=math.sqrt(x + y))
+    law = stats.t.interval(0.96, freedom, loc=8.0 - 6.0, scale=math.sqrt(x + y))
     assert made.interval == pytest.approx(law)
 
 

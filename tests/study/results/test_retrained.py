@@ -55,7 +55,7 @@ def test_the_difference_is_that_at_the_steps_and_the_lowest_is_told_beside_it() 
     difference = found.difference
     assert (difference.read, difference.steps) == (AT_STEP, (100, 200))
     assert difference.absolute == pytest.approx(np.mean(two) - np.mean(one))
-    expected = stats.ttest_ind(two, one, equal_var=False).confidence_interval(0.95)
+    expected = stats.ttest_ind(two, one, equal_var=False).confidence_interval(0.96)
     assert difference.interval == pytest.approx((expected.low, expected.high))
     assert difference.finding is Finding.HIGHER
     lowest = difference.lowest
@@ -133,7 +133,7 @@ def test_what_an_arm_may_hide_widens_the_interval_to_the_arms() -> None:
     assert found.arms_interval == pytest.approx((0.7 * 0.8 - 1, 0.9 / 0.95 - 1))
     assert found.arms_finding is Finding.LOWER
     assert of_seeds(found).finding is Finding.LOWER
-    assert "So do the arms, whatever the search has left untried (95 % interval 5.3" in str(
+    assert "So do the arms, whatever the search has left untried (96 % interval 5.3" in str(
         of_seeds(found)
     )
     assert lower(None).arms_finding is Finding.LOWER

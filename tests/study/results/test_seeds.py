@@ -118,7 +118,7 @@ def test_several_finalists_of_equal_arms_are_seldom_called_different() -> None:
 def test_one_finalist_an_arm_is_welchs_interval() -> None:
     one, two = [3.0, 4.0, 5.5, 4.5, 4.1], [2.0, 2.5, 3.5, 1.0]
     found, _ = difference(one, two)
-    expected = stats.ttest_ind(two, one, equal_var=False).confidence_interval(0.95)
+    expected = stats.ttest_ind(two, one, equal_var=False).confidence_interval(0.96)
     assert found.interval == pytest.approx((expected.low, expected.high))
     assert found.finding is Finding.LOWER
     assert found.seeds == (5, 4)
@@ -133,7 +133,7 @@ def test_variances_are_pooled_over_the_finalists_of_an_arm() -> None:
     assert variance([[1.0, 3.0], [10.0, 14.0, 12.0]], 1)[0] == pytest.approx(value * 36)
     assert variance([[1.0, 3.0]]) == (pytest.approx(2.0), 1)
     assert math.isnan(variance([[1.0]])[0])
-    assert compared([1.0], [2.0], (variance([[1.0]]), variance([[2.0]]))).interval is None
+    assert compared([1.0], [2.0], (variance([[1.0]]), variance([[2.0]])), 0.96).interval is None
 
 
 def test_an_added_seed_is_added_at_the_end() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from study.results.difference import ArmDifference, Finding
+from study.results.looks import seeds_to_halve
 from study.results.seed_difference import SeedDifference
 from study.results.verdict import concluded, of_search, of_seeds
 from study.results.wording import percent
@@ -127,10 +128,12 @@ def test_fresh_seeds_say_who_is_to_be_taken() -> None:
     assert verdict.source == "fresh seeds"
     assert str(verdict) == (
         "Over fresh seeds two's #3 scores 33 % lower than one's #7 (mean 5.000 against 7.500, 8 runs each; "
-        "95 % interval 20 to 60 % lower): the two differ. Next: take two's #3."
+        "96 % interval 20 to 60 % lower): the two differ. Next: take two's #3."
     )
     assert of_seeds(seeds(finding=Finding.HIGHER)).next == "Next: take one's #7."
-    assert of_seeds(seeds(finding=Finding.OPEN)).next.startswith("Next: 24 more seeds")
+    assert of_seeds(seeds(finding=Finding.OPEN)).next.startswith(
+        f"Next: {seeds_to_halve(8, 1)} more seeds"
+    )
     nothing = of_seeds(
         seeds(finding=Finding.NONE, means=(None, None), interval=None, absolute=None)
     )
