@@ -26,6 +26,8 @@ from trainables.devices import accelerator, at_precision, kernels
 from trainables.settings.adversarial import AdversarialSettings
 
 ROUNDS = 5
+WARM_UP = 5
+"""Updates by which ours is recorded."""
 WASSERSTEIN = {"loss": "wasserstein", "regulariser": "gradient_penalty"}
 CASES = (
     Case("DCGAN 32x32, width 64", {"networks": {"name": "dcgan", "width": 64}}, 32),
@@ -55,14 +57,15 @@ OURS: dict[str, dict[str, object]] = {
 
 
 def rate(step: Step, seconds: float) -> float:
-    """Updates a second, over about that many seconds."""
+    """Updates a second, over about that many seconds; the host waits every tenth of a second or so."""
     torch.accelerator.synchronize()
-    began, count = time.perf_counter(), 0
+    began, count, together = time.perf_counter(), 0, 1
     while time.perf_counter() - began < seconds:
-        for _ in range(10):
+        for _ in range(together):
             step()
         torch.accelerator.synchronize()
-        count += 10
+        count += together
+        together = max(1, int(0.1 * count / (time.perf_counter() - began)))
     return count / (time.perf_counter() - began)
 
 
@@ -91,6 +94,8 @@ def training(case: Case, seconds: float, device: str, folder: Path) -> None:
             # The plain loops are measured in full precision and repeatable, too.
             with in_force(made.get(name, plain), device):
                 loops[name] = make()
+                for _ in range(WARM_UP):
+                    loops[name]()
                 rate(loops[name], 0.2)
             found[name] = []
         except (RuntimeError, AttributeError, AssertionError) as error:
@@ -108,6 +113,9 @@ def training(case: Case, seconds: float, device: str, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="of training, all cases")
+    parser.add_argument(
+        "--case", default="", help="only cases of training with this in their title"
+    )
     parser.add_argument("--images", type=int, default=10_000, help="of the measured score")
     parser.add_argument("--steps", type=int, default=2000, help="of the trials at a time")
     parser.add_argument("--weights", help="of Inception, a file; see the guide on scores")
@@ -123,8 +131,9 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}", flush=True)
     if "training" in given.only:
         with tempfile.TemporaryDirectory() as folder:
-            for case in CASES:
-                training(case, given.seconds / len(CASES), device, Path(folder))
+            chosen = [case for case in CASES if given.case in case.title]
+            for case in chosen:
+                training(case, given.seconds / len(chosen), device, Path(folder))
     if "trials" in given.only:
         side_by_side(device, given.steps, served=False)
     if "scores" in given.only:
