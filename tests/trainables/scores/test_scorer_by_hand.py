@@ -191,6 +191,7 @@ def test_the_floor_is_the_mean_of_five_sets_drawn_with_replacement(tmp_path: Pat
     assert floor_of([1.0, 3.0]) == Score(2.0, pytest.approx(2**0.5))
     (path,) = tmp_path.rglob("*.json")
     assert path == tmp_path / "statistics" / f"{'f' * 16}-floor-30.json"
+    assert json.loads(path.read_text()) == {"value": found.value, "noise": found.noise}
     path.write_text(json.dumps({"value": 1.0, "noise": 2.0}))
     assert real_floor(real(), 30, tmp_path) == Score(1.0, 2.0)
     assert real_floor(real(features=False), 30, tmp_path) is None
