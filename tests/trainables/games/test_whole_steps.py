@@ -90,9 +90,15 @@ def test_two_players(kind: str, rule: str, d_steps: int) -> None:
     assert result.metrics[f"first_step_within_{sorted(norms)[2]:g}"] == first
 
 
+@pytest.mark.parametrize("schedule", ["constant", "power", "cosine"])
 @pytest.mark.parametrize("method", ["heavy_ball", "gradient_descent"])
-def test_the_heavy_ball(method: str) -> None:
+def test_the_heavy_ball(method: str, schedule: str) -> None:
     """Eq. 4 with r(n) = b / a: the place moves by the old velocity, then the velocity follows the slope."""
+    falls = {
+        "constant": [1.0, 1.0, 1.0, 1.0],
+        "power": [n**-0.8 for n in (1, 2, 3, 4)],
+        "cosine": [(1 + math.cos(math.pi * n / 4)) / 2 for n in (0, 1, 2, 3)],
+    }
     noise, theta, velocity, gaps = iter(noise_of(4 * 2, 0.2)), -1.5, 0.0, []
 
     def slope(at: float) -> float:
@@ -100,17 +106,19 @@ def test_the_heavy_ball(method: str) -> None:
 
         return float((height(at + 1e-6) - height(at - 1e-6)) / 2e-6)
 
-    for _ in range(4):
+    for fall in falls[schedule]:
         gradient = slope(theta)
         errors = next(noise), next(noise)
         if method == "heavy_ball":
-            theta -= A * velocity
+            theta -= A * fall * velocity
             for error in errors:
-                velocity += B * (gradient + error - velocity)
+                velocity += B * fall * (gradient + error - velocity)
         else:
-            theta -= A * (gradient + errors[0])
+            theta -= A * fall * (gradient + errors[0])
         gaps.append(abs(theta - 3.0))
+    powers = {"tau_b": 0.6, "tau_a": 0.8} if schedule == "power" else {}
     settings: dict[str, Any] = {"noise": 0.2, "d_steps": 2, "steps": 4, "evaluate_every": 4}
+    settings["schedule"] = {"name": schedule, **powers}
     result = played(game_trial("heavy_ball", A, B, method=method, seed=SEED, **settings))
     assert result.metrics["theta"] == pytest.approx(theta, rel=1e-8)
     assert result.metrics["velocity"] == pytest.approx(velocity, rel=1e-7)
