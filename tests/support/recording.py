@@ -25,15 +25,17 @@ class PretendCapture:
     """Records on the pretend device.
 
     Attributes:
+        warmed: How many functions were called where one would be recorded.
         recorded: How many functions were recorded.
         replayed: How often one was replayed.
     """
 
     def __init__(self, device: str) -> None:
         assert torch.device(device).type == pretend.NAME
-        self.recorded = self.replayed = 0
+        self.warmed = self.recorded = self.replayed = 0
 
     def warm_up(self, step: Callable[[], None]) -> None:
+        self.warmed += 1
         step()
 
     def record(self, step: Callable[[], None]) -> Callable[[], None]:

@@ -28,7 +28,11 @@ class CudaCapture:
         self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, step: Callable[[], None]) -> None:
-        """Calls the function on the stream that will record it, in its turn."""
+        """Calls the function on the stream that will record it, in its turn.
+
+        Autograd may keep a parameter's node of an earlier step, with the stream that it was made on; where
+        that is another one, a recording breaks.
+        """
         self._stream.wait_stream(torch.cuda.current_stream(self._index))
         with torch.cuda.stream(self._stream):
             step()

@@ -170,10 +170,7 @@ class Steps:
     def _warm_up(self, capture: Capture, kind: Hashable) -> None:
         self._warm[kind] += 1
         with self._inputs.noting() as self._sources[kind]:
-            if self._warm[kind] < WARM_UP:
-                self._step()
-            else:
-                capture.warm_up(self._step)
+            capture.warm_up(self._step)
 
     def _replayed(self, capture: Capture, kind: Hashable) -> None:
         values = [source() for source in self._sources[kind]]

@@ -108,6 +108,8 @@ def test_recorded_steps_are_those_made_by_themselves(tmp_path: Path, name: str) 
     plain = played(run_of(assignment(tmp_path, name, "plain", cuda_graphs=False)))
     assert capture_of(plain) is None
     assert capture_of(recorded).recorded == (3 if name == "r1 lazily" else 1)
+    # A step that is made elsewhere may leave autograd what breaks a recording.
+    assert capture_of(recorded).warmed == 12 - capture_of(recorded).replayed
     assert capture_of(recorded).replayed == (6 if name == "r1 lazily" else 10)
     assert outcome(recorded) == outcome(plain)
 
