@@ -113,13 +113,14 @@ def replace_chance(value: float) -> Stopping:
     return Stopping(rule="ahead", chance=value)
 
 
-def test_it_says_what_would_not_be_beaten_and_how_unlikely_that_is() -> None:
-    expected = 200 * math.exp(gains(30, WHOLE).mean)
-    said = reason_to_give_up(history(600.0, 200.0, 300.0), RULE, WHOLE, (5.0, 4))
+@pytest.mark.parametrize("lowest", [200.0, 70.0])
+def test_it_says_what_would_not_be_beaten_and_how_unlikely_that_is(lowest: float) -> None:
+    expected = lowest * math.exp(gains(30, WHOLE).mean)
+    said = reason_to_give_up(history(600.0, lowest, 300.0), RULE, WHOLE, (5.0, 4))
     assert said == (
-        "it would not beat 5 of trial 4: its lowest by step 30, 200, would come to about "
+        f"it would not beat 5 of trial 4: its lowest by step 30, {lowest:g}, would come to about "
         f"{expected:.4g} as in 10 whole trials, and below the best with a chance of "
-        f"{100 * chance(600.0, 200.0, 300.0):.2g} % (stopping.chance is 5 %)"
+        f"{100 * chance(600.0, lowest, 300.0):.2g} % (stopping.chance is 5 %)"
     )
 
 
@@ -175,6 +176,18 @@ def test_scores_that_are_no_distances_are_not_judged() -> None:
     bad = history(9e4, 9e4, 9e4)
     assert reason_to_give_up(bad, RULE, WHOLE, (0.0, 4)) is None
     assert reason_to_give_up(bad, RULE, [*WHOLE, {10: 3.0, 20: -1.0}], (5.0, 4)) is None
+
+    assert reason_to_give_up(bad, RULE, [*WHOLE, {10: 3.0, 20: 0.0}], (5.0, 4)) is None
+
+
+def test_a_score_s_unit_does_not_matter() -> None:
+    small = [{step: score / 1e4 for step, score in curve.items()} for curve in WHOLE]
+    assert reason_to_give_up(history(9.0, 9.0), RULE, small, (5e-4, 4))
+
+
+def test_a_chance_as_large_as_the_rule_s_is_enough() -> None:
+    rule = replace_chance(gains(20, WHOLE).chance(250.0, 5.0))
+    assert reason_to_give_up(history(300.0, 250.0), rule, WHOLE, (5.0, 4)) is None
 
 
 def test_before_the_first_evaluation_nothing_is_said() -> None:
