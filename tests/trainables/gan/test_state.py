@@ -39,12 +39,13 @@ def test_of_a_device_all_come_by_one_transfer_as_they_were() -> None:
     }
     with Accelerator() as gpu:
         there = {name: tensor.to(DEVICE) for name, tensor in on_cpu.items()}
+        alone = torch.tensor([5.0]).to(DEVICE)
         there["gaps"] = counted.to(DEVICE).reshape(4, 6)[:, ::2]
-        value: Any = {"a": there, "b": [there["turned"], (here, "x", None)]}
+        value: Any = {"a": there, "b": [there["turned"], (here, "x", None), alone]}
         reads = gpu.reads
         taken = snapshot(value)
         assert gpu.reads == reads + 1
-        for tensor in there.values():
+        for tensor in (*there.values(), alone):
             tensor.zero_()
     here.zero_()
     assert list(taken["a"]) == list(on_cpu)
@@ -58,3 +59,5 @@ def test_of_a_device_all_come_by_one_transfer_as_they_were() -> None:
     assert type(taken["b"][1]) is tuple
     assert taken["b"][1][0].tolist() == [7, 8]
     assert taken["b"][1][1:] == ("x", None)
+    assert taken["b"][2].device.type == "cpu"
+    assert taken["b"][2].tolist() == [5.0]
