@@ -213,3 +213,16 @@ def test_a_doubling_to_a_size_that_is_asked_for_is_torchs() -> None:
         made = ours(maps, size)
         assert made.shape[2:] == tuple(size)
         assert torch.equal(made, plain(maps, size))
+
+
+@pytest.mark.parametrize("kind", [Halving, Doubling])
+def test_they_say_of_themselves_what_torchs_layers_say(kind: type[nn.Module]) -> None:
+    ours, plain = pair(kind, 3, 5)
+    for name in ("kernel_size", "stride", "padding", "output_padding", "dilation", "groups"):
+        assert getattr(ours, name) == getattr(plain, name), name
+
+
+def test_a_doubling_by_product_needs_no_bias() -> None:
+    weight, maps = torch.randn(3, 5, 5, 5).double(), torch.randn(2, 3, 4, 4).double()
+    expected = nn.functional.conv_transpose2d(maps, weight, None, 2, 2, output_padding=1)
+    torch.testing.assert_close(strided._doubled_by_product(maps, weight, None), expected)
