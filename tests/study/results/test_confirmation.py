@@ -106,6 +106,7 @@ def test_finalists_are_by_arm_then_mean_and_those_without_a_score_last() -> None
     expected = {
         "study": "s",
         "score_name": "fid_10k",
+        "look": 1,
         "finalists": [one.to_json() for one in found.finalists],
         "difference": found.differences[0].to_json(),
         "differences": [one.to_json() for one in found.differences],
