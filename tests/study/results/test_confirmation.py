@@ -328,3 +328,11 @@ def test_what_is_read_at_the_lowest_evaluations_has_no_step() -> None:
     made = found.difference
     assert made.lowest is not None
     assert (made.steps, made.lowest.steps) == ((1, 1), None)
+
+
+def test_every_look_at_more_runs_is_counted_and_passed_on() -> None:
+    rows = [*runs("x-1", [5.0, 5.2, 4.9, 5.1]), *runs("y-2", [4.0, 6.0, 5.0, 4.5])]
+    found = confirmation("s", rows, ["x", "y"], looked=[4, 8, 4])
+    assert found is not None
+    assert (found.look, found.to_json()["look"]) == (2, 2)
+    assert [one.look for one in found.differences] == [2]
