@@ -19,6 +19,9 @@ ARM_COLOURS = 6
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "hexagon")
 """One an arm: no colour has to be told from another to know the arm."""
 
+ONE_LINE = 16
+"""Characters of a score's name up to which a phone has room for it beside an axis."""
+
 LOG_RATIO = 20.0
 """Scores that span more than this factor are drawn on a logarithmic axis."""
 
@@ -61,9 +64,19 @@ def spans(scores: Sequence[float]) -> bool:
     return bool(scores) and min(scores) > 0 and max(scores) / min(scores) > LOG_RATIO
 
 
+def score_title(name: str) -> str:
+    """What stands at an axis of scores; one whose name has no room there (those of texts) is named on top.
+
+    Examples:
+        >>> score_title("fid_10k"), score_title("jsd4_640_32_characters")
+        ('fid_10k (lower is better)', 'score (lower is better)')
+    """
+    return f"{name if len(name) <= ONE_LINE else 'score'} (lower is better)"
+
+
 def score_axis(name: str, scores: Sequence[float]) -> Json:
     """An axis of scores, logarithmic if they span much."""
-    title = {"text": f"{name} (lower is better)"}
+    title = {"text": score_title(name)}
     if not spans(scores):
         return {"title": title}
     low, high = min(scores), max(scores)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.page.chart import SYMBOLS, Chart, Json, colour
+from study.page.chart import SYMBOLS, Chart, Json, colour, score_title
 from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
 from study.results.difference import LEVEL, MARGIN
@@ -126,7 +126,7 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
         alt=f"{found.score_name} of the finalists over fresh seeds: {'; '.join(said)}.",
         data=data,
         layout={
-            "xaxis": {"title": {"text": f"{found.score_name} (lower is better)"}},
+            "xaxis": {"title": {"text": score_title(found.score_name)}},
             "yaxis": _lines([f"{f.arm}<br>#{f.number}" for f in found.finalists]),
             "margin": {"t": 8},
         },

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from study.page.chart import SCALE, SYMBOLS, Chart, Json, colour, rate_axis, rounds
+from study.page.chart import SCALE, SYMBOLS, Chart, Json, colour, rate_axis, rounds, score_title
 from study.page.landscape import Landscape, Slice
 from study.trial import TrialRecord, ranked
 
@@ -93,7 +93,7 @@ def _colours(rows: Sequence[TrialRecord], ground: Landscape | None, score_name: 
         "cmin": math.log10(low),
         "cmax": math.log10(high),
         "colorbar": {
-            "title": {"text": f"{score_name} (lower is better)", "side": "top"},
+            "title": {"text": score_title(score_name), "side": "top"},
             "orientation": "h",
             "yref": "container",
             "y": 0.0,

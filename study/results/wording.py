@@ -25,8 +25,10 @@ def scored(score: float) -> str:
 
 
 def percent(part: float) -> str:
-    """A part of one as percent, one or two digits: 12 %, 1.2 %, 0.04 %."""
+    """A part of one as percent, one or two digits: 12 %, 1.2 %, 0.04 %, under 0.01 %."""
     value = part * 100
+    if 0 < value < 0.005:
+        return f"under 0.01{UNIT}"
     digits = 0 if value >= 9.95 or value == 0 else 1
     return f"{value:.{digits}f}{UNIT}" if value >= 0.095 or value == 0 else f"{value:.1g}{UNIT}"
 
