@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.page.chart import SYMBOLS, Chart, Json, colour, score_title
+from study.page.chart import ONE_LINE, SYMBOLS, Chart, Json, colour, score_title
 from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
 from study.results.difference import LEVEL, MARGIN
@@ -14,6 +14,9 @@ from study.results.retrained import Finalist, mean_interval
 from trainables.counting import counted
 
 _MARKS: Json = {"type": "scatter", "mode": "markers", "showlegend": False}
+
+LOG = "log10 "
+"""What Optuna's parallel coordinates put before the name of a score that is drawn by its logarithm."""
 
 
 def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
@@ -222,7 +225,11 @@ def parallel(figure: Mapping[str, Any]) -> Chart | None:
         for note in layout.get("annotations", ())
     ]
     layout["margin"] = {"l": 48, "r": 16, "t": 8, "b": 32}
-    names = ", ".join(layout["xaxis"]["ticktext"])
+    first, *others = layout["xaxis"]["ticktext"]
+    names = ", ".join([first, *others])
+    if len(first) > ONE_LINE + len(LOG):  # Plotly leaves out what has no room
+        first = LOG * first.startswith(LOG) + "score"
+    layout["xaxis"] = layout["xaxis"] | {"ticktext": [first, *others]}
     return Chart(
         name="parallel",
         alt=f"{counted(len(lines), 'trials')}, each a line over: {names}. The strongest colour is the "

@@ -14,6 +14,7 @@ from support.mlflow import changed, row
 from study.page.chart import level_lines, rounds, score_axis
 from study.page.curves import CURVES_AN_ARM, bands, leaders
 from study.page.importance import BOTH, importances, parallel
+from study.page.intervals import parallel as drawn_parallel
 from study.page.pictures import THUMBNAIL, real, small
 from study.page.plane import MOST_POINTS, plane, points
 from study.page.tables import NONE, duration, ended_table
@@ -192,3 +193,20 @@ def test_what_ended_early_comes_worst_first_and_the_rest_is_counted() -> None:
 )
 def test_times_are_said_as_people_do(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("log10 fd_digits_1k", "log10 fd_digits_1k"),
+        ("log10 jsd2_64_16_characters_64_kinds", "log10 score"),
+        ("jsd2_64_16_characters_64_kinds", "score"),
+    ],
+)
+def test_a_score_with_a_long_name_has_an_axis_with_a_name(name: str, shown: str) -> None:
+    line = {"mode": "lines", "x": [0, 1], "y": [0.5, 1.0]}
+    figure = {"data": [line], "layout": {"xaxis": {"ticktext": [name, "b"], "tickvals": [0, 1]}}}
+    chart = drawn_parallel(figure)
+    assert chart is not None
+    assert chart.layout["xaxis"] == {"ticktext": [shown, "b"], "tickvals": [0, 1]}
+    assert name in chart.alt
