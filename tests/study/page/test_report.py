@@ -104,6 +104,7 @@ def test_a_report_is_one_page_that_needs_nothing_else(page: Path) -> None:
     html = page.read_text(encoding="utf-8")
     assert "No answer yet: one_timescale has 3 ended trials, which is too few" in unescape(html)
     assert "# &lt;b&gt;&amp;" in html
+    assert "ttur export study" in html
     assert "&lt;i&gt;a line &amp; another" in html
     bare = re.sub(r'<script id="plotly".*?</script>', "", html, flags=re.DOTALL)
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", bare)
@@ -244,6 +245,7 @@ def test_names_are_escaped() -> None:
     assert "<script>" not in html.split("</main>")[0].split("</style>")[1]
     assert "<h1>&lt;b&gt;</h1>" in html
     assert "a &lt; b" in html
+    assert "ttur export" not in html  # without samples there is no generator, as of a game
     assert embedded(html)["arms"] == ["<script>"]
 
 
