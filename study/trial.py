@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self
 
 from trainables.levels import CEILING, FLOOR, Levels
@@ -113,9 +114,10 @@ class TrialRecord(Sampled):
         """``study/arm/number``, the trial's identity everywhere."""
         return f"{self.study}/{self.arm}/{self.number}"
 
-    @property
+    @cached_property
     def best(self) -> Measurement | None:
         """The evaluation with the lowest score (the first of equals), or None without evaluations."""
+        # Kept: sorting thousands of trials asks each of them dozens of times.
         return min(self.measurements, key=lambda m: m.score, default=None)
 
     @property

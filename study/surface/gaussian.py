@@ -14,11 +14,11 @@ surface may be.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dtrtrs
+from scipy.linalg.lapack import dpotrf, dtrtrs
 from scipy.special import logsumexp
 
 from study.surface.threads import one_thread
@@ -74,6 +74,35 @@ class Observations:
         """The standard deviation of the values, > 0."""
         return max(float(np.std(self.values)), 1e-6)
 
+    @cached_property
+    def repeated(self) -> bool:
+        """Whether a value is the mean of several."""
+        return bool((self.counts > 1).any())
+
+    @cached_property
+    def pairs(self) -> _Pairs:
+        """What the points' covariances are computed from, whatever the hyperparameters are."""
+        return _Pairs(self)
+
+
+class _Pairs:
+    """Every two of some points, each pair once: of so small matrices the making is what costs.
+
+    Attributes:
+        places: Of each pair in a square matrix, row by row, shape (n (n - 1) / 2,).
+        apart: Squared differences, those of the coordinates of one length summed, a row a length.
+        same: Whether the two are of the same group.
+    """
+
+    def __init__(self, seen: Observations) -> None:
+        rows, columns = np.tril_indices(len(seen.values), -1)
+        self.places = rows * len(seen.values) + columns
+        squares = (seen.points[rows] - seen.points[columns]) ** 2
+        several = range(int(seen.lengths.max(initial=-1)) + 1)
+        sums = [squares[:, seen.lengths == length].sum(1) for length in several]
+        self.apart: Array = np.asarray(sums).reshape(len(several), len(rows))
+        self.same = seen.groups[rows] == seen.groups[columns]
+
 
 def matern(points: Array, others: Array, scales: Array) -> Array:
     """The Matérn 5/2 correlation of two sets of points.
@@ -88,9 +117,12 @@ def matern(points: Array, others: Array, scales: Array) -> Array:
     """
     one, two = points / scales, others / scales
     distance: Array = (one**2).sum(1)[:, None] + (two**2).sum(1)[None, :]
-    # In place: a chain takes thousands of these, of matrices so small that making them is what costs.
     distance -= 2 * one @ two.T
-    np.maximum(distance, 0.0, out=distance)
+    return _correlated(np.maximum(distance, 0.0, out=distance))
+
+
+def _correlated(distance: Array) -> Array:
+    """The Matérn 5/2 correlation at squared distances, which are overwritten."""
     distance *= 5
     np.sqrt(distance, out=distance)
     correlation = distance**2
@@ -113,20 +145,20 @@ class Process:
         self._seen, self._hyper = seen, hyper
         *lengths, amplitude, noise, shift = hyper
         self._scales = np.asarray(lengths)[seen.lengths]
+        self._lengths = np.asarray(lengths)
         self.amplitude, self.noise = float(amplitude), float(noise)
         self._shift = float(shift) * self.noise
         # The constant: so vague that nothing is said about it.
         self._constant = 100 * seen.spread**2
-        own = (self.noise**2 + seen.noise**2) / seen.counts
-        covariance = self._covariance(seen.points, seen.groups, seen.points, seen.groups)
-        covariance.flat[:: len(covariance) + 1] += own + _JITTER * seen.spread**2
-        self._factor = np.linalg.cholesky(covariance)
+        self._upper = self._factor()
         self._white = self._solve(seen.values - seen.centre)
 
     @cached_property
     def log_likelihood(self) -> float:
         """Of what was seen, up to a constant that no hyperparameter changes."""
-        fit = -0.5 * float(self._white @ self._white) - float(np.log(np.diag(self._factor)).sum())
+        fit = -0.5 * float(self._white @ self._white) - float(np.log(self._upper.diagonal()).sum())
+        if not self._seen.repeated:
+            return fit
         # Values that stand for several: how far these lie from their mean tells of the noise alone.
         variance = self.noise**2 + self._seen.noise**2
         repeats = (self._seen.counts - 1) * np.log(variance) + self._seen.within / variance
@@ -170,9 +202,29 @@ class Process:
             covariance += self._shift**2 * (groups[:, None] == others[None, :])
         return covariance
 
+    def _factor(self) -> Array:
+        """The upper Cholesky factor of the covariance of what was seen; below its diagonal is no meaning."""
+        seen = self._seen
+        common, pairs, n = self._constant + self._shift**2, seen.pairs, len(seen.values)
+        covariance = np.empty((n, n))
+        between = _correlated(self._lengths**-2.0 @ pairs.apart)
+        between *= self.amplitude**2
+        between += self._constant
+        if self._shift:
+            between += self._shift**2 * pairs.same
+        covariance.ravel()[pairs.places] = between
+        own = (self.noise**2 + seen.noise**2) / seen.counts
+        covariance.ravel()[:: n + 1] = self.amplitude**2 + common + own + _JITTER * seen.spread**2
+        # Its lower triangle by rows is the upper one by columns, as LAPACK has matrices.
+        factor, failed = dpotrf(covariance.T, lower=0, clean=0, overwrite_a=1)
+        if failed:
+            raise np.linalg.LinAlgError(f"the covariance is not positive definite ({failed})")
+        found: Array = factor
+        return found
+
     def _solve(self, right: Array) -> Array:
         # The same that `solve_triangular` calls, whose checks cost more than solving so small a system.
-        solved, failed = dtrtrs(self._factor.T, right, lower=0, trans=1)
+        solved, failed = dtrtrs(self._upper, right, lower=0, trans=1)
         if failed:
             raise np.linalg.LinAlgError(f"the factor is singular or no number ({failed})")
         found: Array = solved
@@ -212,12 +264,17 @@ def posterior(seen: Observations, *, shifted: bool, seed: int = 0) -> list[Proce
 
 def _process(seen: Observations, state: Array, shifted: bool) -> Process:
     """The process at a state of the chain, whose prior is standard normal in every direction."""
-    scaled = [(median * seen.spread, spread) for median, spread in (AMPLITUDE, NOISE)]
-    each = [LENGTH] * (len(state) - 3) + [*scaled, SHIFT]
-    medians, spreads = np.array(each).T
-    hyper = medians * np.exp(spreads * state)
-    hyper[-1] *= shifted
-    return Process(seen, hyper)
+    medians, spreads = _prior(seen.spread, len(state), shifted)
+    return Process(seen, medians * np.exp(spreads * state))
+
+
+@lru_cache(maxsize=8)
+def _prior(spread: float, size: int, shifted: bool) -> tuple[Array, Array]:
+    """Medians of the hyperparameters, and the standard deviations of their logarithms, shapes (size,)."""
+    scaled = [(median * spread, deviation) for median, deviation in (AMPLITUDE, NOISE)]
+    each = [LENGTH] * (size - 3) + [*scaled, (SHIFT[0] * shifted, SHIFT[1])]
+    medians, deviations = np.array(each).T
+    return medians, deviations
 
 
 @one_thread()

@@ -174,7 +174,7 @@ class Surface:
         What lies nearest to a trial that diverged is taken to diverge: scores may fall up to the edge.
         """
         generator = np.random.default_rng(0)
-        pools = [trials]
+        pools = [trials if len(trials) <= POOL else good]
         for region in self._regions:
             beside = good[generator.integers(len(good), size=POOL // 2)]
             pools += [region.sample(POOL, generator), region.around(beside, BESIDE, generator)]

@@ -19,7 +19,7 @@ def threads() -> set[int]:
 
 def test_a_surface_is_fitted_and_asked_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[set[int]] = []
-    matern = gaussian.matern
+    correlated = gaussian._correlated  # all that is fitted and asked goes through it
     monkeypatch.setattr(gaussian, "BURN", 0)
     monkeypatch.setattr(gaussian, "KEPT", 1)
     points = np.linspace(0, 1, 5)[:, None]
@@ -36,9 +36,9 @@ def test_a_surface_is_fitted_and_asked_on_one_thread(monkeypatch: pytest.MonkeyP
 
     def watched(*given: np.ndarray) -> np.ndarray:
         seen.append(threads())
-        return matern(*given)
+        return correlated(*given)
 
-    monkeypatch.setattr(gaussian, "matern", watched)
+    monkeypatch.setattr(gaussian, "_correlated", watched)
     with threadpool_limits(3, user_api="blas"):
         several = threads()
         processes = posterior(observed, shifted=False)
