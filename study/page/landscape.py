@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from study.results.optimum import WITHIN
-from study.surface.gaussian import Array, mixed
+from study.surface.gaussian import mixed
+from study.surface.observations import Array
 from study.surface.surface import Surface
 from study.trial import TrialRecord
 from trainables.protocol import ParameterValue

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from study.results.difference import ArmDifference, difference
-from study.surface.gaussian import Array
+from study.surface.observations import Array
 from study.surface.surface import Surface
 
 COUNTED = 200

@@ -14,7 +14,7 @@ from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
     from study.results.levels import NothingLearnt
-    from study.surface.gaussian import Array
+    from study.surface.observations import Array
     from study.surface.surface import Surface
 
 LEVEL = 0.95

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from study.surface.gaussian import Array
+from study.surface.observations import Array
 from study.trial import TrialRecord
 from trainables.protocol import ParameterValue
 

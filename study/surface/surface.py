@@ -19,15 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from study.surface.gaussian import (
-    Array,
-    Observations,
-    Process,
-    drawn,
-    mixed,
-    posterior,
-    shift_factor,
-)
+from study.surface.gaussian import Process, drawn, mixed, posterior, shift_factor
+from study.surface.observations import Array, Observations
 from study.surface.plane import Plane, regions
 from study.trial import TrialRecord
 from trainables.counting import counted

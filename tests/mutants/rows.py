@@ -38,6 +38,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         tuple(f"{RESULTS}/test_{n}.py" for n in ("confirmation", "seeds", "levels", "retrained")),
     ),
     (
+        "study/surface/observations.py",
+        (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
+    ),
+    (
         "study/surface/gaussian.py",
         (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
     ),

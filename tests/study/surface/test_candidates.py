@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from study.surface import surface as module
-from study.surface.gaussian import Array, Observations
+from study.surface.observations import Array, Observations
 from study.surface.plane import Plane, regions
 from study.surface.surface import Surface, surface_of
 from study.trial import Outcome, TrialRecord

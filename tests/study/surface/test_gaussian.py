@@ -8,15 +8,8 @@ from numpy.typing import NDArray
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from study.surface.gaussian import (
-    Observations,
-    Process,
-    drawn,
-    matern,
-    mixed,
-    posterior,
-    shift_factor,
-)
+from study.surface.gaussian import Process, drawn, matern, mixed, posterior, shift_factor
+from study.surface.observations import Observations
 
 Array = NDArray[np.float64]
 HYPER = np.array([0.4, 0.9, 0.7, 0.15, 0.0])

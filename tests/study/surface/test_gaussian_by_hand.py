@@ -11,15 +11,8 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from study.surface import gaussian
-from study.surface.gaussian import (
-    Array,
-    Observations,
-    Process,
-    drawn,
-    mixed,
-    posterior,
-    shift_factor,
-)
+from study.surface.gaussian import Process, drawn, mixed, posterior, shift_factor
+from study.surface.observations import Array, Observations
 
 HYPER = np.array([0.4, 0.9, 0.7, 0.2, 1.5])
 """Lengths of coordinates 0 and 1 (coordinate 2 shares that of 1), f, the noise, the shift in noises."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from study.surface.gaussian import Array
+from study.surface.observations import Array
 from study.surface.plane import Axis, Plane, Region, axis, regions
 from study.trial import TrialRecord
 from trainables.protocol import Parameters, ParameterValue

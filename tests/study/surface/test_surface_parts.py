@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from study.surface import surface as module
-from study.surface.gaussian import Array
+from study.surface.observations import Array
 from study.surface.plane import Plane, Region
 from study.surface.surface import Surface, lacking, pressed, thinned, too_few
 from study.trial import Outcome, TrialRecord

@@ -9,7 +9,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from study.search.joint import JointSampler
 from study.surface import gaussian
-from study.surface.gaussian import Observations, drawn, mixed, posterior
+from study.surface.gaussian import drawn, mixed, posterior
+from study.surface.observations import Observations
 
 
 def threads() -> set[int]:
