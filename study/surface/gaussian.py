@@ -138,7 +138,7 @@ class Process:
         return covariance
 
     def _factor(self) -> Array:
-        """The upper Cholesky factor of the covariance of what was seen; below its diagonal stands anything."""
+        """The upper Cholesky factor of what was seen; below its diagonal the matrix is left as it was."""
         seen = self._seen
         common, pairs, n = self._constant + self._shift**2, seen.pairs, len(seen.values)
         covariance = np.empty((n, n))

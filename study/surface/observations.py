@@ -1,4 +1,4 @@
-"""What a surface is fitted to, and what is the same of it whatever the surface's hyperparameters are."""
+"""Observations that a surface is fitted to, and their pairs, which no hyperparameter changes."""
 
 from __future__ import annotations
 
