@@ -72,14 +72,14 @@ clean:  ## remove what the tools left behind; .venv and studies stay
 $(BIN)/pip:
 	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --editable .
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --constraint constraints.txt --editable .
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --editable '.[dev]'
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --constraint constraints.txt --editable '.[dev]'
 	touch $(VENV)/.installed $@
 
-$(VENV)/.installed-bench: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --editable '.[bench]'
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --constraint constraints.txt --editable '.[bench]'
 	touch $(VENV)/.installed $@
