@@ -22,6 +22,9 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "hexagon")
 ONE_LINE = 16
 """Characters of a score's name up to which a phone has room for it beside an axis."""
 
+TICKS = 8
+"""Decades up to which each has a mark on an axis."""
+
 LOG_RATIO = 20.0
 """Scores that span more than this factor are drawn on a logarithmic axis."""
 
@@ -104,8 +107,14 @@ def rate_axis(text: str, low: float, high: float) -> Json:
 
 
 def rounds(low: float, high: float) -> list[float]:
-    """Round numbers between two positive ones: powers of ten, and 2 and 5 times them if these are few."""
+    """Round numbers between two positive ones: powers of ten, and 2 and 5 times them if these are few.
+
+    Of many decades (a game may come to 1e-120) those whose powers are round.
+    """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    if len(decades) > TICKS:
+        apart = next(step for step in (2, 5, 10, 20, 50, 100) if len(decades) <= TICKS * step)
+        return [10.0**p for p in decades if p % apart == 0 and low <= 10.0**p <= high]
     for factors in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
         found = [f * 10.0**power for power in decades for f in factors]
         found = [float(f"{value:.6g}") for value in found if low <= value <= high]
@@ -115,10 +124,10 @@ def rounds(low: float, high: float) -> list[float]:
 
 
 def level_lines(floor: float | None, ceiling: float | None, scores: Sequence[float]) -> Json:
-    """Dashed lines at what real data and pictures of nothing score, as far as they lie among the scores."""
+    """Dashed lines at what real data and samples of nothing score, as far as they lie among the scores."""
     shapes, notes = [], []
     top = max(scores, default=0.0)
-    for level, text in ((floor, "real data"), (ceiling, "pictures of nothing")):
+    for level, text in ((floor, "real data"), (ceiling, "samples of nothing")):
         if level is None or (level > 1.5 * top) or (spans(scores) and level < min(scores) / 3):
             continue
         across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level}

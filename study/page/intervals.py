@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.page.chart import ONE_LINE, SYMBOLS, Chart, Json, colour, score_title
+from study.page.chart import ONE_LINE, SYMBOLS, Chart, Json, colour, rounds, score_title
 from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
 from study.results.difference import LEVEL, MARGIN
 from study.results.retrained import Finalist, mean_interval
 from trainables.counting import counted
+
+WIDE = 300.0
+"""Percent above which an interval is drawn as a ratio on a logarithmic axis: on a straight one, which ends
+nowhere near zero, nothing could be read."""
+
+_LEAST = 1e-16
+"""Ratios below it are none in double precision, since the difference is what is computed."""
 
 _MARKS: Json = {"type": "scatter", "mode": "markers", "showlegend": False}
 
@@ -24,34 +32,37 @@ def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
     lines = _differences(comparison, found)
     if not lines:
         return None
+    ends = [end for _, _, interval, *_ in lines for end in interval]
+    ratios = max(ends) > WIDE and min(ends) >= -100
+    at = _ratio if ratios else float
     data: list[Json] = [
         {
             "type": "scatter",
             "mode": "markers",
-            "x": [value],
+            "x": [at(value)],
             "y": [line],
-            "error_x": _bars(value, interval) | {"thickness": 2.5, "width": 8, "color": shade},
+            "error_x": _bars(at(value), (at(interval[0]), at(interval[1])))
+            | {"thickness": 2.5, "width": 8, "color": shade},
             "marker": {"size": 13, "color": shade, "symbol": symbol},
-            "hovertemplate": f"{value:.1f} %, {level} interval {interval[0]:.1f} to {interval[1]:.1f} %"
+            "hovertemplate": f"{_said(value)}, {level} interval {_said(interval[0])} to {_said(interval[1])}"
             "<extra></extra>",
             "showlegend": False,
         }
         for line, (_, value, interval, shade, symbol, level) in enumerate(lines)
     ]
     said = [
-        f"{label.replace('<br>', ' ')}: {value:.1f} % ({low:.1f} to {high:.1f})"
+        f"{label.replace('<br>', ' ')}: {_said(value)} ({_said(low)} to {_said(high)})"
         for label, value, (low, high), *_ in lines
     ]
     first = next(iter(comparison.arms))
     margin = MARGIN * 100
-    band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": -margin, "x1": margin}
+    band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": at(-margin), "x1": at(margin)}
     return Chart(
         name="answer",
         alt=f"Difference from {first} in percent, below zero is better: {'; '.join(said)}.",
         data=data,
         layout={
-            "xaxis": {"title": {"text": "difference, % (below 0 is better)"}}
-            | {"zeroline": True, "zerolinecolor": "@ink", "zerolinewidth": 1.5, "ticksuffix": " %"},
+            "xaxis": _ratio_axis(ends) if ratios else _percent_axis(),
             "yaxis": _lines([label for label, *_ in lines]),
             "shapes": [
                 band | {"fillcolor": "@muted/0.18", "line": {"width": 0}, "layer": "below"},
@@ -60,6 +71,37 @@ def answer(comparison: Comparison, found: Confirmation | None) -> Chart | None:
         },
         height=96 + 62 * len(lines),
     )
+
+
+def _ratio(difference: float) -> float:
+    """A difference in percent as the ratio of the two scores."""
+    return max(1 + difference / 100, _LEAST)
+
+
+def _said(difference: float) -> str:
+    """A difference in percent, or as a ratio if it is large."""
+    return f"{_ratio(difference):.2g} times" if difference > WIDE else f"{difference:.1f} %"
+
+
+def _percent_axis() -> Json:
+    return {"title": {"text": "difference, % (below 0 is better)"}} | {
+        "zeroline": True,
+        "zerolinecolor": "@ink",
+        "zerolinewidth": 1.5,
+        "ticksuffix": " %",
+    }
+
+
+def _ratio_axis(ends: Sequence[float]) -> Json:
+    low, high = _ratio(min([*ends, 0.0])) / 1.5, _ratio(max(ends)) * 1.5
+    ticks = rounds(low, high)
+    return {
+        "title": {"text": "ratio (below 1 is better)"},
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }
 
 
 def _differences(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 UNIT = " %"
 
+TIMES = 10.0
+"""A part from which on it is said as a multiple: 1,200 % higher is 12 times higher."""
+
 
 def span(interval: tuple[float, float]) -> str:
     """An interval in words: 5 to 30 % lower, or 5 % lower to 2 % higher."""
@@ -11,7 +14,8 @@ def span(interval: tuple[float, float]) -> str:
     if high <= 0:
         return f"{percent(-high).removesuffix(UNIT)} to {percent(-low)} lower"
     if low >= 0:
-        return f"{percent(low).removesuffix(UNIT)} to {percent(high)} higher"
+        first = percent(low) if high >= TIMES > low else percent(low).removesuffix(UNIT)
+        return f"{first} to {percent(high)} higher"
     return f"{percent(-low)} lower to {percent(high)} higher"
 
 
@@ -25,7 +29,9 @@ def scored(score: float) -> str:
 
 
 def percent(part: float) -> str:
-    """A part of one as percent, one or two digits: 12 %, 1.2 %, 0.04 %, under 0.01 %."""
+    """A part of one as percent: 12 %, 1.2 %, 0.04 %, under 0.01 %; from ten on as 12 times."""
+    if part >= TIMES:
+        return f"{part:.2g} times"
     value = part * 100
     if 0 < value < 0.005:
         return f"under 0.01{UNIT}"

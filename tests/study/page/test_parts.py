@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from support.mlflow import changed, row
 from study.page.chart import level_lines, rounds, score_axis
 from study.page.curves import CURVES_AN_ARM, bands, leaders
 from study.page.importance import BOTH, importances, parallel
+from study.page.intervals import answer
 from study.page.intervals import parallel as drawn_parallel
 from study.page.pictures import THUMBNAIL, real, small
 from study.page.plane import MOST_POINTS, plane, points
 from study.page.tables import NONE, duration, ended_table
+from study.results.comparison import compare
 from study.trial import Outcome, TrialRecord
 from trainables.data.grid import GRID, png
 
@@ -119,6 +122,8 @@ def test_real_images_are_those_that_are_prepared_and_nothing_is_made(tmp_path: P
         (4.0, 30.0, [5, 10, 20]),
         (2.9, 5.1, [3, 4, 5]),
         (3.01, 3.09, [3.01, 3.05, 3.09]),
+        (1e-120, 1.0, [1e-120, 1e-100, 1e-80, 1e-60, 1e-40, 1e-20, 1.0]),
+        (3e-10, 5.0, [1e-8, 1e-6, 1e-4, 1e-2, 1.0]),
     ],
 )
 def test_ticks_are_round_numbers(low: float, high: float, expected: list[float]) -> None:
@@ -135,13 +140,48 @@ def test_scores_that_span_much_are_on_a_logarithmic_axis() -> None:
     assert high > 1000
 
 
+@pytest.mark.parametrize(
+    ("interval", "kind", "ends"),
+    [
+        ((-0.5, 2.9), "linear", (-50.0, 290.0)),
+        ((-0.5, 3.1), "log", (0.5, 4.1)),
+        ((-1.0, 1e16), "log", (1e-16, 1e16)),
+        (
+            (-1.5, 3.1),
+            "linear",
+            (-150.0, 310.0),
+        ),  # a mean over seeds less its error may be below zero
+    ],
+)
+def test_a_wide_interval_is_drawn_as_a_ratio(
+    interval: tuple[float, float], kind: str, ends: tuple[float, float]
+) -> None:
+    """Differences of up to 300 % as they are, else as how many times the first's score the second's is."""
+    rows = [row(arm, n, 2.0 + n) for arm in (ONE, TWO) for n in range(2)]
+    made = compare("study", rows, [ONE, TWO])
+    found = replace(made.difference, relative=0.0, relative_interval=interval)
+    chart = answer(replace(made, differences=(found,)), None)
+    assert chart is not None
+    assert chart.layout["xaxis"].get("type", "linear") == kind
+    (trace,) = chart.data
+    (at,), bars = trace["x"], trace["error_x"]
+    assert at == (1.0 if kind == "log" else 0.0)
+    drawn = at - bars["arrayminus"][0], at + bars["array"][0]
+    assert drawn == pytest.approx(ends, rel=1e-6, abs=1e-15)
+    low, high = chart.layout["shapes"][0]["x0"], chart.layout["shapes"][0]["x1"]
+    assert (low, high) == pytest.approx((0.98, 1.02) if kind == "log" else (-2.0, 2.0))
+    if kind == "log":
+        left, right = chart.layout["xaxis"]["range"]
+        assert left < math.log10(ends[0]) < 0 < math.log10(ends[1]) < right
+
+
 def test_levels_are_lines_where_they_lie_among_the_scores() -> None:
     scores = [5.0, 40.0]
     drawn = level_lines(4.0, 50.0, scores)
     assert [shape["y0"] for shape in drawn["shapes"]] == [4.0, 50.0]
     assert [note["text"] for note in drawn["annotations"]] == [
         "real data: 4",
-        "pictures of nothing: 50",
+        "samples of nothing: 50",
     ]
     assert level_lines(4.0, 500.0, scores)["shapes"][-1]["y0"] == 4.0
     assert level_lines(None, None, scores) == {}

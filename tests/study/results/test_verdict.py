@@ -8,7 +8,7 @@ from study.results.difference import ArmDifference, Finding
 from study.results.looks import seeds_to_halve
 from study.results.seed_difference import SeedDifference
 from study.results.verdict import concluded, of_search, of_seeds
-from study.results.wording import percent
+from study.results.wording import percent, span
 
 
 def found(finding: Finding, **known: Any) -> ArmDifference:
@@ -100,11 +100,28 @@ def test_every_verdict_is_plain_json() -> None:
         (0.0004, "0.04 %"),
         (8e-10, "under 0.01 %"),
         (1.5, "150 %"),
+        (9.99, "999 %"),
+        (10.0, "10 times"),
+        (1.52e16, "1.5e+16 times"),
         (0.0, "0 %"),
     ],
 )
 def test_percent_has_two_digits(part: float, text: str) -> None:
     assert percent(part) == text
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [
+        ((-0.3, -0.05), "5.0 to 30 % lower"),
+        ((-0.3, 12.0), "30 % lower to 12 times higher"),
+        ((0.3, 12.0), "30 % to 12 times higher"),
+        ((11.0, 12.0), "11 times to 12 times higher"),
+        ((0.3, 0.4), "30 to 40 % higher"),
+    ],
+)
+def test_an_interval_in_words(interval: tuple[float, float], text: str) -> None:
+    assert span(interval) == text
 
 
 def seeds(**known: Any) -> SeedDifference:
