@@ -65,8 +65,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "trainables/gan/adversarial.py",
         tuple(f"{GAN}/test_{n}.py" for n in ("adversarial", "trial", "in_force")),
     ),
-    ("trainables/gan/average.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "whole_updates"))),
-    ("trainables/gan/foreach.py", (f"{GAN}/test_whole_updates.py", RECORDED)),
+    *(
+        (f"trainables/gan/{n}.py", (f"{GAN}/test_average.py", f"{GAN}/test_game.py"))
+        for n in ("average", "foreach")
+    ),
     *((f"trainables/gan/{n}.py", (RECORDED,)) for n in ("graphs", "outside")),
     ("trainables/gan/placed.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "game_by_hand"))),
     ("trainables/gan/check.py", (f"{GAN}/test_check.py",)),
