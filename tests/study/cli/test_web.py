@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from support.postgres import free_port
 from support.study import Place, empty_record, end_hard, wait_until
 
 from study.cli import web as pages
+from study.cli.web import _beside, _interrupt
 from study.errors import UserError
+from study.ground.signals import handled
 from study.places.home import Home
 
 
@@ -93,3 +96,36 @@ def test_a_page_is_served_until_a_signal_ends_it(
         assert not answers(port, path)
     finally:
         end_hard(process)
+
+
+def test_an_interruption_ends_a_page_also_while_an_answer_is_written() -> None:
+    """A server takes it for a fault of the request that it is answering, and goes on."""
+    begun, end = threading.Event(), threading.Event()
+
+    def serve() -> None:
+        for _ in range(200):
+            try:
+                begun.set()
+                if end.wait(0.01):
+                    return
+            except KeyboardInterrupt:
+                continue
+
+    def interrupt() -> None:
+        begun.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    try:
+        with pytest.raises(KeyboardInterrupt), handled(_interrupt):
+            _beside(serve)
+    finally:
+        end.set()
+
+
+def test_why_a_page_cannot_be_served_is_said() -> None:
+    def serve() -> None:
+        raise OSError("the port is taken")
+
+    with pytest.raises(OSError, match="the port is taken"):
+        _beside(serve)
