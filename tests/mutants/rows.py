@@ -69,7 +69,8 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (f"trainables/gan/{n}.py", (f"{GAN}/test_average.py", f"{GAN}/test_game.py"))
         for n in ("average", "foreach")
     ),
-    *((f"trainables/gan/{n}.py", (RECORDED,)) for n in ("graphs", "outside")),
+    ("trainables/gan/outside.py", (f"{GAN}/test_outside.py",)),
+    ("trainables/gan/graphs.py", (f"{GAN}/test_graphs.py", RECORDED)),
     ("trainables/gan/placed.py", tuple(f"{GAN}/test_{n}.py" for n in ("game", "game_by_hand"))),
     ("trainables/gan/check.py", (f"{GAN}/test_check.py",)),
     (
