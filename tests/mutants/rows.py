@@ -14,7 +14,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/losses.py", (f"{GAN}/test_losses.py",)),
     ("trainables/gan/regularisers.py", (f"{GAN}/test_regularisers.py",)),
     ("trainables/gan/updates.py", (f"{GAN}/test_updates.py",)),
-    ("trainables/gan/schedules.py", (f"{GAN}/test_schedules.py",)),
+    ("trainables/gan/schedules.py", (f"{GAN}/test_schedules.py", f"{GAN}/test_average.py")),
     ("trainables/scores/frechet.py", (f"{SCORES}/test_frechet.py",)),
     ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
     ("study/search/stopping.py", (f"{SEARCH}/test_stopping.py",)),
@@ -52,7 +52,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("study/surface/*.py", (SURFACE,)),
     ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),
-    ("trainables/gan/optimisers.py", (f"{GAN}/test_optimisers.py",)),
+    (
+        "trainables/gan/optimisers.py",
+        tuple(f"{GAN}/test_{n}.py" for n in ("optimisers", "optimisers_held")),
+    ),
     ("trainables/gan/streams.py", BATCHES),
     (
         "trainables/gan/game.py",
