@@ -10,6 +10,7 @@ from torch import nn
 
 from trainables.gan.average import MovingAverage
 from trainables.gan.foreach import move_towards
+from trainables.gan.schedules import average_decay
 from trainables.kinds import parse_settings
 from trainables.settings.adversarial import AdversarialSettings
 
@@ -38,6 +39,9 @@ def linear(value: float) -> nn.Linear:
         # After 1 update a half-life of 4 updates, which is shorter than that of 0.9.
         ({"ema": 0.9, "ema_ramp": 4}, 2, 1 - 0.5 ** (1 / 4)),
         ({"ema": 0.9, "ema_ramp": 4}, 500, 0.1),
+        ({"ema": 0.9, "ema_ramp": 2}, 1, 1.0),
+        ({"ema": 0.9, "ema_ramp": 2}, 4, 1 - 0.5 ** (1 / 6)),
+        ({"ema": 0.9, "ema_ramp": 2, "ema_start": 3}, 6, 1 - 0.5 ** (1 / 4)),
     ],
 )
 def test_an_average_moves_by_its_weight(
@@ -108,3 +112,7 @@ def test_values_of_several_kinds_move_towards_their_ends(on_a_device: bool) -> N
             value.double(), start + 0.3 * (end.double() - start), rtol=rounding, atol=rounding
         )
     assert all(torch.equal(end, kept) for end, kept in zip(ends, given, strict=True))
+
+
+def test_averaging_begins_with_the_first_update_unless_told_otherwise() -> None:
+    assert average_decay(1, 0.9) == 0.9
