@@ -9,11 +9,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from types import FrameType
 
 from study.errors import UserError
+from study.ground.beside import beside
 from study.ground.signals import handled
 from study.places.locations import Places
 from study.record.opening import existing
@@ -95,26 +95,8 @@ def _dashboard(places: Places, port: int, starting: Callable[[], None]) -> None:
         )
     try:
         starting()
-        _beside(lambda: run_server(ledger.storage, host=LOOPBACK, port=port))
+        # Not in this thread: a server that is writing an answer takes an interruption for a fault of the
+        # request, and goes on.
+        beside(lambda: run_server(ledger.storage, host=LOOPBACK, port=port), name="page")
     finally:
         ledger.close()
-
-
-def _beside(serve: Callable[[], object]) -> None:
-    """Serves from another thread, so that an interruption meets this one, which only waits.
-
-    Where it meets a server that is writing an answer, that takes it for a fault of the request and goes on.
-    """
-    failed: list[Exception] = []
-
-    def served() -> None:
-        try:
-            serve()
-        except Exception as error:
-            failed.append(error)
-
-    server = threading.Thread(target=served, name="page", daemon=True)
-    server.start()
-    server.join()
-    if failed:
-        raise failed[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from study.driver.preparing import check_new, check_prepared, known_contents
 from study.driver.session import Stop
 from study.errors import Interrupted, UserError
+from study.ground.beside import beside
 from study.ground.confirming import confirmed_by
 from study.places.locations import Places
 from study.record.database import Ledger
@@ -207,27 +207,9 @@ def _asked(uri: str, question: Callable[[], object]) -> str:
         else:
             if is_http(uri):
                 client(uri)  # MLflow takes seconds to import, and no server is asked yet
-            _within(CLAIM_SECONDS, ask)
+            if not beside(ask, name="mlflow-claim", seconds=CLAIM_SECONDS):
+                raise TrackingError(f"MLflow did not answer within {CLAIM_SECONDS:.0f} s")
     except TrackingError as error:
         logger.debug("%s", error)
         return str(error)
     return ""
-
-
-def _within(seconds: float, action: Callable[[], None]) -> None:
-    """Does something in a thread, and lets it be if it hangs; raises what it raises."""
-    raised: list[Exception] = []
-
-    def act() -> None:
-        try:
-            action()
-        except Exception as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=act, name="mlflow-claim", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if raised:
-        raise raised[0]
-    if thread.is_alive():
-        raise TrackingError(f"MLflow did not answer within {seconds:.0f} s")

@@ -16,8 +16,9 @@ from support.postgres import free_port
 from support.study import Place, empty_record, end_hard, wait_until
 
 from study.cli import web as pages
-from study.cli.web import _beside, _interrupt
+from study.cli.web import _interrupt
 from study.errors import UserError
+from study.ground.beside import beside
 from study.ground.signals import handled
 from study.places.home import Home
 
@@ -118,7 +119,7 @@ def test_an_interruption_ends_a_page_also_while_an_answer_is_written() -> None:
     threading.Thread(target=interrupt).start()
     try:
         with pytest.raises(KeyboardInterrupt), handled(_interrupt):
-            _beside(serve)
+            beside(serve, name="page")
     finally:
         end.set()
 
@@ -128,4 +129,4 @@ def test_why_a_page_cannot_be_served_is_said() -> None:
         raise OSError("the port is taken")
 
     with pytest.raises(OSError, match="the port is taken"):
-        _beside(serve)
+        beside(serve, name="page")
