@@ -124,8 +124,12 @@ class GanGame:
 
     def _penalised(self, n: int) -> tuple[bool, ...]:
         """Which of the D updates of a step have the penalty: what steps differ in, numbers aside."""
-        every, first = self._settings.regulariser.every, (n - 1) * self._d_steps
-        return tuple((first + i) % every == 0 for i in range(self._d_steps)) if every > 1 else ()
+        first = (n - 1) * self._d_steps
+        return tuple(map(self._is_penalised, range(first, first + self._d_steps)))
+
+    def _is_penalised(self, d_update: int) -> bool:
+        """Whether a D update, counted from 0, is one of those that have the penalty."""
+        return d_update % self._settings.regulariser.every == 0
 
     @property
     def said(self) -> str | None:
@@ -228,7 +232,7 @@ class GanGame:
         that is made anyway, so that D makes as many as it is said to, at the rate b.
         """
         settings = self._settings.regulariser
-        if not settings.at_samples or self._d_update % settings.every:
+        if not (settings.at_samples and self._is_penalised(self._d_update)):
             return None
         with full_precision() if self._settings.precision == "tf32" else nullcontext():
             if settings.gradient_penalty:

@@ -202,9 +202,8 @@ class Steps:
         return recording
 
     def _give_up(self, error: Exception) -> None:
-        while (
-            error.__context__ is not None
-        ):  # the end of a broken recording says less than its breaking
+        # The end of a broken recording says less than its breaking.
+        while error.__context__ is not None:
             error = error.__context__  # type: ignore[assignment]
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         if isinstance(error, _OutsideTensorsError):

@@ -163,9 +163,8 @@ class PlayerOptimiser:
     def state_dict(self) -> dict[str, Any]:
         """Moments and counters; live references, copy before going on."""
         state = self._inner.state_dict()
-        for group in state[
-            "param_groups"
-        ]:  # the same wherever they are held; schedule() sets them anew
+        # Plain numbers, wherever they are held; schedule() sets them anew.
+        for group in state["param_groups"]:
             group.update(self._plain)
         return state
 

@@ -36,21 +36,17 @@ class Outside:
 
     def changed(self) -> bool:
         """Whether any of it is another now."""
-        same = all(_same(list(now), list(was)) for now, was in self._held)
-        same = same and all(
-            _same(list(now.values()), list(was.values())) for now, was in self._held
-        )
-        same = same and all(_same(_items(now), _items(was)) for now, was in self._contents)
+        same = all(_same(now, was) for now, was in (*self._held, *self._contents))
         return not same or repr(_numbers()) != repr(self._numbers)
 
     def restore(self) -> None:
         """Brings back what was there."""
         for now, was in self._held:
-            if not (_same(list(now), list(was)) and _same(list(now.values()), list(was.values()))):
+            if not _same(now, was):
                 now.clear()
                 now.update(was)
         for container, was in self._contents:
-            if not _same(_items(container), _items(was)):
+            if not _same(container, was):
                 container.clear()
                 add = container.extend if isinstance(container, list | deque) else container.update
                 add(was)
@@ -71,7 +67,9 @@ def _items(container: Any) -> list[Any]:
     return list(container)
 
 
-def _same(one: list[Any], other: list[Any]) -> bool:
+def _same(now: Any, was: Any) -> bool:
+    """Whether a container holds what it held, in the same order."""
+    one, other = _items(now), _items(was)
     return len(one) == len(other) and all(map(_is, one, other))
 
 
