@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 from support.devices import accelerator
-from support.trials import small_config, without_clocks
+from support.runs import CACHE, come_to, played, small_assignment
+from support.trials import small_config
 from torch import Tensor, nn
 
 from trainables import devices
@@ -26,7 +26,6 @@ from trainables.protocol import Context, Diverged, Parameters
 from trainables.run import TrialRun
 
 pytestmark = pytest.mark.gpu
-CACHE = TemporaryDirectory()
 """For statistics of real images, which are the same in all of these tests."""
 
 RECORDED = 7
@@ -99,25 +98,7 @@ def noisy(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Modu
 
 def assignment(folder: Path, name: str, run: str = "run") -> Assignment:
     kind = "language" if name == "language" else "gan"
-    return Assignment(
-        identity="s/a/0",
-        trial={**small_config(kind, folder), "steps": 6, "evaluate_every": 3, **KINDS[name]},
-        parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
-        seed=3,
-        folder=str(folder / run),
-        cache=CACHE.name,
-        checkpoint_seconds=1e9,
-    )
-
-
-def played(run: TrialRun) -> TrialRun:
-    while not run.finished:
-        run.turn()
-    return run
-
-
-def outcome(run: TrialRun) -> Any:
-    return without_clocks([run.trial.save(), [m.to_json() for m in run.history]])
+    return small_assignment(kind, folder, run, **{"steps": 6, "evaluate_every": 3, **KINDS[name]})
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -126,7 +107,7 @@ def test_a_trial_on_a_gpu_repeats_and_is_near_the_cpus(tmp_path: Path, name: str
         played(TrialRun(assignment(tmp_path, name, f"run-{i}"), device))
         for i, device in enumerate((accelerator(), accelerator(), "cpu"))
     ]
-    assert outcome(runs[0]) == outcome(runs[1])
+    assert come_to(runs[0]) == come_to(runs[1])
     if name == "users":  # other draws
         return
     for ours, cpus in zip(runs[0].history, runs[2].history, strict=True):
@@ -142,7 +123,7 @@ def test_a_resumed_trial_is_one_that_was_not_stopped(tmp_path: Path, name: str) 
     begun = TrialRun(given, accelerator())
     begun.trial.advance(lambda: begun.trial.step == 2)
     begun.checkpoint()
-    assert outcome(played(TrialRun(given, accelerator()))) == outcome(whole)
+    assert come_to(played(TrialRun(given, accelerator()))) == come_to(whole)
 
 
 def trial_of(name: str, folder: Path, device: str, **further: Any) -> AdversarialTrial:

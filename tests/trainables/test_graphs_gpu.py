@@ -10,25 +10,32 @@ from __future__ import annotations
 import gc
 import itertools
 import random
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 from support.devices import accelerator
-from support.trials import small_config, without_clocks
+from support.own_networks import (
+    Further,
+    Own,
+    counts,
+    draws_with_python,
+    draws_with_torch,
+    drops,
+    maker,
+    reads,
+    selects,
+    uploads,
+)
+from support.runs import come_to, played, small_assignment
 from torch import Tensor, nn
 
 from trainables import devices
-from trainables.assignment import Assignment
 from trainables.gan.adversarial import AdversarialTrial
-from trainables.protocol import Parameters
 from trainables.run import TrialRun
 
 pytestmark = pytest.mark.gpu
-CACHE = TemporaryDirectory()
 WGAN = {"networks": {"name": "wgan_gp", "width": 8}, "loss": "wasserstein"}
 LAYER = {"networks": {"name": "dcgan", "width": 8, "d_norm": "layer"}}
 SPECTRAL = {"networks": {"name": "dcgan", "width": 8, "d_norm": "none", "d_spectral_norm": True}}
@@ -63,78 +70,24 @@ KINDS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16", "generator_latents": "same"},
     "bf16, penalty": {**WGAN, "precision": "bf16", "regulariser": "gradient_penalty"},
     "dropout": {"networks": f"{__name__}:dropping"},
-    "augmented": {"data": {"name": "digits", "augment": f"{__name__}:rolled"}},
+    "augmented": {"data": {"name": "digits", "augment": "support.own_networks:rolled"}},
     "language": {},
     "language, r1": {"loss": "non_saturating", "regulariser": "r1"},
 }
 
 
-class Own(nn.Module):
-    """A user's discriminator; what it does besides computing scores is given."""
-
-    def __init__(self, features: int, further: Callable[[Own, Tensor], Tensor]) -> None:
-        super().__init__()
-        self.linear = nn.Linear(features, 1)
-        self.calls = 0
-        self.further = further
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.linear(self.further(self, images.flatten(1)))
-
-
-def pair(
-    channels: int, side: int, latent: int, further: Callable[[Own, Tensor], Tensor]
-) -> tuple[nn.Module, nn.Module]:
-    g = nn.Sequential(nn.Linear(latent, channels * side**2), nn.Tanh())
-    g.append(nn.Unflatten(1, (channels, side, side)))
-    return g, Own(channels * side**2, further)
-
-
-def drops(_: Own, pixels: Tensor) -> Tensor:
-    return nn.functional.dropout(pixels, 0.3) + 0.1 * torch.randn_like(pixels)
-
-
-def reads(_: Own, pixels: Tensor) -> Tensor:
-    return pixels / max(1.0, pixels.abs().max().item())
-
-
-def counts(own: Own, pixels: Tensor) -> Tensor:
-    own.calls += 1
-    return pixels * (1 + 0.1 * own.calls)
-
-
-def draws_on_the_host(_: Own, pixels: Tensor) -> Tensor:
-    return pixels * float(torch.rand(()))
-
-
-def draws_in_python(_: Own, pixels: Tensor) -> Tensor:
-    return pixels * random.random()
-
-
-def selects(_: Own, pixels: Tensor) -> Tensor:
-    return torch.zeros_like(pixels) + pixels[pixels > 0].mean()
-
-
-def uploads(_: Own, pixels: Tensor) -> Tensor:
-    return pixels * torch.tensor([0.5]).to(pixels.device)
-
-
-BROKEN = (reads, counts, draws_on_the_host, draws_in_python, selects, uploads)
+BROKEN = (reads, counts, draws_with_torch, draws_with_python, selects, uploads)
 
 
 def dropping(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
-    return pair(channels, side, latent, drops)
+    return maker(channels, side, latent), Own(channels * side**2, drops)
 
 
-_further: list[Callable[[Own, Tensor], Tensor]] = [drops]
+_further: list[Further] = [drops]
 
 
 def broken(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
-    return pair(channels, side, latent, _further[-1])
-
-
-def rolled(images: Tensor) -> Tensor:
-    return images.roll(int(torch.randint(3, ())), 3)
+    return maker(channels, side, latent), Own(channels * side**2, _further[-1])
 
 
 def run_of(folder: Path, name: str, run: str, steps: int = 14, **further: Any) -> TrialRun:
@@ -142,22 +95,8 @@ def run_of(folder: Path, name: str, run: str, steps: int = 14, **further: Any) -
         pytest.skip("only CUDA records graphs")
     kind = "language" if name.startswith("language") else "gan"
     length = {"steps": steps, "evaluate_every": steps // 2}
-    given = Assignment(
-        identity="s/a/0",
-        trial={**small_config(kind, folder), **length, **KINDS.get(name, {}), **further},
-        parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
-        seed=3,
-        folder=str(folder / run),
-        cache=CACHE.name,
-        checkpoint_seconds=1e9,
-    )
+    given = small_assignment(kind, folder, run, **{**length, **KINDS.get(name, {}), **further})
     return TrialRun(given, "cuda")
-
-
-def played(run: TrialRun) -> TrialRun:
-    while not run.finished:
-        run.turn()
-    return run
 
 
 def one_more(run: TrialRun) -> None:
@@ -170,9 +109,7 @@ def one_more(run: TrialRun) -> None:
 
 
 def outcome(run: TrialRun) -> Any:
-    state = run.trial.save()
-    state["configuration"]["settings"].pop("cuda_graphs")
-    return without_clocks([state, [m.to_json() for m in run.history]])
+    return come_to(run, "cuda_graphs")
 
 
 def recordings(run: TrialRun) -> int:
@@ -207,9 +144,7 @@ def test_a_trial_is_resumed_with_and_without_recordings(
 
 
 @pytest.mark.parametrize("own", BROKEN)
-def test_what_cannot_be_recorded_is_made_by_itself(
-    tmp_path: Path, own: Callable[[Own, Tensor], Tensor]
-) -> None:
+def test_what_cannot_be_recorded_is_made_by_itself(tmp_path: Path, own: Further) -> None:
     _further.append(own)
     networks = f"{__name__}:broken"
     outcomes = []

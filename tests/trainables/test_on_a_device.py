@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 from support.pretend import DEVICE, Accelerator
-from support.trials import mostly_slow, small_config, without_clocks
+from support.runs import played, small_assignment
+from support.trials import mostly_slow, without_clocks
 from torch import Tensor, nn
 
 from trainables.assignment import Assignment
 from trainables.devices import random_state
-from trainables.protocol import Parameters
 from trainables.run import TrialRun
 
-CACHE = TemporaryDirectory()
 """For statistics of real images, which are the same in all of these tests."""
 
 DCGAN = {"name": "dcgan", "width": 2, "latent": 4}
@@ -91,21 +89,7 @@ def gpu() -> Iterator[Accelerator]:
 
 
 def assignment(folder: Path, kind: str, further: dict[str, Any], name: str = "run") -> Assignment:
-    return Assignment(
-        identity="s/a/0",
-        trial={**small_config(kind, folder), "steps": 4, **further},
-        parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
-        seed=3,
-        folder=str(folder / name),
-        cache=CACHE.name,
-        checkpoint_seconds=1e9,
-    )
-
-
-def played(run: TrialRun) -> TrialRun:
-    while not run.finished:
-        run.turn()
-    return run
+    return small_assignment(kind, folder, name, **{"steps": 4, **further})
 
 
 def outcome(run: TrialRun) -> Any:

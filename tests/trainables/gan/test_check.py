@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.own_networks import Comparing, maker
 from torch import Tensor, nn
 
 from trainables.gan import check as module
@@ -21,20 +22,10 @@ SEEN: list[tuple[int, ...]] = []
 """Shapes of what a user's functions below were given."""
 
 
-class Comparing(nn.Linear):
-    """Each score has part of the batch's mean."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        scores = super().forward(images.flatten(1))
-        return scores - scores.mean()
-
-
 def of(judge: type[nn.Linear], channels: int, side: int, latent: int) -> Any:
-    pixels = channels * side**2
-    maker = nn.Sequential(nn.Linear(latent, pixels), nn.Tanh())
-    maker.append(nn.Unflatten(1, (channels, side, side)))
+    g = maker(channels, side, latent)
     SEEN.append((channels, side, side))
-    return maker, nn.Sequential(nn.Flatten(), judge(pixels, 1))
+    return g, nn.Sequential(nn.Flatten(), judge(channels * side**2, 1))
 
 
 def alone(*, channels: int, side: int, latent: int, width: int) -> Any:

@@ -6,24 +6,35 @@ import gc
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from support.own_networks import (
+    Further,
+    Own,
+    collects,
+    counts,
+    draws_with_numpy,
+    draws_with_python,
+    draws_with_torch,
+    drops,
+    maker,
+    reads,
+    replaces,
+)
 from support.pretend import DEVICE, NAME, Accelerator
 from support.recording import PretendCapture
-from support.trials import mostly_slow, small_config, without_clocks
+from support.runs import come_to, played, small_assignment
+from support.trials import mostly_slow
 from torch import Tensor, nn
 
 from trainables.assignment import Assignment
 from trainables.gan import graphs
 from trainables.gan.adversarial import AdversarialTrial
-from trainables.protocol import Parameters
 from trainables.run import TrialRun
 
-CACHE = TemporaryDirectory()
 DCGAN = {"name": "dcgan", "width": 2, "latent": 4}
 ALONE = {**DCGAN, "d_norm": "layer"}
 KINDS: dict[str, dict[str, Any]] = {
@@ -69,32 +80,16 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Accelerator]:
 
 def assignment(folder: Path, name: str, run: str, **further: Any) -> Assignment:
     kind = "language" if name == "language" else "gan"
-    length = {"steps": 12, "evaluate_every": 6}
-    return Assignment(
-        identity="s/a/0",
-        trial={**small_config(kind, folder), **length, **KINDS.get(name, {}), **further},
-        parameters=Parameters(b=2e-3, a=1e-3, d_steps=2),
-        seed=3,
-        folder=str(folder / run),
-        cache=CACHE.name,
-        checkpoint_seconds=1e9,
-    )
+    trial = {"steps": 12, "evaluate_every": 6, **KINDS.get(name, {}), **further}
+    return small_assignment(kind, folder, run, **trial)
 
 
 def run_of(given: Assignment) -> TrialRun:
     return TrialRun(given, DEVICE)
 
 
-def played(run: TrialRun) -> TrialRun:
-    while not run.finished:
-        run.turn()
-    return run
-
-
 def outcome(run: TrialRun) -> Any:
-    state = run.trial.save()
-    state["configuration"]["settings"].pop("cuda_graphs")
-    return without_clocks([state, [m.to_json() for m in run.history]])
+    return come_to(run, "cuda_graphs")
 
 
 def capture_of(run: TrialRun) -> Any:
@@ -155,72 +150,11 @@ def test_a_trial_goes_on_from_recorded_steps_on_a_cpu(tmp_path: Path) -> None:
     assert isinstance(group["beta2_product"], float)
 
 
-class Own(nn.Module):
-    """A user's discriminator; what it does besides computing scores is given."""
-
-    def __init__(self, features: int, further: Further) -> None:
-        super().__init__()
-        self.linear = nn.Linear(features, 1)
-        self.calls = 0
-        self.seen: list[float] = []
-        self.register_buffer("shift", torch.zeros(()))
-        self.further = further
-
-    def forward(self, images: Tensor) -> Tensor:
-        scores: Tensor = self.linear(self.further(self, images.flatten(1)))
-        return scores
-
-
-Further = Callable[[Own, Tensor], Tensor]
-
-
-def drops(_: Own, pixels: Tensor) -> Tensor:
-    return nn.functional.dropout(pixels, 0.3) + 0.1 * torch.randn_like(pixels)
-
-
-def reads(_: Own, pixels: Tensor) -> Tensor:
-    return pixels / max(1.0, pixels.abs().max().item())
-
-
-def counts(own: Own, pixels: Tensor) -> Tensor:
-    own.calls += 1
-    return pixels * (1 + 0.1 * own.calls)
-
-
-def collects(own: Own, pixels: Tensor) -> Tensor:
-    own.seen.append(float(len(own.seen)))
-    return pixels + 0.1 * len(own.seen)
-
-
-def replaces(own: Own, pixels: Tensor) -> Tensor:
-    own.shift = own.shift.detach() + 0.1
-    return pixels + own.shift
-
-
-def draws_with_torch(_: Own, pixels: Tensor) -> Tensor:
-    return pixels * float(torch.rand(()))
-
-
-def draws_with_python(_: Own, pixels: Tensor) -> Tensor:
-    return pixels * random.random()
-
-
-def draws_with_numpy(_: Own, pixels: Tensor) -> Tensor:
-    return pixels * float(np.random.random())
-
-
 _further: list[Further] = [drops]
 
 
 def own_pair(*, channels: int, side: int, latent: int, width: int) -> tuple[nn.Module, nn.Module]:
-    g = nn.Sequential(nn.Linear(latent, channels * side**2), nn.Tanh())
-    g.append(nn.Unflatten(1, (channels, side, side)))
-    return g, Own(channels * side**2, _further[-1])
-
-
-def drawn(images: Tensor) -> Tensor:
-    """An augmentation: its draws are made before each step and recorded by none."""
-    return images.roll(int(torch.randint(3, ())), 3)
+    return maker(channels, side, latent), Own(channels * side**2, _further[-1])
 
 
 def of_own(
@@ -265,7 +199,7 @@ def test_what_cannot_be_recorded_is_made_by_itself_and_said_once(
 
 
 def test_networks_that_draw_on_the_device_are_recorded(tmp_path: Path) -> None:
-    further = {"data": {"name": "digits", "augment": f"{__name__}:drawn"}}
+    further = {"data": {"name": "digits", "augment": "support.own_networks:rolled"}}
     recorded, notes, run = of_own(tmp_path, drops, "recorded", True, **further)
     assert (capture_of(run).recorded, notes) == (1, [])
     assert recorded == of_own(tmp_path, drops, "plain", False, **further)[0]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support.pretend import DEVICE, Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.data.images import ImageData
 from trainables.gan import levels as module
@@ -38,29 +38,12 @@ def of_nothing(batches: Any) -> float:
     return math.nan if len(torch.cat(list(batches)).unique()) > 50 else 1.0
 
 
-def pair(*, channels: int, side: int, latent: int, width: int) -> Any:
-    pixels = channels * side**2
-    g = nn.Sequential(nn.Linear(latent, pixels), nn.Tanh(), nn.Unflatten(1, (channels, side, side)))
-    return g, nn.Sequential(nn.Flatten(), nn.Linear(pixels, 1))
-
-
-class Comparing(nn.Linear):
-    def forward(self, images: Tensor) -> Tensor:
-        scores = super().forward(images.flatten(1))
-        return scores - scores.mean()
-
-
-def comparing(*, channels: int, side: int, latent: int, width: int) -> Any:
-    g, _ = pair(channels=channels, side=side, latent=latent, width=width)
-    return g, Comparing(channels * side**2, 1)
-
-
 def settings(**further: Any) -> GanSettings:
     made = parse_settings(
         {
             "kind": "gan",
             "data": "digits",
-            "networks": {"name": f"{__name__}:pair", "latent": 3},
+            "networks": {"name": "support.own_networks:pair", "latent": 3},
             "batch_size": 4,
             "steps": 4,
             "evaluate_every": 2,
@@ -151,7 +134,7 @@ def test_an_untrained_generator_is_that_of_the_settings_on_the_device(device: st
 
 
 def test_networks_that_a_penalty_refuses_are_refused_untrained_too() -> None:
-    own = {"name": f"{__name__}:comparing", "latent": 3}
+    own = {"name": "support.own_networks:comparing", "latent": 3}
     list(module._untrained(settings(networks=own), DATA, "cpu")(0, 4))
     penalised = settings(networks=own, regulariser="r1")
     with pytest.raises(ValueError, match="each score depends on the whole batch"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support.pretend import DEVICE, Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.data.grid import png
 from trainables.gan import trial as module
@@ -25,23 +25,6 @@ from trainables.protocol import Context, Measurement, Parameters
 
 SEEN: list[Tensor] = []
 """Batches that the augmentation below was given."""
-
-
-def pair(*, channels: int, side: int, latent: int, width: int) -> Any:
-    pixels = channels * side**2
-    g = nn.Sequential(nn.Linear(latent, pixels), nn.Tanh(), nn.Unflatten(1, (channels, side, side)))
-    return g, nn.Sequential(nn.Flatten(), nn.Linear(pixels, 1))
-
-
-class Comparing(nn.Linear):
-    def forward(self, images: Tensor) -> Tensor:
-        scores = super().forward(images.flatten(1))
-        return scores - scores.mean()
-
-
-def comparing(*, channels: int, side: int, latent: int, width: int) -> Any:
-    g, _ = pair(channels=channels, side=side, latent=latent, width=width)
-    return g, Comparing(channels * side**2, 1)
 
 
 def dark(images: Tensor) -> Tensor:
@@ -72,7 +55,11 @@ def trial(
     fields = {
         "kind": "gan",
         "data": {"path": str(folder / "six.npy"), **(data or {})},
-        "networks": {"name": f"{__name__}:{name}", "latent": 3, "distribution": "uniform"},
+        "networks": {
+            "name": f"support.own_networks:{name}",
+            "latent": 3,
+            "distribution": "uniform",
+        },
         "batch_size": 4,
         "steps": 4,
         "evaluate_every": 2,
