@@ -59,7 +59,7 @@ class Gathering:
         while positions:
             yield from self._images_at(positions)
             seen += len(positions)
-            positions = sorted(islice(spare, len(self.positions) - self.used)) if self.spare else ()
+            positions = sorted(islice(spare, len(self.positions) - self.used))
         self.left_out["beyond data.limit"] = self.collection.count - seen
         self.left_out["broken"] = len(self.broken)
         self.left_out += Counter()  # drops what is zero
