@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from support.browser import script, until
 from support.postgres import free_port
-from support.processes import end_hard
+from support.processes import end_hard, ended
 from support.study import Place
 
 pytestmark = pytest.mark.browser
@@ -39,6 +40,10 @@ def served(place: Place, *words: str, path: str = "/") -> Iterator[str]:
         until(f"{address} answers", up, seconds=240)
         yield address
     finally:
+        # MLflow's server leads a session of its own, and ends with `ttur ui` only if that can end it.
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            ended(process, timeout=60)
         end_hard(process)
 
 
