@@ -185,6 +185,24 @@ def test_nothing_is_wider_than_the_page(
     assert beyond == []
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_captions_are_read_whole_however_far_their_table_is_scrolled(
+    driver: WebDriver, page: Path, dark: bool
+) -> None:
+    show(driver, page, width=390, dark=dark)
+    seen = (
+        "[...document.querySelectorAll('.wide caption span')].map((e) => {"
+        "const w = e.closest('.wide'); w.scrollLeft = arguments[0];"
+        "const mine = e.getBoundingClientRect(), all = w.getBoundingClientRect();"
+        "return [w.scrollLeft, mine.left - all.left, all.right - mine.right]; })"
+    )
+    before, after = script(driver, seen, 0), script(driver, seen, 80)
+    assert max(scrolled for scrolled, *_ in after) > 40  # at least one table is wider than the page
+    for _, left, right in [*before, *after]:
+        assert left >= -1
+        assert right >= -1
+
+
 def test_who_cannot_see_it_is_told(driver: WebDriver, page: Path) -> None:
     show(driver, page)
     for tag in ("header", "main", "nav", "aside", "h1"):
