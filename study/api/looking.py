@@ -156,7 +156,9 @@ def compare_table(frame: pd.DataFrame) -> Comparison:
     Args:
         frame: A row a trial, with the columns of :func:`to_frame`: ``arm``, ``b``, ``a``, ``d_steps`` and
             ``score`` (empty: none) must be there; ``number``, ``outcome`` and ``noise`` are looked at if they
-            are. Any other column is a further parameter.
+            are. Any other column is a further parameter. Rows whose ``study`` confirms that of others
+            (``trials("NAME.confirm")``) are the fresh seeds of its finalists: read at each run's lowest
+            evaluation, since a table has no other, and as the first look at them.
 
     Raises:
         UserError: A column is missing or holds what it cannot; the sentence names it.
@@ -170,12 +172,14 @@ def compare_table(frame: pd.DataFrame) -> Comparison:
         -1.0
     """
     from study.results import comparison
+    from study.results.confirmation import confirmation
     from study.results.frame import arms_of, rows_of
+    from study.results.fresh import told_apart
 
-    rows = rows_of(frame)
-    study = rows[0].study if rows else "table"
+    rows, fresh = told_apart(rows_of(frame))
+    study, arms = rows[0].study if rows else "table", arms_of(rows)
     try:
-        return comparison.compare(study, rows, arms_of(rows))
+        return comparison.compare(study, rows, arms, None, confirmation(study, fresh, arms))
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.results.difference import ArmDifference
 from study.results.effort import Effort, effort
+from study.results.fresh import repeats
 from study.results.levels import Curves, NothingLearnt, nothing_learnt, of_trial
 from study.trial import Outcome, TrialRecord, by_convention, compared_order, ranked
 from trainables.levels import UNKNOWN, Levels, lowest
@@ -142,7 +143,7 @@ def compare(
         grouped[row.arm].append(row)
     levels = lowest([row.levels for row in rows])
     nothing = {arm: _nothing((order[0], arm), grouped, levels, curves) for arm in order[1:]}
-    surface = _surface(rows, order)
+    surface = _surface(rows, order, confirmation)
     summaries = {arm: summarise(found) for arm, found in grouped.items()}
     return Comparison(
         study=study,
@@ -178,13 +179,15 @@ def summarise(rows: Sequence[TrialRecord]) -> ArmSummary:
     )
 
 
-def _surface(rows: Sequence[TrialRecord], arms: Sequence[str]) -> Surface | None:
-    """The surface of all trials; what fits it is imported only where there are any."""
+def _surface(
+    rows: Sequence[TrialRecord], arms: Sequence[str], fresh: Confirmation | None
+) -> Surface | None:
+    """The surface of all trials and of their finalists' fresh seeds; what fits it is imported only here."""
     if not rows:
         return None
     from study.surface.surface import surface_of
 
-    return surface_of(rows, arms)
+    return surface_of(rows, arms, repeats(rows, fresh.rows) if fresh is not None else ())
 
 
 def _confirmation(

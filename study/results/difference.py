@@ -75,6 +75,7 @@ class ArmDifference:
             noise; 0 if unknown.
         seen: Lowest score of the second minus lowest score of the first, or None if one has none.
         trials: Trials of the two arms that count.
+        repeats: Runs of a confirmation that the surface knows as well, of settings of the two.
         scores: Expected scores at the best settings of the first and the second; None without a surface.
         margin: Part below which a difference counts as none.
         next_arm: The arm whose next trial would tell most.
@@ -96,6 +97,7 @@ class ArmDifference:
     noise: float = 0.0
     seen: float | None = None
     trials: int = 0
+    repeats: int = 0
     scores: tuple[float, float] | None = None
     margin: float = MARGIN
     next_arm: str | None = None
@@ -120,6 +122,7 @@ class ArmDifference:
             "gains": dict(self.gains),
             "seen": self.seen,
             "trials": self.trials,
+            "repeats": self.repeats,
             "scores": listed(self.scores),
             "margin": self.margin,
             "next": None
@@ -155,6 +158,7 @@ def difference(surface: Surface, arms: tuple[str, str]) -> ArmDifference:
         probability=float((parts < 0).mean() + (parts == 0).mean() / 2),
         gains={f"{gain * 100:g}": float((parts < -gain).mean()) for gain in GAINS},
         scores=(centre, float(np.median(two))),
+        repeats=sum(row.arm in arms for row in surface.repeats),
     )
 
 

@@ -62,12 +62,8 @@ def of_search(found: ArmDifference) -> Verdict:
         return _unlearnt(found.arms, found.nothing)
     if found.interval is None:
         return _nothing(found)
-    sentences = {
-        Finding.LOWER: _differ,
-        Finding.HIGHER: _differ,
-        Finding.EQUAL: _equal,
-        Finding.OPEN: _open,
-    }
+    differ = dict.fromkeys((Finding.LOWER, Finding.HIGHER), _differ)
+    sentences = {**differ, Finding.EQUAL: _equal, Finding.OPEN: _open}
     return Verdict(
         arms=found.arms,
         finding=found.finding,
@@ -253,24 +249,26 @@ def _nothing(found: ArmDifference) -> Verdict:
 def _differ(found: ArmDifference) -> str:
     lower = found.probability or 0.0
     part = lower if found.finding is Finding.LOWER else 1 - lower
-    trials = counted(found.trials, "trials")
-    return f"{_start(found)}, by the search's {trials}, with a probability of {sure(part)}."
+    return f"{_start(found)}, {_told_by(found)}, with a probability of {sure(part)}."
 
 
 def _equal(found: ArmDifference) -> str:
-    return (
-        f"No difference above the margin of {percent(found.margin)}: {_start(found)}, by the search's "
-        f"{found.trials} trials."
-    )
+    return f"No difference above the margin of {percent(found.margin)}: {_start(found)}, {_told_by(found)}."
 
 
 def _open(found: ArmDifference) -> str:
     second, gain = found.arms[1], found.gains.get("5", 0.0)
     return (
-        f"No difference can be told yet: {_start(found)}, by the search's {found.trials} trials; what is "
-        f"below the margin of {percent(found.margin)} counts as none, and {second} is lower by more than "
-        f"5 % with a probability of {sure(gain)}."
+        f"No difference can be told yet: {_start(found)}, {_told_by(found)}; what is below the margin "
+        f"of {percent(found.margin)} counts as none, and {second} is lower by more than 5 % with a "
+        f"probability of {sure(gain)}."
     )
+
+
+def _told_by(found: ArmDifference) -> str:
+    """What a surface knows."""
+    runs = f" and {counted(found.repeats, 'runs')} of its finalists" if found.repeats else ""
+    return f"by the search's {counted(found.trials, 'trials')}{runs}"
 
 
 def _next(found: ArmDifference) -> str:

@@ -29,10 +29,10 @@ from scipy.stats import norm
 from search_spaces.shares import share_of, value_at
 from search_spaces.space import SearchSpace
 from study.record.attributes import PARAMETERS
+from study.surface.gathered import pressed
 from study.surface.gaussian import Process, mixed, posterior
 from study.surface.observations import Array, Observations
 from study.surface.plane import axis
-from study.surface.surface import pressed
 from study.surface.threads import one_thread
 
 Setting = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -33,6 +33,14 @@ class Observations:
     counts: Array
     within: Array
     noise: Array
+
+    def joined(self, others: Observations) -> Observations:
+        """These and others of the same coordinates, in this order."""
+        if not len(others.values):
+            return self
+        names = [each.name for each in fields(self) if each.name != "lengths"]
+        both = {n: np.concatenate([getattr(self, n), getattr(others, n)]) for n in names}
+        return replace(self, **both)
 
     @cached_property
     def centre(self) -> float:

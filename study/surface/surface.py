@@ -13,14 +13,14 @@ other end of the interval (``optima``).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from study.surface.gathered import pressed, repeated, thinned
 from study.surface.gaussian import Process, drawn, mixed, posterior, shift_factor
-from study.surface.observations import Array, Observations
+from study.surface.observations import Array
 from study.surface.plane import Plane, regions
 from study.trial import TrialRecord
 from trainables.counting import counted
@@ -28,9 +28,6 @@ from trainables.protocol import ParameterValue
 
 FEWEST, FEWEST_SCORED = 6, 3
 """Trials an arm must have before anything is said of it, and how many of them with a score."""
-
-MOST = 250
-"""Points that a surface is fitted to; of more trials those far from the optimum are averaged."""
 
 CANDIDATES = 240
 """Points at which all arms together are drawn jointly."""
@@ -52,33 +49,18 @@ class NoSurface(ValueError):
     """The trials do not make a surface; the message is one sentence that says why."""
 
 
-def pressed(values: Array) -> Array:
-    """Logarithms of scores with the high ones pressed together; +inf is the upper end.
-
-    Values up to twice as far above the median as a tenth of them lies below it are left as they are; above,
-    they near a bound of as much again.
-
-    Args:
-        values: Logarithms of scores, at least one of them finite, shape (n,).
-    """
-    finite = np.isfinite(values)
-    low, middle = np.quantile(values[finite], (0.1, 0.5))
-    width = max(2 * float(middle - low), 1e-3)
-    bend = float(middle) + width
-    above = np.where(finite, np.maximum(values - bend, 0.0), np.inf)
-    pressed_: Array = np.where(above > 0, bend - width * np.expm1(-above / width), values)
-    return pressed_
-
-
 class Surface:
     """The score over the plane of all arms.
 
     Args:
         rows: Trials of the arms, in any order; those that failed or have not ended are left out.
         arms: The arms that are asked about.
+        repeats: Further runs of the settings of some of these trials, from other seeds: they tell how high
+            the surface is there and how much a score varies, and nothing about what an arm may search.
 
     Attributes:
         rows: The trials it is fitted to, by arm and number.
+        repeats: The further runs that it is fitted to as well.
         shifted: Whether trials of different arms at like settings differ by more than noise, so that the
             surface of each arm is shifted as a whole.
         common: Whether all trials have the same further parameters.
@@ -91,13 +73,19 @@ class Surface:
         NoSurface: An arm has too few trials, or a score is not positive.
     """
 
-    def __init__(self, rows: Sequence[TrialRecord], arms: Sequence[str]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[TrialRecord],
+        arms: Sequence[str],
+        repeats: Sequence[TrialRecord] = (),
+    ) -> None:
         used = [row for row in rows if row.counts and row.arm in arms]
         used.sort(key=lambda row: (arms.index(row.arm), row.number))
         for arm in arms:
             if reason := lacking(used, arm):
                 raise NoSurface(reason)
         self.arms, self.rows = tuple(arms), tuple(used)
+        self.repeats = tuple(row for row in repeats if row.counts and row.arm in arms)
         self.plane = Plane(used)
         self.common = self.plane.common
         groups = np.asarray([arms.index(row.arm) for row in used])
@@ -109,6 +97,8 @@ class Surface:
         vague = float(values.max() - np.median(values))
         noise = np.where(np.isfinite(scores), noise, vague)
         seen = thinned(points, self.plane.lengths, groups, values, noise)
+        if self.repeats:
+            seen = seen.joined(repeated(self.plane, arms, self.repeats, np.log(scores), vague))
         self.processes: list[Process] = posterior(seen, shifted=False)
         self.shifted = len(arms) > 1 and shift_factor(self.processes) > DOUBTED
         if self.shifted:
@@ -221,66 +211,15 @@ def lacking(rows: Sequence[TrialRecord], arm: str) -> str | None:
     return None
 
 
-def thinned(
-    points: Array,
-    lengths: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    values: Array,
-    noise: Array,
-) -> Observations:
-    """All trials, or of too many those near the optimum and the others averaged in cells.
-
-    Near is who has good neighbours: whoever is chosen by his own score is too good by luck.
-    """
-    n = len(values)
-    cells = [np.asarray([i]) for i in range(n)] if n <= MOST else _cells(points, groups, values)
-    means = np.asarray([values[cell].mean() for cell in cells])
-    return Observations(
-        points=np.asarray([points[cell].mean(0) for cell in cells]),
-        lengths=lengths,
-        groups=np.asarray([groups[cell[0]] for cell in cells]),
-        values=means,
-        counts=np.asarray([float(len(cell)) for cell in cells]),
-        within=np.asarray(
-            [((values[cell] - mean) ** 2).sum() for cell, mean in zip(cells, means, strict=True)]
-        ),
-        noise=np.asarray([np.sqrt((noise[cell] ** 2).mean()) for cell in cells]),
-    )
-
-
-def surface_of(rows: Sequence[TrialRecord], arms: Sequence[str]) -> Surface | None:
+def surface_of(
+    rows: Sequence[TrialRecord], arms: Sequence[str], repeats: Sequence[TrialRecord] = ()
+) -> Surface | None:
     """One surface for the trials of all arms that have enough of them; None if no arm has.
 
     Args:
         rows: Trials, in any order, ended or not.
         arms: The arms, in the order in which they are compared.
+        repeats: Further runs of the settings of some of them.
     """
     enough = [arm for arm in arms if lacking(rows, arm) is None]
-    return Surface(rows, enough) if enough else None
-
-
-def _cells(points: Array, groups: NDArray[np.int64], values: Array) -> list[NDArray[np.int64]]:
-    """Trials in cells: half of :data:`MOST` alone, the others halved along their widest side."""
-    if not points.shape[1]:  # all at one place: a mean of each arm says as much
-        return [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    from scipy.spatial import cKDTree
-
-    _, near = cKDTree(points).query(points, k=11)
-    around = np.asarray(
-        [np.median(values[others[others != i][:10]]) for i, others in enumerate(near)]
-    )
-    order = np.argsort(around, kind="stable")
-    alone = [np.asarray([i]) for i in order[: MOST // 2]]
-    rest = order[MOST // 2 :]
-    cells = [rest[groups[rest] == group] for group in np.unique(groups[rest])]
-    while len(cells) + len(alone) < MOST:
-        widest = max(range(len(cells)), key=lambda i: _extent(points, cells[i]))
-        cell = cells.pop(widest)
-        side = int(np.argmax(np.ptp(points[cell], axis=0)))
-        halves = np.array_split(cell[np.argsort(points[cell, side], kind="stable")], 2)
-        cells += [half for half in halves if len(half)]
-    return alone + cells
-
-
-def _extent(points: Array, cell: NDArray[np.int64]) -> float:
-    return float(np.ptp(points[cell], axis=0).max() * math.sqrt(len(cell)))
+    return Surface(rows, enough, repeats) if enough else None

@@ -26,6 +26,7 @@ class Surface:
     draws = DRAWS
     common = True
     plane = SimpleNamespace(axes=[SimpleNamespace(name="b"), SimpleNamespace(name="a")])
+    repeats = tuple(SimpleNamespace(arm=arm) for arm in "xyyz")
 
     def found(self, arm: str) -> int:
         return {"x": 1, "y": 3}[arm]
@@ -77,6 +78,7 @@ def test_a_difference_is_that_of_the_draws() -> None:
         "10": pytest.approx(sum(part < -0.1 for part in parts) / 201),
     }
     assert made.finding is Finding.OPEN
+    assert made.repeats == 3
     assert "the score over b, a, its hyper" in made.method
     assert "A difference below 2% counts as none" in made.method
     assert made.method.endswith("counts as none")

@@ -151,11 +151,12 @@ def test_an_arm_without_enough_trials_has_no_part_in_a_surface(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = []
-    monkeypatch.setattr(module, "Surface", lambda rows, arms: made.append((rows, arms)) or "made")
+    monkeypatch.setattr(module, "Surface", lambda *given: made.append(given) or "made")
     rows = of_two_arms()
     assert surface_of(rows[:5], ["x", "y"]) is None
     assert surface_of(rows, ["y", "z"]) == "made"  # type: ignore[comparison-overlap]
-    assert made == [(rows, ["y"])]
+    assert surface_of(rows, ["y", "z"], rows[:1]) == "made"  # type: ignore[comparison-overlap]
+    assert made == [(rows, ["y"], ()), (rows, ["y"], rows[:1])]
 
 
 @pytest.mark.parametrize("each", [20, 38])

@@ -9,8 +9,9 @@ import pytest
 
 from study.results.comparison import compare
 from study.results.difference import MARGIN, Finding, finding
+from study.surface.gathered import MOST, pressed, thinned
 from study.surface.plane import Plane, regions
-from study.surface.surface import MOST, Surface, lacking, pressed, thinned
+from study.surface.surface import Surface, lacking
 from study.trial import TrialRecord
 
 ONE, TWO = "one_timescale", "two_timescale"

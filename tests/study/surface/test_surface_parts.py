@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from study.surface import gathered
 from study.surface import surface as module
+from study.surface.gathered import pressed, thinned
 from study.surface.observations import Array
 from study.surface.plane import Plane, Region
-from study.surface.surface import Surface, lacking, pressed, thinned, too_few
+from study.surface.surface import Surface, lacking, too_few
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
 
@@ -77,7 +79,7 @@ def test_what_an_arm_lacks() -> None:
 
 
 def test_few_trials_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(gathered, "MOST", 3)
     points, values = np.array([[0.0], [0.5], [0.5]]), np.array([3.0, 1.0, 2.0])
     found = thinned(points, np.arange(1), np.array([0, 1, 1]), values, np.array([0.1, 0.2, 0.3]))
     assert found.points.tolist() == points.tolist()
@@ -95,7 +97,7 @@ def test_of_too_many_trials_the_far_ones_are_averaged_by_arm(
     others more: so 5, 0 and 1 stay alone. The even ones of the rest are more than the odd ones over the same
     range, so that they are halved.
     """
-    monkeypatch.setattr(module, "MOST", 6)
+    monkeypatch.setattr(gathered, "MOST", 6)
     x = np.arange(40.0)
     noise = np.where(x % 2, 0.3, 0.1) + 0.01 * x
     found = thinned(x[:, None], np.arange(1), (x % 2).astype(int), x.copy(), noise)
@@ -114,7 +116,7 @@ def test_of_too_many_trials_the_far_ones_are_averaged_by_arm(
 
 def test_a_cell_is_halved_along_its_widest_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second coordinate spans 39, the first 0.9: the halves are the lower and the upper ones of it."""
-    monkeypatch.setattr(module, "MOST", 4)
+    monkeypatch.setattr(gathered, "MOST", 4)
     y = np.arange(40.0)
     points = np.column_stack([(y % 10) / 10, y])
     values = np.where(y < 2, -9.0, y)
@@ -130,9 +132,9 @@ def test_a_cell_is_halved_along_its_widest_side(monkeypatch: pytest.MonkeyPatch)
 def test_of_a_cell_s_equals_the_first_trials_are_in_the_first_half(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(gathered, "MOST", 3)
     x = np.array([1.0 if i % 3 else 0.0 for i in range(41)])
-    cells = module._cells(x[:, None], np.zeros(41, dtype=int), np.ones(41))
+    cells = gathered._cells(x[:, None], np.zeros(41, dtype=int), np.ones(41))
     low = list(range(3, 41, 3))
     high = [i for i in range(1, 41) if i % 3]
     assert [cell.tolist() for cell in cells] == [[0], low + high[:7], high[7:]]
@@ -140,13 +142,13 @@ def test_of_a_cell_s_equals_the_first_trials_are_in_the_first_half(
 
 def test_the_extent_of_a_cell_is_its_widest_side_times_the_root_of_its_number() -> None:
     points = np.array([[30.0, 0.0], [31.0, 5.0], [32.0, 1.0], [30.5, 9.0]])
-    assert module._extent(points, np.array([0, 1, 2])) == pytest.approx(5 * math.sqrt(3))
-    assert module._extent(points, np.array([0, 1, 2, 3])) == pytest.approx(9 * 2)
-    assert module._extent(points, np.array([1])) == 0.0
+    assert gathered._extent(points, np.array([0, 1, 2])) == pytest.approx(5 * math.sqrt(3))
+    assert gathered._extent(points, np.array([0, 1, 2, 3])) == pytest.approx(9 * 2)
+    assert gathered._extent(points, np.array([1])) == 0.0
 
 
 def test_at_one_place_a_cell_is_an_arm() -> None:
-    cells = module._cells(np.zeros((5, 0)), np.array([0, 1, 0, 0, 1]), np.arange(5.0))
+    cells = gathered._cells(np.zeros((5, 0)), np.array([0, 1, 0, 0, 1]), np.arange(5.0))
     assert [cell.tolist() for cell in cells] == [[0, 2, 3], [1, 4]]
 
 
