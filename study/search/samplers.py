@@ -66,9 +66,7 @@ def make_sampler(
             case "random":
                 return RandomSampler(seed=seed)
             case "qmc":
-                return PresentQMC(
-                    space, seed=steady, scramble=True, warn_independent_sampling=False
-                )
+                return PresentQMC(space, seed=steady, scramble=True)
             case "grid":
                 return _Grid(arm.grid or {}, seed=steady)
 
@@ -93,7 +91,7 @@ def make_pruner(stopping: Stopping, settings: TrialSettings) -> BasePruner:
         return NopPruner()
     first = pruner.min_evaluations * settings.evaluate_every
     if pruner.name == "median":
-        return MedianPruner(n_warmup_steps=first - 1)
+        return MedianPruner(n_warmup_steps=first)
     if pruner.name == "asha":
         return SuccessiveHalvingPruner(min_resource=first, reduction_factor=pruner.reduction_factor)
     return HyperbandPruner(
