@@ -57,14 +57,13 @@ class Conductor:
         self.fault = ""
         self._handing = Handing(spec, places)
         pruner = make_pruner(spec.stopping, spec.settings)
-        self._any_ran = False
         self.arms: dict[str, ArmState] = {}
         for name, arm in spec.arms.items():
             opened = ledger.arm(spec.name, name)
             others = self._trials_beside(name)
             opened.use(make_sampler(spec.search, name, arm, opened.asked(), others), pruner)
             self.arms[name] = arm_state(name, arm, opened)
-            self._any_ran = self._any_ran or self.arms[name].any_ran
+        self._any_ran = any(state.any_ran for state in self.arms.values())
         self._judge = Judge(spec, self.arms)
 
     def _trials_beside(self, arm: str) -> Trials:

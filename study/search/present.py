@@ -144,7 +144,7 @@ class PresentCmaEs(_OverPresentSpace, CmaEsSampler):
 
     def __init__(self, space: SearchSpace, **arguments: Any) -> None:
         self._ladders = {
-            name: sorted(distribution.choices, key=float)  # type: ignore[arg-type]
+            name: sorted(distribution.choices)  # type: ignore[type-var]
             for name, distribution in _varying(space).items()
             if isinstance(distribution, CategoricalDistribution)
             and all(is_number(choice) for choice in distribution.choices)
@@ -228,10 +228,11 @@ def _ordered(space: Distributions, ladders: Mapping[str, list[Any]]) -> Distribu
 
 
 def _is_discrete(distribution: BaseDistribution) -> bool:
-    match distribution:
-        case FloatDistribution() | IntDistribution():
-            return distribution.step is not None and not distribution.log
-    return False
+    return (
+        isinstance(distribution, FloatDistribution | IntDistribution)
+        and distribution.step is not None
+        and not distribution.log
+    )
 
 
 def _fingerprint(space: Distributions) -> str:
