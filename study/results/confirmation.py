@@ -18,7 +18,7 @@ from typing import Any
 
 from study.results.difference import Finding, finding
 from study.results.levels import Judged, NothingLearnt, nothing_learnt
-from study.results.looks import level_of_look, place_of_look
+from study.results.looks import level_of_look, place_of_look, runs_of_look
 from study.results.retrained import Finalist, Steps, finalist_of
 from study.results.seed_difference import (
     AT_STEP,
@@ -100,6 +100,27 @@ def confirmation(
             a finalist's is not known, those of its pair are read at their lowest.
         looked: How many rows there were each time that the confirming study had come to its end.
     """
+    found = _at_look(study, rows, arms, steps, place_of_look(looked, len(rows)))
+    if found is None:
+        return None
+    started = [row.started for row in rows]
+    for place, runs in enumerate(sorted({runs for runs in looked if 0 < runs < len(rows)}), 1):
+        there = runs_of_look(started, runs)
+        before = there and _at_look(study, [rows[i] for i in there], arms, steps, place)
+        for earlier in before.differences if before else ():
+            kept = tuple(each.keeping(earlier) for each in found.differences)
+            found = replace(found, differences=kept)
+    return found
+
+
+def _at_look(
+    study: str,
+    rows: Sequence[TrialRecord],
+    arms: Sequence[str],
+    steps: Steps | None,
+    look: int,
+) -> Confirmation | None:
+    """What these runs say alone."""
     ended = [row for row in rows if row.outcome is not None]
     if not ended:
         return None
@@ -110,7 +131,6 @@ def confirmation(
     have = {finalist.arm for finalist in finalists}
     order = [arm for arm in compared_order([*arms, *by_convention(have)]) if arm in have]
     finalists.sort(key=lambda f: (order.index(f.arm), math.isnan(f.mean), f.mean, f.number))
-    look = place_of_look(looked, len(rows))
     return Confirmation(
         study=study,
         score_name=ended[0].score_name,

@@ -10,7 +10,7 @@ first has most of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from study.results.difference import LEVEL
 
@@ -31,6 +31,29 @@ def place_of_look(earlier: Iterable[int], runs: int) -> int:
         (1, 2, 2)
     """
     return 1 + sum(before < runs for before in set(earlier))
+
+
+def runs_of_look(started: Sequence[float], runs: int) -> list[int] | None:
+    """Which runs there were when a confirmation had come to its end with so many.
+
+    All of a look have ended before the first one of the next is asked for.
+
+    Args:
+        started: When each run that there is now was asked for.
+        runs: How many there were, fewer than now.
+
+    Returns:
+        Their places; None if that cannot be told, because one that was there and one that came later have
+        the same time.
+
+    Examples:
+        >>> runs_of_look([5.0, 1.0, 4.0, 2.0], 2), runs_of_look([0.0, 0.0], 1)
+        ([1, 3], None)
+    """
+    order = sorted(range(len(started)), key=started.__getitem__)
+    if started[order[runs - 1]] == started[order[runs]]:
+        return None
+    return sorted(order[:runs])
 
 
 def level_of_look(look: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from study.results.difference import Finding, finding, listed
@@ -42,6 +42,8 @@ class SeedDifference:
         room: The part by which the best of each arm may score lower than its finalist, as far as the search
             tells; None if that is not known.
         look: Which look at the runs this is, from 1; the more often, the surer it must tell.
+        kept: What an earlier look at these two finalists has found, where this one alone could not tell: all
+            looks together err seldom, so what one of them has found stays found.
         lowest: The same finalists at each run's lowest evaluation, which flatters; None if that is ``read``.
     """
 
@@ -61,7 +63,28 @@ class SeedDifference:
     steps: tuple[int, int] | None = None
     room: tuple[float, float] | None = None
     look: int = 1
+    kept: SeedDifference | None = None
     lowest: SeedDifference | None = None
+
+    def keeping(self, earlier: SeedDifference) -> SeedDifference:
+        """The same with what an earlier look has found, if this one cannot tell and points to no other."""
+        signs = {Finding.LOWER: -1, Finding.HIGHER: 1}
+        sign = signs.get(earlier.finding)
+        same = (self.arms, self.numbers, self.steps) == (
+            earlier.arms,
+            earlier.numbers,
+            earlier.steps,
+        )
+        if self.finding is not Finding.OPEN or sign is None or not same:
+            return self
+        if self.absolute is not None and self.absolute * sign < 0:
+            return self
+        return replace(self, finding=earlier.finding, kept=earlier)
+
+    def with_room(self, room: tuple[float, float]) -> SeedDifference:
+        """The same, with the room that the search leaves below each finalist."""
+        kept = self.kept and replace(self.kept, room=room)
+        return replace(self, room=room, kept=kept)
 
     @property
     def level(self) -> float:
@@ -96,7 +119,8 @@ class SeedDifference:
         interval, relative = self.arms_interval, self.relative
         if interval is None or relative is None or self.finding is Finding.NONE:
             return self.finding
-        return finding(relative, interval)
+        now = finding(relative, interval)
+        return self.kept.arms_finding if self.kept and now is Finding.OPEN else now
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -118,5 +142,6 @@ class SeedDifference:
             "room": listed(self.room),
             "arms_interval": listed(self.arms_interval),
             "arms_finding": str(self.arms_finding),
+            "kept": None if self.kept is None else self.kept.to_json(),
             "lowest": None if self.lowest is None else self.lowest.to_json(),
         }

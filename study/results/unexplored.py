@@ -39,4 +39,4 @@ def _widened(
         return found
     named = [trials.get(key) for key in zip(found.arms, found.numbers, strict=True)]
     one, two = (None if trial is None else surface.room_below(trial) for trial in named)
-    return found if one is None or two is None else replace(found, room=(one, two))
+    return found if one is None or two is None else found.with_room((one, two))

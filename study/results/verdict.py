@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from study.results.difference import MARGIN, ArmDifference, Finding
 from study.results.levels import NothingLearnt
-from study.results.looks import seeds_to_halve
 from study.results.seed_difference import SeedDifference
-from study.results.wording import ordinal, percent, scored, span, sure
+from study.results.seed_wording import after_seeds, by_seeds, kept, of_arms
+from study.results.wording import percent, scored, span, sure
 from trainables.counting import counted
 
 Source = Literal["search", "fresh seeds", "nothing"]
@@ -104,109 +104,21 @@ def of_seeds(found: SeedDifference) -> Verdict:
         names = (f"{first}'s #{found.numbers[0]}", f"{second}'s #{found.numbers[1]}")
     both = "the two" if found.finding is found.arms_finding else "these two settings"
     sentences = {
-        Finding.LOWER: f"Over fresh seeds {_by_seeds(found, names)}: {both} differ.",
-        Finding.HIGHER: f"Over fresh seeds {_by_seeds(found, names)}: {both} differ.",
+        Finding.LOWER: f"Over fresh seeds {by_seeds(found, names)}: {both} differ{kept(found)}.",
+        Finding.HIGHER: f"Over fresh seeds {by_seeds(found, names)}: {both} differ{kept(found)}.",
         Finding.EQUAL: f"No difference above the margin of {percent(MARGIN)} over fresh seeds: "
-        f"{_by_seeds(found, names)}.",
-        Finding.OPEN: f"No difference can be told over fresh seeds: {_by_seeds(found, names)}.",
-        Finding.NONE: f"No answer from fresh seeds yet: {_by_seeds(found, names)}.",
+        f"{by_seeds(found, names)}.",
+        Finding.OPEN: f"No difference can be told over fresh seeds: {by_seeds(found, names)}.",
+        Finding.NONE: f"No answer from fresh seeds yet: {by_seeds(found, names)}.",
     }
     return Verdict(
         arms=(first, second),
         finding=found.arms_finding,
         source="nothing" if found.finding is Finding.NONE else "fresh seeds",
-        sentence=" ".join([sentences[found.finding], *_of_arms(found)]),
-        next=_after_seeds(found, names),
+        sentence=" ".join([sentences[found.finding], *of_arms(found)]),
+        next=after_seeds(found, names),
         settings=found.finding,
     )
-
-
-def _of_arms(found: SeedDifference) -> list[str]:
-    """What the difference of two settings says of their arms, as far as the search tells."""
-    interval = found.arms_interval
-    if interval is None or found.arms is None or found.finding is Finding.OPEN:
-        return []
-    if found.finding is found.arms_finding:
-        if found.finding is Finding.EQUAL:
-            return []
-        return [
-            f"So do the arms, whatever the search has left untried ({_coverage(found)} {span(interval)})."
-        ]
-    one, two = found.room or (0.0, 0.0)
-    first, second = found.arms
-    return [
-        "Whether the arms differ cannot be told yet: by the search another setting may score lower still, "
-        f"by up to {percent(one)} in {first} and {percent(two)} in {second}."
-    ]
-
-
-def _by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
-    """The finalists, how they scored, how sure that is, and how often each had no score."""
-    one, two = found.means
-    if any(found.without):
-        lost = " and ".join(
-            f"{name} had no score in {lost} of {counted(of, 'runs')}"
-            for name, lost, of in zip(names, found.without, found.seeds, strict=True)
-        )
-        share = (
-            ""
-            if found.lower is None
-            else f"{names[1]} is lower in {found.lower:.0%} of pairs of runs"
-        )
-        tested = "" if found.p_value is None else f" (rank test, p = {found.p_value:.2g})"
-        return f"{share}{tested}; {lost}".replace("%", " %")
-    if one is None or two is None:
-        return "an arm has no run that counts"
-    amount = f"{abs(two - one):.3g}" if found.relative is None else percent(abs(found.relative))
-    text = f"{names[1]} scores {amount} {'lower' if two < one else 'higher'} than {names[0]}"
-    text += f" (mean {scored(two)} against {scored(one)}{_where(found)}, {_runs(found)}"
-    if found.relative_interval is not None:
-        text += f"; {_coverage(found)} {span(found.relative_interval)}"
-    elif found.interval is not None:
-        text += f"; {_coverage(found)} {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
-    again = "" if found.look == 1 else f", this being the {ordinal(found.look)} look"
-    return f"{text}{again}{_at_lowest(found.lowest)})"
-
-
-def _coverage(found: SeedDifference) -> str:
-    return f"{100 * found.level:.4g} % interval"
-
-
-def _runs(found: SeedDifference) -> str:
-    first, second = found.seeds
-    return f"{counted(first, 'runs')} each" if first == second else f"{second} and {first} runs"
-
-
-def _where(found: SeedDifference) -> str:
-    """At which steps the runs are read."""
-    if found.steps is None:
-        return ""
-    first, second = found.steps
-    return f" at step {second}" if first == second else f" at steps {second} and {first}"
-
-
-def _at_lowest(found: SeedDifference | None) -> str:
-    """What the lowest evaluations of the same runs say, which flatter."""
-    if found is None or found.absolute is None:
-        return ""
-    part = found.relative
-    amount = f"{abs(found.absolute):.3g}" if part is None else percent(abs(part))
-    return f"; at their lowest evaluations {amount} {'lower' if found.absolute < 0 else 'higher'}"
-
-
-def _after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
-    if found.finding is Finding.NONE:
-        return "Next: confirm with more seeds (--seeds +2); two for each finalist are the least."
-    open_ = found.finding is not found.arms_finding
-    extend = ", or give the arms more trials (ttur extend) to know" if open_ else ""
-    if found.finding is Finding.LOWER:
-        return f"Next: take {names[1]}{extend}."
-    if found.finding is Finding.HIGHER:
-        return f"Next: take {names[0]}{extend}."
-    if found.finding is Finding.EQUAL:
-        return "Next: take either, the simpler one first."
-    more = seeds_to_halve(max(found.seeds), found.look)
-    return f"Next: {more} more seeds for each (confirm with --seeds +{more}) would about halve the interval."
 
 
 def _unlearnt(arms: tuple[str, str], nothing: NothingLearnt) -> Verdict:

@@ -17,6 +17,7 @@ from study.driver.session import Engine
 from study.errors import UserError
 from study.record.publication import Publication
 from study.record.status import StudyStatus
+from study.results.looks import runs_of_look
 from study.search.conductor import Conductor
 from study.spec.model import Spec
 from study.tracking import query
@@ -118,6 +119,8 @@ def test_a_launch_that_is_cut_off_in_its_confirmation_goes_on_there(here: Here) 
 def test_seeds_are_added_and_finalists_trained_longer(here: Here) -> None:
     here.launch(spec())
     assert here.look() == (1, 0.96)
+    first = api.compare("little", home=here.home).confirmation
+    assert first is not None
     here.most = 2
     with pytest.raises(Killed):
         here.confirm(spec(), seeds="+2")
@@ -127,6 +130,10 @@ def test_seeds_are_added_and_finalists_trained_longer(here: Here) -> None:
     assert found.confirmation is not None
     assert found.confirmation.difference.seeds == (4, 4)
     assert here.look() == (2, 0.995)
+    rows = found.confirmation.rows
+    there = runs_of_look([row.started for row in rows], len(first.rows))
+    assert there is not None
+    assert {rows[i].identity for i in there} == {row.identity for row in first.rows}
     # Neither reading it again nor publishing it again nor a confirmation with nothing to do is a look.
     assert here.confirm(spec()).ran == 0
     assert api.sync("little", home=here.home) == 0
