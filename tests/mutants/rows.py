@@ -1,4 +1,8 @@
-"""Which modules get faults, which tests must see them, and which kinds of faults change nothing."""
+"""Which modules get faults, which tests must see them, and which kinds of faults change nothing.
+
+Of study/record those have no row that open a database or name Optuna's private parts (connection, opening,
+private): what they do is seen where a database is away, and not by a value that they return.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ GAN, SCORES, LANGUAGE, GAMES = (
 )
 BATCHES = (f"{GAN}/test_batches_and_streams.py", f"{GAN}/test_batches_on_a_device.py")
 RECORDED = f"{GAN}/test_graphs_on_a_device.py"
-RESULTS, SEARCH = "tests/study/results", "tests/study/search"
+RESULTS, SEARCH, RECORD = (f"tests/study/{name}" for name in ("results", "search", "record"))
 SURFACE = "tests/study/surface"
 
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -28,7 +32,12 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("study/trial.py", ("tests/study/test_trial.py",)),
     ("trainables/protocol.py", ("tests/trainables/test_protocol.py", "tests/study/test_trial.py")),
     ("study/search/arm.py", (f"{SEARCH}/test_arm.py",)),
-    ("study/record/trials.py", ("tests/study/record/test_trials.py",)),
+    ("study/record/trials.py", (f"{RECORD}/test_trials.py",)),
+    *(
+        (f"study/record/{n}.py", (f"{RECORD}/test_{n}_by_hand.py",))
+        for n in ("attributes", "named", "publication", "status", "database")
+    ),
+    ("study/record/lease.py", (f"{RECORD}/test_lease.py",)),
     (
         "study/results/comparison.py",
         tuple(f"{RESULTS}/test_{n}.py" for n in ("comparison", "difference", "levels")),

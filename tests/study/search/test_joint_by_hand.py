@@ -274,23 +274,32 @@ def test_the_newest_trials_are_those_that_ended_last() -> None:
     expected = sorted(range(60), key=lambda n: (37 * n) % 60)[10:]
     assert list(joint._newest(trials)) == expected
     assert list(joint._newest([aged(1.0, 5), aged(1.0, None), aged(1.0, 3)])) == [1, 2, 0]
+    at_once = [aged(1.0, n % 2) for n in range(400)]
+    assert list(joint._newest(at_once)) == list(range(301, 400, 2)), "of equals the later ones"
 
 
 def test_settings_are_points_with_what_is_missing_in_the_middle() -> None:
     settings: list[dict[str, Any]] = [
         {"one": 7, "b": 1e-4, "rule": "y"},
-        {"one": 7, "b": 1e-2, "width": 10},
-        {"one": 7, "b": 1e-3, "width": 30, "rule": "x"},
+        {"one": 7, "b": 1e-2, "width": 10, "d_steps": 1},
+        {"one": 7, "b": 1e-3, "width": 30, "rule": "x", "d_steps": 4},
+        {"one": 7, "b": 1e-3, "width": 15, "rule": "x", "d_steps": 2},
     ]
     points, lengths = joint._points(settings)
     side = 1 / math.sqrt(2)  # two choices are 1 apart
-    expected = [[0.0, 0.0, side, 0.5], [1.0, 0.0, 0.0, 0.0], [0.5, side, 0.0, 1.0]]
+    expected = [
+        [0.0, 0.0, side, 0.5, 0.5],
+        [1.0, 0.0, 0.0, 0.0, 0.0],
+        [0.5, side, 0.0, 1.0, 1.0],
+        [0.5, side, 0.0, 0.25, 0.5],  # widths by their value, steps of D by their logarithm
+    ]
     np.testing.assert_allclose(points, expected, atol=1e-12)
-    assert list(lengths) == [0, 1, 1, 2]
+    assert list(lengths) == [0, 1, 1, 2, 3]
     assert lengths.dtype == np.int64
     points, lengths = joint._points([{"one": 7}, {"one": 7}])
     assert points.shape == (2, 0)
     assert lengths.shape == (0,)
+    assert lengths.dtype == np.int64
 
 
 class Fake:
@@ -301,7 +310,7 @@ class Fake:
         self.again: list[Fake] = []
 
     def suits(self, seen: Observations) -> bool:
-        return self.fits
+        return self.fits and len(seen.lengths) == 1
 
     def refitted(self, seen: Observations) -> Fake:
         made = Fake(self.shift + 0.25 * (self.seen is None), seen, self.fits)
@@ -372,6 +381,7 @@ def test_the_candidate_with_the_largest_expected_improvement_is_taken(
     assert list(seen.values) == list(values)
     assert list(seen.lengths) == [0]
     assert list(seen.groups) == [0] * 10
+    assert seen.groups.dtype == np.int64
     assert list(seen.counts) == [1.0] * 10
     assert list(seen.within) == list(seen.noise) == [0.0] * 10
 
@@ -418,7 +428,9 @@ def test_a_surface_is_learnt_anew_when_a_tenth_more_trials_have_ended(
     seen = joint._observed(np.zeros((20, 1)), np.zeros(1, np.int64), np.zeros(20))
     first = sampler._fitted(seen, 20)
     assert [process.shift for process in first] == [0.0, 0.3]  # type: ignore[attr-defined]
-    again = sampler._fitted(seen, 21)
+    more = joint._observed(np.zeros((21, 1)), np.zeros(1, np.int64), np.zeros(21))
+    again = sampler._fitted(more, 21)
+    assert all(process.seen is more for process in again)  # type: ignore[attr-defined]
     assert [process.shift for process in again] == [0.25, 0.55]  # type: ignore[attr-defined]
     assert len(fitted) == 1
     sampler._fitted(seen, 22)
