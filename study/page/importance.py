@@ -5,9 +5,13 @@ The trials are given to Optuna as a study in memory; nothing is read from a reco
 
 from __future__ import annotations
 
+import importlib
 import math
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import optuna
@@ -46,8 +50,33 @@ def importances(rows: Sequence[TrialRecord], arms: Sequence[str]) -> dict[str, d
         diagonal = all(row.b == row.a for row in mine)
         study = _study([(_named(row, diagonal), row.objective) for row in mine])
         if study.trials[0].params:
-            found[arm] = optuna.importance.get_param_importances(study)
+            with _forests_later():
+                found[arm] = optuna.importance.get_param_importances(study)
     return found
+
+
+@contextmanager
+def _forests_later() -> Iterator[None]:
+    """Lets Optuna's importances be loaded without scikit-learn, whose forests only other ones of them grow.
+
+    It takes a second to load. Who grows a forest later, in the same process, has it loaded then.
+    """
+    name = "sklearn.ensemble"
+    if name in sys.modules:
+        yield
+        return
+
+    def forest(*given: Any, **named: Any) -> Any:
+        return importlib.import_module(name).RandomForestRegressor(*given, **named)
+
+    stand_in = ModuleType(name)
+    stand_in.RandomForestRegressor = forest  # type: ignore[attr-defined]
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
 
 
 def parallel(rows: Sequence[TrialRecord], arms: Sequence[str], score_name: str) -> dict[str, Any]:

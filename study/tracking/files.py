@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from study.trial import TrialRecord
 
 
+SPEC = "spec.yaml"
+"""The artifact of an arm's run that has the spec."""
+
 FOLDER = "samples"
 """Where a trial keeps them, below its own folder."""
 
@@ -106,8 +109,9 @@ def spec_text(study: str, *, tracking_uri: str) -> str | None:
             _Place(tracking_uri, arm.run_id, arm.artifacts)
             for arm in sorted(arms, key=lambda run: run.started)
         ]
-        found = [place for place in places if place.listed()]
-        return found[-1].read("spec.yaml").decode() if found else None
+        # An arm's run whose files were lost may have got a report since.
+        found = [place for place in places if SPEC in place.listed()]
+        return found[-1].read(SPEC).decode() if found else None
     except OSError as error:
         raise unreadable(tracking_uri, error) from None
     except failures() as error:

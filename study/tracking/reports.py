@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from study.tracking import words
-from study.tracking.reading import open_store, own
-from study.tracking.store import runs, writing
+from study.tracking.moved import local_files
+from study.tracking.query import arm_runs
+from study.tracking.reading import open_store
+from study.tracking.store import writing
 
 
 def publish_report(study: str, page: Path, *, tracking_uri: str) -> int:
@@ -21,16 +23,23 @@ def publish_report(study: str, page: Path, *, tracking_uri: str) -> int:
         How many runs have it.
 
     Raises:
-        StudyNotFound: There is no such SQLite file, or an empty one.
+        StudyNotFound: The store has no study of this name.
         TrackingError: MLflow, or where it keeps files, could not be reached or refused.
     """
-    store = open_store(tracking_uri, study)
+    found = arm_runs(study, tracking_uri=tracking_uri)
     with writing(tracking_uri, "the report"):
-        experiment = store.get_experiment_by_name(study)
-        if experiment is None:  # deleted since it was read
-            return 0
-        condition = own(experiment, f"tags.{words.KIND} = '{words.KIND_ARM}'")
-        found = list(runs(store, experiment.experiment_id, condition))
         for run in found:
-            store.log_artifact(run.info.run_id, str(page))
+            # MLflow would copy it to a folder of this machine as well, but takes seconds to be imported.
+            if (folder := local_files(tracking_uri, run.run_id, run.artifacts)) is not None:
+                _copy(page, folder)
+            else:
+                open_store(tracking_uri, study).log_artifact(run.run_id, str(page))
     return len(found)
+
+
+def _copy(page: Path, folder: Path) -> None:
+    """Copies a page into a folder, where at any time an older one or the new one is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f".{page.name}.new"
+    shutil.copyfile(page, new)
+    new.replace(folder / page.name)

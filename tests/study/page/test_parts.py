@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,3 +252,42 @@ def test_a_score_with_a_long_name_has_an_axis_with_a_name(name: str, shown: str)
     assert chart is not None
     assert chart.layout["xaxis"] == {"ticktext": [shown, "b"], "tickvals": [0, 1]}
     assert name in chart.alt
+
+
+@pytest.mark.slow
+def test_importances_load_no_forests_and_leave_those_of_others_alone() -> None:
+    """In a process of its own, in which nobody has loaded scikit-learn."""
+    script = """
+import sys, optuna
+from study.page.importance import importances
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement, Parameters
+rows = [
+    TrialRecord(
+        study="s", arm="x", number=i, outcome=Outcome.COMPLETE,
+        parameters=Parameters(b=10 ** (-4 + i / 10), a=10 ** (-4 + (7 * i % 20) / 10), d_steps=1),
+        measurements=(Measurement(step=1, score=1 + (i - 10) ** 2, time=0.0),),
+    )
+    for i in range(20)
+]
+found = importances(rows, ["x"])["x"]
+assert max(found, key=found.get) == "b", found
+assert "sklearn" not in sys.modules
+assert importances(rows, ["x"])["x"] == found
+study = optuna.create_study()
+for i in range(20):
+    study.add_trial(optuna.trial.create_trial(
+        params={"b": i / 20, "a": (7 * i % 20) / 20}, value=float((i - 10) ** 2),
+        distributions=dict.fromkeys("ba", optuna.distributions.FloatDistribution(0, 1)),
+    ))
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+grown = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+assert grown["b"] > 0.8, grown
+from sklearn.ensemble import RandomForestRegressor
+assert isinstance(RandomForestRegressor, type)
+print("done")
+"""
+    made = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert made.stdout.strip().endswith("done"), made.stderr

@@ -19,6 +19,7 @@ from study.page.contents import Contents
 from study.page.render import render
 from study.page.report import report
 from study.results.comparison import compare
+from study.tracking import reports
 from study.tracking.content import ArmRecord
 from study.tracking.files import samples_of_run, spec_text
 from study.tracking.reading import StudyNotFound
@@ -165,7 +166,18 @@ def test_a_confirmed_study_shows_its_finalists(uri: str, tmp_path: Path) -> None
     assert line["x"][0] == pytest.approx(100 * (3.5 - 6.5) / 6.5)
 
 
-def test_mlflow_has_the_report_in_each_arms_run(uri: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_mlflow", [False, True])
+def test_mlflow_has_the_report_in_each_arms_run(
+    uri: str, tmp_path: Path, by_mlflow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by_mlflow:
+        monkeypatch.setattr(reports, "local_files", lambda *_: None)
+    else:  # it need not be loaded to copy a file
+        monkeypatch.setattr(reports, "open_store", None)
+        for run in runs(client(uri), "arm"):
+            older = tmp_path / "artifacts" / run.info.run_id / "artifacts" / "report.html"
+            older.parent.mkdir(parents=True, exist_ok=True)
+            older.write_text("an older one")
     made = report("study", tracking_uri=uri, folder=tmp_path / "r")
     assert made.unpublished is None
     store = client(uri)
@@ -174,15 +186,22 @@ def test_mlflow_has_the_report_in_each_arms_run(uri: str, tmp_path: Path) -> Non
     for run in arms:
         path = store.download_artifacts(run.info.run_id, "report.html", str(tmp_path))
         assert Path(path).read_bytes() == made.page.read_bytes()
+    listed = [path.name for path in (tmp_path / "artifacts").rglob("*report.html*")]
+    assert listed == ["report.html"] * 2
 
 
+@pytest.mark.parametrize("by_mlflow", [False, True])
 def test_a_store_that_takes_no_report_is_said_in_a_sentence(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uri: str, tmp_path: Path, by_mlflow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError("read only")
 
-    monkeypatch.setattr(MlflowClient, "log_artifact", refuse)
+    if by_mlflow:
+        monkeypatch.setattr(reports, "local_files", lambda *_: None)
+        monkeypatch.setattr(MlflowClient, "log_artifact", refuse)
+    else:
+        monkeypatch.setattr(reports, "_copy", refuse)
     made = report("study", tracking_uri=uri, folder=tmp_path / "r")
     assert made.page.exists()
     assert "did not take the report" in str(made.unpublished)
@@ -236,6 +255,8 @@ def test_a_report_does_without_files_that_are_out_of_reach(uri: str, tmp_path: P
     html = reported(uri, tmp_path / "report")
     assert "trials with the lowest scores" in html
     assert "The spec of this study cannot be read here" in html
+    # Its own page, which it has put there since, takes nobody's place.
+    assert "The spec of this study cannot be read here" in reported(uri, tmp_path / "again")
     assert "64 samples" not in html
 
 
