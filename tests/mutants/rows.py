@@ -35,9 +35,8 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("study/record/trials.py", (f"{RECORD}/test_trials.py",)),
     *(
         (f"study/record/{n}.py", (f"{RECORD}/test_{n}_by_hand.py",))
-        for n in ("attributes", "named", "publication", "status", "database")
+        for n in ("attributes", "named", "publication", "status", "database", "lease")
     ),
-    ("study/record/lease.py", (f"{RECORD}/test_lease.py",)),
     (
         "study/results/comparison.py",
         tuple(f"{RESULTS}/test_{n}.py" for n in ("comparison", "difference", "levels")),
@@ -59,6 +58,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
     ),
     ("study/surface/plane.py", (f"{SURFACE}/test_plane.py",)),
+    (
+        "study/surface/gathered.py",
+        (f"{SURFACE}/test_surface_parts.py", f"{RESULTS}/test_fresh.py"),
+    ),
     (
         "study/surface/surface.py",
         tuple(f"{SURFACE}/test_{n}.py" for n in ("candidates", "surface_parts", "surface")),
