@@ -32,6 +32,41 @@ def observed() -> Observations:
     )
 
 
+def test_every_two_points_are_paired_once() -> None:
+    known = observed()
+    pairs = known.pairs
+    two = [(i, j) for i in range(5) for j in range(i)]
+    assert list(pairs.places) == [5 * i + j for i, j in two]
+    assert list(pairs.same) == [GROUPS[i] == GROUPS[j] for i, j in two]
+    squares = [[(known.points[i, k] - known.points[j, k]) ** 2 for k in range(3)] for i, j in two]
+    np.testing.assert_allclose(pairs.apart[0], [one for one, _, _ in squares])
+    np.testing.assert_allclose(pairs.apart[1], [second + third for _, second, third in squares])
+
+
+def test_observations_are_joined_in_order() -> None:
+    one = observed()
+    other = replace(
+        observed(),
+        points=np.array([[0.1, 0.2, 0.3]]),
+        groups=np.array([1]),
+        values=np.array([9.0]),
+        counts=np.array([4.0]),
+        within=np.array([0.5]),
+        noise=np.array([0.6]),
+    )
+    both = one.joined(other)
+    assert both.points.tolist() == [*one.points.tolist(), [0.1, 0.2, 0.3]]
+    assert both.groups.tolist() == [0, 1, 0, 1, 1, 1]
+    assert both.values.tolist() == [*one.values, 9.0]
+    assert both.counts.tolist() == [1.0, 3.0, 1.0, 2.0, 1.0, 4.0]
+    assert both.within.tolist() == [0.0, 0.4, 0.0, 0.1, 0.0, 0.5]
+    assert both.noise.tolist() == [0.0, 0.1, 0.3, 0.0, 0.2, 0.6]
+    assert both.lengths.tolist() == [0, 1, 1]
+    names = ("points", "groups", "values", "counts", "within", "noise")
+    none = replace(other, **{name: getattr(other, name)[:0] for name in names})
+    assert one.joined(none) is one
+
+
 def prior(one: Array, other: Array, together: bool, spread: float) -> float:
     """The covariance of two points of f: Matérn 5/2, a vague constant, and the shift of one group."""
     r = math.sqrt(
