@@ -64,7 +64,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "study/surface/surface.py",
-        tuple(f"{SURFACE}/test_{n}.py" for n in ("candidates", "surface_parts", "surface")),
+        (
+            *(f"{SURFACE}/test_{n}.py" for n in ("candidates", "surface_parts", "surface")),
+            f"{RESULTS}/test_fresh.py",
+        ),
     ),
     ("study/surface/*.py", (SURFACE,)),
     ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),

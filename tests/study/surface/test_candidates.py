@@ -229,3 +229,16 @@ def test_a_surface_is_fitted_to_the_ended_trials_of_its_arms(
     assert processes == surface.processes
     assert (at is surface.points, of is surface.of, count) == (True, True, 64)
     assert surface.means.tolist() == [2.0, 4.0]
+
+
+@pytest.mark.parametrize(("pool", "all_of_them"), [(20, True), (19, False)])
+def test_of_more_trials_than_a_pool_holds_only_the_good_are_candidates(
+    monkeypatch: pytest.MonkeyPatch, asked: list[Any], pool: int, all_of_them: bool
+) -> None:
+    monkeypatch.setattr(module, "POOL", pool)
+    surface = Unfitted(of_two_arms())
+    good = surface.trials[[9, 15]]
+    surface._choose(surface.trials, good, np.zeros(20, dtype=bool))
+    points = {tuple(point) for point in asked[1][1].tolist()}
+    there = [n for n in range(8, 20) if tuple(surface.trials[n].tolist()) in points]
+    assert there == (list(range(8, 20)) if all_of_them else [9, 15])
