@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import optuna
 import sqlalchemy as sa
@@ -127,7 +127,8 @@ class Ledger:
 
     def contents(self, study: str) -> dict[str, Any] | None:
         """Returns what the record holds of a study's data, or None: counts and fingerprints."""
-        return cast("dict[str, Any] | None", self.noted(study, CONTENTS))
+        contents: dict[str, Any] | None = self.noted(study, CONTENTS)
+        return contents
 
     def keep_contents(self, study: str, contents: Mapping[str, Any]) -> None:
         """Stores what a study's data are."""
@@ -143,7 +144,8 @@ class Ledger:
 
     def slots(self, study: str) -> int | None:
         """Returns how many trials the study's last launch could run at once, None if it did not say."""
-        return cast("int | None", self.noted(study, SLOTS))
+        slots: int | None = self.noted(study, SLOTS)
+        return slots
 
     def keep_slots(self, study: str, slots: int) -> None:
         """Stores how many trials this launch can run at once."""

@@ -66,7 +66,7 @@ def test_an_arms_trials_are_counted_by_how_they_stand_without_those_of_other_pro
         (TrialState.COMPLETE, {}),
         (TrialState.FAIL, {"outcome": "failed"}),
     )
-    put(ledger, "x/two", ended(outcome="complete"))
+    put(ledger, "x/two", ended(outcome="complete", published=True))
     put(ledger, "y/one", (TrialState.WAITING, {}))
     one = Counts(
         asked=9,
@@ -80,7 +80,7 @@ def test_an_arms_trials_are_counted_by_how_they_stand_without_those_of_other_pro
         ),
         unpublished=4,
     )
-    two = Counts(asked=1, ended=Counter({Outcome.COMPLETE: 1}), unpublished=1)
+    two = Counts(asked=1, ended=Counter({Outcome.COMPLETE: 1}), unpublished=0)
     assert ledger.counts("x", "one") == one
     assert ledger.counts("x", "two") == two
     assert ledger.counts("y", "one") == Counts(0, Counter(), 0)
@@ -135,6 +135,8 @@ def test_what_is_noted_of_a_study_is_read_alone_and_with_that_of_others(ledger: 
 
 def test_what_is_kept_of_a_study_is_kept_under_these_keys(ledger: Ledger) -> None:
     """Later versions read them."""
+    ledger.store_spec("y", {"name": "y"})
+    ledger.store_spec("x", {"name": "x", "n": 0})
     ledger.store_spec("x", {"name": "x", "n": 1})
     assert (ledger.contents("x"), ledger.slots("x"), ledger.levels("x")) == (None, None, Levels())
     ledger.keep_contents("x", {"used": 3})
@@ -154,6 +156,7 @@ def test_specs_are_those_of_studies_not_of_arms_or_of_other_people(ledger: Ledge
     for name in ("y", "x"):
         ledger.store_spec(name, {"name": name})
     ledger.store_spec("x/one", {"name": "an arm"})
+    ledger.keep_slots("x", 3)
     put(ledger, "foreign", (TrialState.WAITING, {}))
     assert ledger.stored_specs() == {"x": {"name": "x"}, "y": {"name": "y"}}
     assert ledger.stored_specs("x") == {"x": {"name": "x"}}
@@ -205,6 +208,7 @@ def test_a_look_opens_optunas_storage_when_it_is_needed(ledger: Ledger) -> None:
     look = Ledger(ledger._url, look=True)
     assert look.stored_spec("x") == {"name": "x"}
     assert look._storage is None
+    assert look.engine.pool._pre_ping is True, "a connection that a server has closed is noticed"
     look.close()
     assert optuna.get_all_study_names(look.storage) == ["x"]
     assert look.storage is look.storage

@@ -226,15 +226,18 @@ def test_a_look_at_one_study_does_not_wait_for_another(engine: sa.Engine, clock:
     assert clock.slept == []
 
 
-def test_a_wish_to_stop_is_written_where_a_driver_lives(engine: sa.Engine) -> None:
+def test_a_wish_to_stop_is_written_where_a_driver_lives(engine: sa.Engine, clock: Clock) -> None:
     lease = Lease(engine, "x")
     assert lease.request_stop() is False
     put(engine, "x", None)
     assert lease.request_stop() is False
     put(engine, "x", here())
     put(engine, "y", here())
+    put(engine, "z", ELSEWHERE)
     assert lease.request_stop() is True
-    assert rows(engine) == {"x": (here(), 7, True), "y": (here(), 7, False)}
+    assert rows(engine)["x"] == (here(), 7, True)
+    assert rows(engine)["y"] == (here(), 7, False)
+    assert clock.slept == [], "whether z is driven is not asked"
 
 
 def test_a_wish_to_stop_a_driver_that_has_just_gone_reaches_nobody(
@@ -374,3 +377,23 @@ def test_where_there_is_no_proc_the_host_and_psutil_tell(
     assert (owner["machine"], owner["started"]) == (machine, started)
     assert driven(engine) == {"x"}
     lease.release()
+
+
+def test_a_process_began_when_the_22nd_field_says_whatever_its_command_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    after = " ".join(str(n) for n in range(4, 53))
+    monkeypatch.setattr(Path, "read_text", lambda _: f"77 (a) S 1 (b) S {after}")
+    assert lease_module._started(psutil.Process()) == 22.0
+
+
+def test_the_heart_of_a_taken_lease_beats_in_a_thread_of_its_own(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_module, "BEAT_SECONDS", 0.01)
+    heard: list[str] = []
+    lease = take(Lease(engine, "x"), heard)
+    put(engine, "x", ELSEWHERE)
+    assert lease._thread is not None
+    lease._thread.join(60)
+    assert heard == ["lost"]

@@ -36,25 +36,30 @@ class Book:
     held: set[str] = field(default_factory=set)
     engine: str = "the engine"
     closed: int = 0
+    asked: list[str] = field(default_factory=list)
 
     def stored_specs(self, name: str | None) -> dict[str, dict[str, Any]]:
         return {n: s for n, s in self.specs.items() if name in (None, n)}
 
     def stored_spec(self, name: str) -> dict[str, Any] | None:
+        self.asked.append(f"spec of {name}")
         return self.specs.get(name)
 
     def studies(self) -> list[str]:
         return sorted(self.specs)
 
     def all_counts(self) -> dict[str, Counts]:
+        self.asked.append("counts of all")
         return self.arms
 
     def counts(self, study: str, arm: str) -> Counts:
+        self.asked.append(f"counts of {study}/{arm}")
         return self.arms.get(f"{study}/{arm}", Counts(0, Counter(), 0))
 
     def notes(self, keys: Any, name: str | None) -> dict[str, dict[str, Any]]:
         assert set(keys) == {"finalists", "confirmed"}
-        return {n: kept for n, kept in self.noted.items() if name in (None, n)}
+        self.asked.append(f"notes of {name or 'all'}")
+        return {n: kept for n, kept in self.noted.items() if kept and name in (None, n)}
 
     def slots(self, study: str) -> int | None:
         return self.rooms.get(study)
@@ -69,13 +74,15 @@ def book(monkeypatch: pytest.MonkeyPatch) -> Book:
 
     def driven(engine: str, name: str | None) -> set[str]:
         assert engine == "the engine"
+        made.asked.append(f"driver of {name or 'all'}")
         return {study for study in made.held if name in (None, study)}
 
     def existing(url: str) -> Book | None:
         return made if url == "here" else None
 
     def require(url: str, name: str) -> Book:
-        assert (url, name in (made.specs or name)) == ("here", True) or name == "none"
+        if url != "here":
+            raise UserError(f"{name} is not in this record")
         return made
 
     for name, function in (("driven", driven), ("existing", existing), ("require", require)):
@@ -95,6 +102,8 @@ def both(book: Book, name: str) -> list[StudyStatus]:
 
 def test_where_there_is_no_record_there_is_no_study(book: Book) -> None:
     assert status(None, "elsewhere") == []
+    with pytest.raises(UserError, match="x is not in this record"):
+        status("x", "elsewhere")
     assert book.closed == 0
 
 
@@ -127,6 +136,15 @@ def test_the_trials_of_an_arm_by_how_they_stand(book: Book, held: bool) -> None:
         assert found.confirmation is None
         assert found.to_json()["busy"] == found.busy
         assert found.to_json()["arms"]["one"]["budget"] == 9
+
+
+def test_a_look_at_one_study_asks_about_it_and_one_at_all_asks_once(book: Book) -> None:
+    book.specs = {"x": spec(9), "y": spec(9)}
+    status("x", "here")
+    about_one = ["driver of x", "counts of x/one", "notes of x", "spec of x.confirm"]
+    assert book.asked == about_one
+    status(None, "here")
+    assert book.asked[4:] == ["driver of all", "counts of all", "notes of all"]
 
 
 def test_slots_of_which_none_or_some_are_busy(book: Book) -> None:
