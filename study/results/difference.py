@@ -31,10 +31,10 @@ GAINS = (0.0, 0.05, 0.1)
 """Parts by which the second arm may be lower, whose probabilities are told."""
 
 SURFACE = (
-    "95 % interval from the posterior of one surface for all trials: a Gaussian process on the logarithm of "
-    "the score over {axes}, its hyperparameters averaged. The estimate and the probabilities are of the two "
-    "settings at which the surface is lowest; the interval also covers what each arm may hide where "
-    "little was tried. A difference below {margin:.0%} counts as none"
+    "95 % interval from the posterior of one surface for all trials{fresh}: a Gaussian process on the "
+    "logarithm of the score over {axes}, its hyperparameters averaged. The estimate and the probabilities "
+    "are of the two settings at which the surface is lowest; the interval also covers what each arm may "
+    "hide where little was tried. A difference below {margin:.0%} counts as none"
 )
 """What an interval is."""
 
@@ -145,11 +145,14 @@ def difference(surface: Surface, arms: tuple[str, str]) -> ArmDifference:
     best_one, best_two = (np.exp(surface.optima(arm)) for arm in arms)
     parts = (two - one) / one
     axes = ", ".join(axis.name for axis in surface.plane.axes) or "no parameter"
+    repeats = sum(row.arm in arms for row in surface.repeats)
+    fresh = " and their finalists' fresh seeds" if repeats else ""
     relative = _interval(parts, (best_two - best_one) / best_one)
     absolute, centre = float(np.median(two - one)), float(np.median(one))
     return ArmDifference(
         arms=arms,
-        method=SURFACE.format(axes=axes, margin=MARGIN) + ("" if surface.common else APART),
+        method=SURFACE.format(axes=axes, margin=MARGIN, fresh=fresh)
+        + ("" if surface.common else APART),
         finding=finding(float(np.median(parts)), relative),
         absolute=absolute,
         relative=float(np.median(parts)),
@@ -158,7 +161,7 @@ def difference(surface: Surface, arms: tuple[str, str]) -> ArmDifference:
         probability=float((parts < 0).mean() + (parts == 0).mean() / 2),
         gains={f"{gain * 100:g}": float((parts < -gain).mean()) for gain in GAINS},
         scores=(centre, float(np.median(two))),
-        repeats=sum(row.arm in arms for row in surface.repeats),
+        repeats=repeats,
     )
 
 

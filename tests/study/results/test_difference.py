@@ -88,7 +88,11 @@ def test_the_method_says_what_is_special() -> None:
     surface: Any = Surface()
     surface.common = False
     surface.plane = SimpleNamespace(axes=[])
+    fresh = difference(surface, ("x", "y")).method
+    assert "one surface for all trials and their finalists' fresh seeds: a Gaussian" in fresh
+    surface.repeats = surface.repeats[-1:]  # of an arm that is not compared
     method = difference(surface, ("x", "y")).method
+    assert "one surface for all trials: a Gaussian" in method
     assert "the score over no parameter, its" in method
     assert method.endswith("none; trials with other further parameters are told apart")
 
