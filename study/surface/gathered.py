@@ -113,19 +113,21 @@ def _cells(points: Array, groups: NDArray[np.int64], values: Array) -> list[NDAr
     from scipy.spatial import cKDTree
 
     _, near = cKDTree(points).query(points, k=11)
-    around = np.asarray(
-        [np.median(values[others[others != i][:10]]) for i, others in enumerate(near)]
-    )
+    others = near != np.arange(len(near))[:, None]
+    others[others.all(1), -1] = False  # one that many lie on need not be among its own nearest
+    around = np.median(values[near[others].reshape(len(near), 10)], axis=1)
     order = np.argsort(around, kind="stable")
     alone = [np.asarray([i]) for i in order[: MOST // 2]]
     rest = order[MOST // 2 :]
     cells = [rest[groups[rest] == group] for group in np.unique(groups[rest])]
+    extents = [_extent(points, cell) for cell in cells]
     while len(cells) + len(alone) < MOST:
-        widest = max(range(len(cells)), key=lambda i: _extent(points, cells[i]))
-        cell = cells.pop(widest)
+        widest = max(range(len(cells)), key=extents.__getitem__)
+        cell, _ = cells.pop(widest), extents.pop(widest)
         side = int(np.argmax(np.ptp(points[cell], axis=0)))
         halves = np.array_split(cell[np.argsort(points[cell, side], kind="stable")], 2)
         cells += [half for half in halves if len(half)]
+        extents += [_extent(points, half) for half in halves if len(half)]
     return alone + cells
 
 

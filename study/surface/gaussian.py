@@ -13,7 +13,9 @@ surface may be.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,9 @@ SHIFT = (1.0, 0.5)
 
 BURN, KEPT, APART = 80, 24, 4
 """States of the chain that are dropped, that are kept, and how many steps lie between two that are kept."""
+
+MANY, PART, BURN_AGAIN = 200, 60, 20
+"""Of more points the chain begins with about so many of them, and drops so many states with all."""
 
 _JITTER = 1e-8
 
@@ -176,9 +181,21 @@ def posterior(seen: Observations, *, shifted: bool, seed: int = 0) -> list[Proce
         seed: Of the chain.
     """
     generator = np.random.default_rng(seed)
-    state = np.zeros(int(seen.lengths.max(initial=-1)) + 4)
-    process, kept = _process(seen, state, shifted), []
-    for step in range(1, BURN + KEPT * APART + 1):
+    state, dropped = np.zeros(int(seen.lengths.max(initial=-1)) + 4), BURN
+    if len(seen.values) > MANY:
+        # On the way from the prior a part of them is as good a guide, and each step is far cheaper.
+        part = _chain(seen.part(len(seen.values) // PART), state, shifted, generator)
+        state, dropped = next(islice(part, BURN - 1, None))[0], BURN_AGAIN
+    chain = islice(_chain(seen, state, shifted, generator), dropped + APART - 1, None, APART)
+    return [process for _, process in islice(chain, KEPT)]
+
+
+def _chain(
+    seen: Observations, state: Array, shifted: bool, generator: np.random.Generator
+) -> Iterator[tuple[Array, Process]]:
+    """The states that follow one, each with its process."""
+    process = _process(seen, state, shifted)
+    while True:
         ellipse = generator.normal(size=len(state))
         level = process.log_likelihood + np.log(generator.uniform())
         angle = generator.uniform(0, 2 * np.pi)
@@ -192,9 +209,7 @@ def posterior(seen: Observations, *, shifted: bool, seed: int = 0) -> list[Proce
             low, high = (angle, high) if angle < 0 else (low, angle)
             angle = generator.uniform(low, high)
         state = proposed
-        if step > BURN and step % APART == 0:
-            kept.append(process)
-    return kept
+        yield state, process
 
 
 def _process(seen: Observations, state: Array, shifted: bool) -> Process:

@@ -34,6 +34,11 @@ class Observations:
     within: Array
     noise: Array
 
+    def part(self, every: int) -> Observations:
+        """The first one and each so-manieth after it."""
+        names = [each.name for each in fields(self) if each.name != "lengths"]
+        return replace(self, **{name: getattr(self, name)[::every] for name in names})
+
     def joined(self, others: Observations) -> Observations:
         """These and others of the same coordinates, in this order."""
         if not len(others.values):

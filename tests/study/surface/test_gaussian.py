@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from study.surface.gaussian import Process, drawn, matern, mixed, posterior, shift_factor
+from study.surface import gaussian
+from study.surface.gaussian import KEPT, Process, drawn, matern, mixed, posterior, shift_factor
 from study.surface.observations import Observations
 
 Array = NDArray[np.float64]
@@ -149,3 +150,21 @@ def test_only_groups_that_are_shifted_look_shifted() -> None:
 def test_the_same_points_give_the_same_posterior() -> None:
     one, two = (posterior(seen(), shifted=True) for _ in range(2))
     assert [process.noise for process in one] == [process.noise for process in two]
+
+
+def test_a_chain_that_begins_with_a_part_of_many_points_comes_to_the_same_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = seen(204)  # noise of 0.1, and of each point up to twice that, which is known
+    points, values = known.points, known.values
+    part = known.part(3)
+    assert np.array_equal(part.points, points[[*range(0, 204, 3)]])
+    assert np.array_equal(part.values, values[[*range(0, 204, 3)]])
+    assert np.array_equal(part.lengths, known.lengths)
+    short = posterior(known, shifted=False)
+    assert len(short) == KEPT
+    monkeypatch.setattr(gaussian, "MANY", 204)
+    long = posterior(known, shifted=False)
+    heights = [np.median([each.log_likelihood for each in every]) for every in (short, long)]
+    assert heights[0] == pytest.approx(heights[1], abs=3)
+    assert short[0].log_likelihood > long[0].log_likelihood - 8  # the beginning is over
