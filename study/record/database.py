@@ -187,8 +187,7 @@ class Ledger:
 
     def all_counts(self, name: str | None = None) -> dict[str, Counts]:
         """Counts the trials of every arm that has one in one question, by ``study/arm``; or of one arm."""
-        trial, attribute = TRIALS, TRIAL_ATTRIBUTES
-        studies = STUDIES
+        trial, attribute, studies = TRIALS, TRIAL_ATTRIBUTES, STUDIES
         outcome, published, ours = attribute.alias(), attribute.alias(), attribute.alias()
         kinds = (trial.c.state, outcome.c.value_json, published.c.value_json)
         query = (
@@ -232,8 +231,7 @@ class Ledger:
         failed trial has no value, so its state and the time of its end are all that says that it ended.
         The arm must not be open: Optuna reads trials that have ended only once.
         """
-        trial, attribute = TRIALS, TRIAL_ATTRIBUTES
-        studies = STUDIES
+        trial, attribute, studies = TRIALS, TRIAL_ATTRIBUTES, STUDIES
 
         def reopen() -> int:
             with self.engine.begin() as connection:
