@@ -30,7 +30,7 @@ from pathlib import Path
 from mutmut.configuration import reset_config
 from mutmut.mutation.diff_apply import find_mutant, get_diff_for_mutant
 from mutmut.mutation.file_mutation import mutate_file_contents
-from rows import EQUAL, ROWS
+from rows import EQUAL, LEFT_OUT, ROWS
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "mutants"
@@ -102,13 +102,18 @@ def _named(modules: str, names: Sequence[str]) -> bool:
 
 
 def left_of(row: int) -> list[Path]:
-    """The modules that belong to a row."""
+    """The modules that belong to a row, but for those that are left out or have no function."""
     names = [modules for modules, _ in ROWS]
-    return [
+    belongs = (
         path
         for path in sorted(ROOT.glob(names[row]))
-        if not any(fnmatch.fnmatch(str(path.relative_to(ROOT)), name) for name in names[:row])
-    ]
+        if not any(fnmatch.fnmatch(_short(path), name) for name in (*names[:row], *LEFT_OUT))
+    )
+    return [path for path in belongs if "def " in path.read_text("utf-8")]
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def prepared(row: int) -> Path:
