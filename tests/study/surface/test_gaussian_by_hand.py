@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -65,6 +66,50 @@ def test_observations_are_joined_in_order() -> None:
     names = ("points", "groups", "values", "counts", "within", "noise")
     none = replace(other, **{name: getattr(other, name)[:0] for name in names})
     assert one.joined(none) is one
+
+
+def test_of_observations_the_first_and_each_third_after_it_are_a_part() -> None:
+    known = observed()
+    part = known.part(3)
+    assert part.points.tolist() == [known.points[0].tolist(), known.points[3].tolist()]
+    assert part.groups.tolist() == [0, 1]
+    assert part.values.tolist() == [known.values[0], known.values[3]]
+    assert part.counts.tolist() == [1.0, 2.0]
+    assert part.within.tolist() == [0.0, 0.1]
+    assert part.noise.tolist() == [0.0, 0.0]
+    assert part.lengths is known.lengths
+
+
+@pytest.mark.parametrize("count", [200, 201, 240])
+def test_which_states_of_a_chain_are_kept(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Of many points 80 states with about 60 of them come first, and then 20 with all are dropped."""
+    chains: list[tuple[Observations, Array, bool]] = []
+    generators = set()
+
+    def chain(seen: Observations, state: Array, shifted: bool, generator: Any) -> Any:
+        chains.append((seen, state, shifted))
+        generators.add(generator.bit_generator.seed_seq.entropy)
+        mine = len(chains)
+        return ((np.full(6, step), f"{mine}:{step}") for step in itertools.count(1))
+
+    monkeypatch.setattr(gaussian, "_chain", chain)
+    known, places = observed(), np.zeros(count, dtype=int)
+    names = ("points", "groups", "values", "counts", "within", "noise")
+    many = replace(known, **{name: getattr(known, name)[places] for name in names})
+    found: list[Any] = posterior(many, shifted=True, seed=11)
+    assert generators == {11}
+    if count == 200:
+        ((seen, state, shifted),) = chains
+        assert found == [f"1:{step}" for step in range(84, 177, 4)]
+    else:
+        (part, begun, _), (seen, after, shifted) = chains
+        assert len(part.values) == {201: 67, 240: 60}[count]
+        assert after.tolist() == [80.0] * 6
+        state = begun
+        assert found == [f"2:{step}" for step in range(24, 117, 4)]
+    assert seen is many
+    assert state.tolist() == [0.0] * 5  # two lengths, f, the noise, the shift
+    assert shifted is True
 
 
 def prior(one: Array, other: Array, together: bool, spread: float) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from study.surface import gathered
 from study.surface import surface as module
-from study.surface.gathered import pressed, thinned
+from study.surface.gathered import pressed, repeated, thinned
 from study.surface.observations import Array
 from study.surface.plane import Plane, Region
 from study.surface.surface import Surface, lacking, too_few
@@ -51,6 +51,37 @@ def test_pressed_scores_near_a_bound_that_is_twice_the_lower_spread_away_twice()
 
 def test_equal_scores_bend_all_the_same() -> None:
     assert pressed(np.array([2.0, 2.0, 2.0, math.inf])) == pytest.approx([2, 2, 2, 2.002])
+
+
+def test_scores_are_pressed_as_others_are_that_say_what_is_high() -> None:
+    among = np.append(np.arange(11.0), math.inf)  # as above: they bend at 13 and end at 21
+    found = pressed(np.array([15.0, 12.0, math.inf]), among)
+    assert found == pytest.approx([13 + 8 * (1 - math.exp(-2 / 8)), 12.0, 21.0], rel=1e-12)
+
+
+def test_further_runs_are_one_observation_a_setting_those_without_a_score_apart() -> None:
+    low, high = (1e-3, 1e-3), (1e-2, 1e-3)
+    plane = Plane([trial("x", 0, 1.0, low), trial("y", 0, 1.0, high)])
+    scores = [math.e**2, math.e**4, math.e**20]
+    runs = [
+        trial("y", 1, scores[0], high, noise=0.5),
+        trial("x", 7, scores[1], low, noise=2.0),
+        trial("x", 7, None, low),
+        trial("x", 3, scores[2], high),
+        trial("y", 1, scores[1], high),
+        trial("x", 7, None, low),
+    ]
+    searched = np.arange(11.0)
+    found = repeated(plane, ["x", "y"], runs, searched, 3.25)
+    # By arm and number: x 3, x 7 with a score, x 7 without one twice, y 1 twice.
+    assert found.counts.tolist() == [1, 1, 2, 2]
+    assert found.groups.tolist() == [0, 0, 0, 1]
+    assert found.points.tolist() == [[1.0], [0.0], [0.0], [1.0]]
+    assert found.lengths.tolist() == plane.lengths.tolist() == [0]
+    assert found.values == pytest.approx([21 - 8 * math.exp(-7 / 8), 4, 21, 3])
+    assert found.within == pytest.approx([0, 0, 0, 2])
+    small = 0.5 / scores[0] / math.sqrt(2)  # the mean square of that and of 0
+    assert found.noise == pytest.approx([0, 2 / scores[1], 3.25, small])
 
 
 @pytest.mark.parametrize(("ended", "said"), [(1, "1 ended trial, "), (5, "5 ended trials, ")])
