@@ -196,10 +196,13 @@ def one_line(name: str, shown: str) -> str:
 
 def changes_nothing(fault: str) -> bool:
     """Whether both sides of a fault's line are the same to one of :data:`EQUAL`."""
-    _, before, after = fault.split(" | ", 2)
+    parts = fault.split(" | ")[1:]
+    # A line may hold a bar itself (``int | None``): the two sides meet at one of them.
+    sides = [(" | ".join(parts[:at]), " | ".join(parts[at:])) for at in range(1, len(parts))]
     return any(
         re.sub(pattern, plain, before) == re.sub(pattern, plain, after)
         for pattern, plain, _ in EQUAL
+        for before, after in sides
     )
 
 
