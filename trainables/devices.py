@@ -31,6 +31,17 @@ def kind_of(device: str) -> str:
     return torch.device(device).type
 
 
+def has_float64(device: torch.device) -> bool:
+    """Whether an accelerator computes in double precision; of the CPU, where NumPy does so faster, False."""
+    try:
+        torch.empty(0, dtype=torch.float64, device=device)
+    except TypeError:  # MPS
+        return False
+    if device.type == "xpu":
+        return bool(torch.xpu.get_device_properties(device).has_fp64)
+    return device.type != "cpu"
+
+
 def uploaded(values: Tensor, device: str) -> Tensor:
     """Returns values of the host on the device; the host does not wait where it need not."""
     kind = kind_of(device)

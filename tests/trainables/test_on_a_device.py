@@ -96,7 +96,20 @@ def outcome(run: TrialRun) -> Any:
     """All that a run has come to, but for clocks and for the streams of devices it has been on."""
     state = run.trial.save()
     state["game"]["streams"].pop("devices")
-    return without_clocks([state, [m.to_json() for m in run.history], dict(run.trial.artifacts())])
+    history = [to_rounding(m.to_json()) for m in run.history]
+    return without_clocks([state, history, dict(run.trial.artifacts())])
+
+
+def to_rounding(measurement: dict[str, Any]) -> dict[str, Any]:
+    """Scores without their last digits, in which the eigenvalues of two libraries differ."""
+    return {
+        key: to_rounding(value)
+        if isinstance(value, dict)
+        else f"{value:.9g}"
+        if key == "noise" or "score" in key
+        else value
+        for key, value in measurement.items()
+    }
 
 
 def kind_of(name: str) -> str:

@@ -32,6 +32,22 @@ class Features:
         return len(self.features)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Features (B, d) and logits (B, classes) of one batch, float32, where the extractor made them."""
+
+    features: torch.Tensor
+    logits: torch.Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def on_host(self) -> Features:
+        """The same as arrays of NumPy; the host waits for a device."""
+        logits = None if self.logits is None else self.logits.cpu().numpy()
+        return Features(self.features.cpu().numpy(), logits)
+
+
 class Extractor(Protocol):
     """A network whose features are compared.
 
@@ -68,7 +84,7 @@ def extract(extractor: Extractor, batches: Iterable[torch.Tensor], batch_size: i
     Raises:
         ValueError: There are no images, or they are not uint8 B x C x H x W.
     """
-    parts = list(extract_parts(extractor, batches, batch_size))
+    parts = [part.on_host() for part in extract_parts(extractor, batches, batch_size)]
     if not parts:
         raise ValueError("there are no images to score")
     return joined(parts)
@@ -83,12 +99,12 @@ def joined(parts: Sequence[Features]) -> Features:
 
 def extract_parts(
     extractor: Extractor, batches: Iterable[torch.Tensor], batch_size: int
-) -> Iterator[Features]:
-    """As :func:`extract`, batch by batch, for sets that are too large to be held."""
+) -> Iterator[Part]:
+    """As :func:`extract`, batch by batch, for sets that are too large to be held; parts stay on the device."""
     for images in rebatched(batches, batch_size):
         with torch.inference_mode(), full_precision():
             features, logits = extractor(images)
-        yield Features(features.cpu().numpy(), None if logits is None else logits.cpu().numpy())
+        yield Part(features, logits)
 
 
 def rebatched(batches: Iterable[torch.Tensor], size: int) -> Iterator[torch.Tensor]:

@@ -6,6 +6,9 @@
 distance needs the eigenvalues of one symmetric matrix: R' S_g R, or, with fewer samples than R has
 columns, the N x N Gram matrix that has the same non-zero eigenvalues. Neither can turn complex,
 whatever the rank of S_g.
+
+Features are arrays of NumPy or tensors. What is on a device with float64 stays there: moments, eigenvalues
+and noise are computed on it, and only the results come back; everything else is computed on the host.
 """
 
 from __future__ import annotations
@@ -14,26 +17,44 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+from torch import Tensor
 
 from trainables.levels import Score
+from trainables.scores.arithmetic import (
+    Array,
+    are_finite,
+    beside,
+    eigenvalues,
+    eigenvectors,
+    in_double,
+    joined,
+    numbers,
+    on_host,
+    placed,
+)
 
 CHUNK = 4096
 """Samples converted to float64 at once."""
+EPSILON = float(np.finfo(np.float64).eps)
 SPREAD = 1024
 """Samples that a spread is measured on, where there are as many: enough to know it to 3 %."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean (d,) and covariance (d, d; divisor N - 1) of features, float64."""
+    """Mean (d,) and covariance (d, d; divisor N - 1) of features, float64, where the features are."""
 
-    mean: np.ndarray
-    covariance: np.ndarray
+    mean: Array
+    covariance: Array
+
+    def on_host(self) -> Moments:
+        """The same as arrays of NumPy."""
+        return Moments(on_host(self.mean), on_host(self.covariance))
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The real side of the distance, with the factor that every distance needs.
+    """The real side of the distance, with the factor that every distance needs, on the host.
 
     Attributes:
         mean: (d,) float64.
@@ -41,9 +62,13 @@ class Reference:
         trace: Trace of the covariance.
     """
 
-    mean: np.ndarray
-    root: np.ndarray
+    mean: Array
+    root: Array
     trace: float
+
+    def beside(self, other: Array) -> Reference:
+        """The same where another array is."""
+        return Reference(beside(self.mean, other), beside(self.root, other), self.trace)
 
 
 class MomentSum:
@@ -56,12 +81,13 @@ class MomentSum:
     def __init__(self) -> None:
         self.count = 0
         self._merged = 0
-        self._mean = np.zeros(0)
-        self._scatter = np.zeros((0, 0))
-        self._waiting: list[np.ndarray] = []
+        self._mean: Array = np.zeros(0)
+        self._scatter: Array = np.zeros((0, 0))
+        self._waiting: list[Array] = []
 
-    def add(self, features: np.ndarray) -> None:
+    def add(self, features: np.ndarray | Tensor) -> None:
         """Adds a part (n, d); the sums do not depend on how the samples were cut into parts."""
+        features = placed(features)
         while len(features):
             room = CHUNK - (self.count - self._merged)
             part, features = features[:room], features[room:]
@@ -71,9 +97,9 @@ class MomentSum:
                 self._merge()
 
     def _merge(self) -> None:
-        part = np.concatenate(self._waiting).astype(np.float64)
+        part = in_double(joined(self._waiting))
         self._waiting = []
-        mean = part.mean(axis=0)
+        mean = part.mean(0)
         part -= mean
         if self._merged == 0:
             self._merged, self._mean, self._scatter = len(part), mean, part.T @ part
@@ -81,7 +107,7 @@ class MomentSum:
         count = self._merged + len(part)
         gap = mean - self._mean
         self._scatter += part.T @ part
-        self._scatter += np.outer(gap, gap) * (self._merged * len(part) / count)
+        self._scatter += gap[:, None] * gap * (self._merged * len(part) / count)
         self._mean = self._mean + gap * (len(part) / count)
         self._merged = count
 
@@ -99,7 +125,7 @@ class MomentSum:
         return Moments(self._mean, self._scatter / (self.count - 1))
 
 
-def moments(features: np.ndarray) -> Moments:
+def moments(features: np.ndarray | Tensor) -> Moments:
     """Mean and covariance of features (N, d), N >= 2; see :class:`MomentSum`."""
     total = MomentSum()
     total.add(features)
@@ -107,11 +133,12 @@ def moments(features: np.ndarray) -> Moments:
 
 
 def reference(real: Moments) -> Reference:
-    """Factors the real covariance by its eigenvectors, leaving out what is numerically zero.
+    """Factors the real covariance by its eigenvectors on the host, leaving out what is numerically zero.
 
     Raises:
         ValueError: The covariance is zero: all real images are the same to the extractor.
     """
+    real = real.on_host()
     values, vectors = scipy.linalg.eigh(real.covariance)
     roots = _roots(values)
     if not roots.any():
@@ -122,8 +149,10 @@ def reference(real: Moments) -> Reference:
 
 def between(real: Reference, generated: Moments) -> float:
     """The squared Frechet distance from the moments of both sides."""
-    roots = _roots(scipy.linalg.eigvalsh(real.root.T @ generated.covariance @ real.root))
-    return _sum(real, generated.mean, float(np.trace(generated.covariance)), roots)
+    real = real.beside(generated.mean)
+    roots = _roots(eigenvalues(real.root.T @ generated.covariance @ real.root))
+    (value,) = numbers(_sum(real, generated.mean, generated.covariance.trace(), roots))
+    return value
 
 
 class Gathered:
@@ -136,14 +165,15 @@ class Gathered:
     def __init__(self, real: Reference) -> None:
         self._real = real
         self._sum = MomentSum()
-        self._first: list[np.ndarray] = []
+        self._first: list[Array] = []
         self._room = max(SPREAD, real.root.shape[1])
 
     def __len__(self) -> int:
         return self._sum.count
 
-    def add(self, features: np.ndarray) -> None:
+    def add(self, features: np.ndarray | Tensor) -> None:
         """Adds a part (n, d)."""
+        features = placed(features)
         self._sum.add(features)
         if self._room:
             first = features[: self._room]
@@ -167,16 +197,16 @@ class Gathered:
         return bool(len(self) <= self._real.root.shape[1])
 
     @property
-    def _samples(self) -> np.ndarray:
-        return np.concatenate(self._first) if self._first else np.zeros((0, len(self._real.mean)))
+    def _samples(self) -> Array:
+        return joined(self._first) if self._first else np.zeros((0, len(self._real.mean)))
 
 
-def distance(real: Reference, features: np.ndarray) -> float:
+def distance(real: Reference, features: np.ndarray | Tensor) -> float:
     """The squared Frechet distance between the real side and features (N, d), N >= 2."""
     return _gathered(real, features).distance()
 
 
-def distance_with_noise(real: Reference, features: np.ndarray) -> Score:
+def distance_with_noise(real: Reference, features: np.ndarray | Tensor) -> Score:
     """The distance, and how far it would move if the N samples were drawn anew.
 
     The noise is the delta method's standard error: the distance's first-order change when the
@@ -191,76 +221,80 @@ def distance_with_noise(real: Reference, features: np.ndarray) -> Score:
     return _gathered(real, features).distance_with_noise()
 
 
-def _gathered(real: Reference, features: np.ndarray) -> Gathered:
+def _gathered(real: Reference, features: np.ndarray | Tensor) -> Gathered:
     gathered = Gathered(real)
     gathered.add(features)
     return gathered
 
 
-def _distance_small(real: Reference, features: np.ndarray) -> float:
+def _distance_small(real: Reference, features: Array) -> float:
     """By the N x N form."""
-    mean = _mean(features)
-    centred = features.astype(np.float64) - mean
-    roots = _roots(scipy.linalg.eigvalsh(_gram(real, centred)))
-    return _sum(real, mean, float(np.square(centred).sum()) / (len(features) - 1), roots)
+    real = real.beside(features)
+    mean, centred = _centred(features)
+    roots = _roots(eigenvalues(_gram(real, centred)))
+    trace = (centred * centred).sum() / (len(features) - 1)
+    (value,) = numbers(_sum(real, mean, trace, roots))
+    return value
 
 
-def _with_noise(real: Reference, generated: Moments, samples: np.ndarray, count: int) -> Score:
+def _with_noise(real: Reference, generated: Moments, samples: Array, count: int) -> Score:
     """By the r x r form; the spread of the influence is measured on some of the samples."""
-    values, vectors = scipy.linalg.eigh(real.root.T @ generated.covariance @ real.root)
+    real = real.beside(generated.mean)
+    values, vectors = eigenvectors(real.root.T @ generated.covariance @ real.root)
     roots = _roots(values)
-    kept = roots > 0
-    centred = samples.astype(np.float64) - generated.mean
-    influence = 2.0 * (centred @ (generated.mean - real.mean)) + np.square(centred).sum(axis=1)
-    transported = centred @ real.root @ (vectors[:, kept] / np.sqrt(roots[kept]))
-    influence -= np.square(transported).sum(axis=1)
-    value = _sum(real, generated.mean, float(np.trace(generated.covariance)), roots)
-    return Score(value, _standard_error(influence, count))
+    centred = in_double(samples) - generated.mean
+    influence = 2.0 * (centred @ (generated.mean - real.mean)) + (centred * centred).sum(1)
+    # Directions of no spread have no share in it: their root is 0, and so is what stands for its inverse.
+    transported = centred @ real.root @ (vectors * (roots > 0) / (roots + (roots == 0)) ** 0.5)
+    influence -= (transported * transported).sum(1)
+    value = _sum(real, generated.mean, generated.covariance.trace(), roots)
+    return Score(*numbers(value, _standard_error(influence, count)))
 
 
-def _with_noise_small(real: Reference, features: np.ndarray) -> Score:
+def _with_noise_small(real: Reference, features: Array) -> Score:
     """By the N x N form, where x' T x is (N - 1) times the diagonal of G^1/2."""
-    mean = _mean(features)
-    centred = features.astype(np.float64) - mean
-    values, vectors = scipy.linalg.eigh(_gram(real, centred))
+    real = real.beside(features)
+    mean, centred = _centred(features)
+    values, vectors = eigenvectors(_gram(real, centred))
     roots = _roots(values)
-    squares = np.square(centred).sum(axis=1)
-    transported = (np.square(vectors) @ roots) * (len(features) - 1)
+    squares = (centred * centred).sum(1)
+    transported = ((vectors * vectors) @ roots) * (len(features) - 1)
     influence = 2.0 * (centred @ (mean - real.mean)) + squares - transported
-    value = _sum(real, mean, float(squares.sum()) / (len(features) - 1), roots)
-    return Score(value, _standard_error(influence, len(features)))
+    value = _sum(real, mean, squares.sum() / (len(features) - 1), roots)
+    return Score(*numbers(value, _standard_error(influence, len(features))))
 
 
-def _sum(real: Reference, mean: np.ndarray, trace: float, roots: np.ndarray) -> float:
+def _sum(real: Reference, mean: Array, trace: Array, roots: Array) -> Array:
     difference = mean - real.mean
-    return float(difference @ difference) + real.trace + trace - 2.0 * float(roots.sum())
+    return difference @ difference + real.trace + trace - 2.0 * roots.sum()
 
 
-def _standard_error(influence: np.ndarray, count: int) -> float:
-    return float(influence.std(ddof=1) / np.sqrt(count))
+def _standard_error(influence: Array, count: int) -> Array:
+    off = influence - influence.mean(0)
+    return ((off * off).sum() / (len(off) - 1) / count) ** 0.5
 
 
-def _gram(real: Reference, centred: np.ndarray) -> np.ndarray:
+def _gram(real: Reference, centred: Array) -> Array:
     projected = centred @ real.root
-    gram: np.ndarray = projected @ projected.T / (len(centred) - 1)
-    return gram
+    return projected @ projected.T / (len(centred) - 1)
 
 
-def _roots(values: np.ndarray) -> np.ndarray:
+def _roots(values: Array) -> Array:
     """Square roots of a semi-definite matrix's ascending eigenvalues; what is rounding becomes 0."""
-    rounding = abs(values[-1]) * len(values) * np.finfo(np.float64).eps
-    roots: np.ndarray = np.sqrt(np.where(values > rounding, values, 0.0))
-    return roots
+    rounding = abs(values[-1]) * len(values) * EPSILON
+    return (values * (values > rounding)) ** 0.5
 
 
-def _mean(features: np.ndarray) -> np.ndarray:
+def _centred(features: Array) -> tuple[Array, Array]:
+    """The mean of features (N, d) in float64, and the features about it."""
     if len(features) < 2:
         raise ValueError(f"there are {len(features)} samples; a covariance needs at least 2")
-    mean: np.ndarray = features.mean(axis=0, dtype=np.float64)
+    exact = in_double(features)
+    mean = exact.mean(0)
     _check_finite(mean)
-    return mean
+    return mean, exact - mean
 
 
-def _check_finite(mean: np.ndarray) -> None:
-    if not np.isfinite(mean).all():
+def _check_finite(mean: Array) -> None:
+    if not are_finite(mean):
         raise ValueError("a feature is not finite; the extractor or its weights are damaged")

@@ -18,7 +18,6 @@ from trainables.scores.extractor import (
     Extractor,
     Features,
     build_extractor,
-    extract,
     extract_parts,
     joined,
 )
@@ -102,7 +101,7 @@ class FrechetScorer:
         Raises:
             ValueError: The sampler does not yield what was asked of it.
         """
-        generated, kept = self._gathered(sampler, draw)
+        generated, kept = self._gathered(sampler, draw, self._settings.samples, self._settings.extras)
         measured = generated.distance_with_noise()
         noise = measured.noise
         if self._settings.noise_draws:
@@ -123,18 +122,19 @@ class FrechetScorer:
             sampler: Gives them.
         """
         count = min(self._settings.samples, ALIKE)
-        features = extract(self._extractor, sampler(0, count), self._settings.batch_size)
-        return frechet.distance(self._real.reference, features.features)
+        return self._gathered(sampler, 0, count)[0].distance()
 
-    def _gathered(self, sampler: Sampler, draw: int) -> tuple[frechet.Gathered, list[Features]]:
+    def _gathered(
+        self, sampler: Sampler, draw: int, count: int, extras: Sequence[str] = ()
+    ) -> tuple[frechet.Gathered, list[Features]]:
         """What the distance needs of one draw, and all features where further measures need them."""
-        count, kept = self._settings.samples, list[Features]()
+        kept = list[Features]()
         generated = frechet.Gathered(self._real.reference)
         batches = sampler(draw, count)
         for part in extract_parts(self._extractor, batches, self._settings.batch_size):
             generated.add(part.features)
-            if self._settings.extras:
-                kept.append(part)
+            if extras:
+                kept.append(part.on_host())
         if len(generated) != count:
             raise ValueError(
                 f"the sampler gave {counted(len(generated), 'images')} where {count} were asked"
@@ -144,7 +144,8 @@ class FrechetScorer:
     def _redrawn_noise(self, sampler: Sampler, draw: int, value: float) -> float:
         """The spread over ``noise_draws`` draws of z, of which one is scored already."""
         others = range(draw + 1, draw + self._settings.noise_draws)
-        values = [self._gathered(sampler, other)[0].distance() for other in others]
+        count = self._settings.samples
+        values = [self._gathered(sampler, other, count)[0].distance() for other in others]
         return float(np.std([value, *values], ddof=1))
 
     def _metrics(self, kept: Sequence[Features]) -> dict[str, float]:

@@ -255,12 +255,12 @@ def _compute(
     chosen[np.random.default_rng(0).permutation(len(chosen))[:KEPT]] = True
     kept: list[np.ndarray] = []
     for part in extract_parts(extractor, as_batches(data.images, batch_size), batch_size):
-        kept.append(part.features[chosen[total.count : total.count + len(part)]])
+        kept.append(part.on_host().features[chosen[total.count : total.count + len(part)]])
         before = total.count
         total.add(part.features)
         if store.worth_telling(before, total.count, len(chosen)):
             report(Progress("extracting features of real images", total.count, len(chosen)))
-    return total.moments(), np.random.default_rng(1).permutation(np.concatenate(kept))
+    return total.moments().on_host(), np.random.default_rng(1).permutation(np.concatenate(kept))
 
 
 def _write(path: Path, fingerprint: str, moments: frechet.Moments, features: np.ndarray) -> None:
