@@ -3,84 +3,131 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
+import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from benchmarks.fid import random_weights
 from benchmarks.gpu_loops import images_of
 from trainables.scores import frechet
-from trainables.scores.extractor import Extractor, as_batches, build_extractor, extract
+from trainables.scores.extractor import Extractor, as_batches, build_extractor, extract_parts
 from trainables.settings.score import ScoreSettings
 
 FEATURES, SAMPLES = 2048, 10_000
-
-
-class Pictures(torch.utils.data.Dataset[torch.Tensor]):
-    """Images as torch-fidelity takes them."""
-
-    def __init__(self, images: torch.Tensor) -> None:
-        self._images = images
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return self._images[index]
+BATCH, ROUNDS = 100, 3
+Fid = Callable[[], tuple[float, float]]
+"""Returns the distance and the seconds of the features."""
 
 
 def scoring(given: argparse.Namespace, device: str) -> None:
-    """Prints seconds from images to the distance, features and moments included."""
-    print(f"Score of {given.images:,} images at 32x32: seconds", flush=True)
+    """Prints seconds from images to the distance; the real side is made once, and not measured."""
+    print(f"Score of {given.images:,} images at 32x32: seconds, medians of {ROUNDS}", flush=True)
     images = images_of(32, 2 * given.images)
-    for name in ("efficientnet_lite0", "inception"):
-        try:
-            weights = given.weights if name == "inception" else None
-            settings = ScoreSettings(extractor=name, samples=given.images, weights=weights)
-            extractor = build_extractor(settings, Path(given.cache), device)
-        except (ImportError, ValueError, OSError) as error:
-            print(f"  {name}: not measured: {str(error).splitlines()[0]}")
-            continue
-        row(name, extractor, images, given.images)
-        if name == "inception":
-            peer(images, given.images, device)
+    sides = images[given.images :], images[: given.images]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("efficientnet_lite0", "inception"):
+            try:
+                weights = None if name != "inception" else _weights(given, Path(folder))
+                settings = ScoreSettings(extractor=name, samples=given.images, **_said(weights))
+                extractor = build_extractor(settings, Path(given.cache), device)
+                peers = {"ours": ours(extractor, *sides)}
+                if weights is not None:
+                    peers["torch-fidelity"] = peer(weights, *sides, device)
+                _table(
+                    name if given.weights or weights is None else f"{name}, random weights", peers
+                )
+            except (ImportError, ValueError, OSError, RuntimeError) as error:
+                print(f"  {name}: not measured: {str(error).splitlines()[0]}")
 
 
-def row(name: str, extractor: Extractor, images: np.ndarray, count: int) -> None:
-    """Prints ours: the real side is made once, and not measured."""
-    other = extract(extractor, as_batches(images[count:], 256), 256)
-    real = frechet.reference(frechet.moments(other.features))
-    torch.accelerator.synchronize()
-    began = time.perf_counter()
-    features = extract(extractor, as_batches(images[:count], 256), 256).features
-    extracted = time.perf_counter() - began
-    value = frechet.distance(real, features)
-    whole = time.perf_counter() - began
-    print(f"  {name}: ours {whole:.2f}, features {extracted:.2f} of it (distance {value:.4f})")
+def _weights(given: argparse.Namespace, folder: Path) -> Path:
+    return Path(given.weights) if given.weights else random_weights(folder)
 
 
-def peer(images: np.ndarray, count: int, device: str) -> None:
-    """Prints torch-fidelity's, which extracts both sides: half of its time."""
-    torch_fidelity = importlib.import_module("torch_fidelity")
-    chw = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-    began = time.perf_counter()
-    theirs = torch_fidelity.calculate_metrics(
-        input1=Pictures(chw[:count]),
-        input2=Pictures(chw[count:]),
-        fid=True,
-        cuda=device == "cuda",
-        batch_size=256,
-        verbose=False,
+def _said(weights: Path | None) -> dict[str, Any]:
+    if weights is None:
+        return {}
+    return {
+        "weights": str(weights),
+        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+
+
+def _table(title: str, peers: dict[str, Fid]) -> None:
+    """Prints medians of rounds that take turns."""
+    whole: dict[str, list[float]] = {name: [] for name in peers}
+    extracted: dict[str, list[float]] = {name: [] for name in peers}
+    values: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for name, fid in peers.items():
+            began = time.perf_counter()
+            values[name], seconds = fid()
+            whole[name].append(time.perf_counter() - began)
+            extracted[name].append(seconds)
+    for name in peers:
+        seconds, features = statistics.median(whole[name]), statistics.median(extracted[name])
+        text = f"  {title}: {name}"
+        print(f"{text:44s}{seconds:8.2f}, features {features:.2f} (distance {values[name]:.6g})")
+
+
+def ours(extractor: Extractor, real: np.ndarray, made: np.ndarray) -> Fid:
+    """The product's: moments and distance on the device, as an evaluation makes them."""
+    total = frechet.MomentSum()
+    for part in extract_parts(extractor, as_batches(real, BATCH), BATCH):
+        total.add(part.features)
+    kept = frechet.reference(total.moments())
+
+    def fid() -> tuple[float, float]:
+        began = time.perf_counter()
+        gathered = frechet.Gathered(kept)
+        for part in extract_parts(extractor, as_batches(made, BATCH), BATCH):
+            gathered.add(part.features)
+        torch.accelerator.synchronize()
+        seconds = time.perf_counter() - began
+        return gathered.distance_with_noise().value, seconds
+
+    return fid
+
+
+def peer(weights: Path, real: np.ndarray, made: np.ndarray, device: str) -> Fid:
+    """torch-fidelity's network on the device, its statistics and its distance, without a noise."""
+    module: Any = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
+    fid_of: Any = importlib.import_module("torch_fidelity.metric_fid")
+    network = module.FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights), verbose=False
     )
-    print(f"  torch-fidelity {(time.perf_counter() - began) / 2:.2f} ({theirs})")
+    network.to(device).eval()
+
+    @torch.no_grad()
+    def features(images: np.ndarray) -> Tensor:
+        found = (network(batch.to(device))[0].cpu() for batch in as_batches(images, BATCH))
+        return torch.cat(list(found))
+
+    kept = fid_of.fid_features_to_statistics(features(real))
+
+    def fid() -> tuple[float, float]:
+        began = time.perf_counter()
+        found = features(made)
+        seconds = time.perf_counter() - began
+        made_side = fid_of.fid_features_to_statistics(found)
+        key = "frechet_inception_distance"
+        return float(fid_of.fid_statistics_to_metric(made_side, kept, False)[key]), seconds
+
+    return fid
 
 
 def distances(device: str) -> None:
-    """Seconds of one distance: the product's, on the CPU, and the same in float64 on the device."""
-    print(f"Distance of {SAMPLES:,} samples in {FEATURES} dimensions: seconds", flush=True)
+    """Seconds of one distance of features that are at hand: on the CPU, and on the device."""
+    print(f"Distance of {SAMPLES:,} samples in {FEATURES} dimensions: seconds, the second time")
     random = np.random.default_rng(0)
     mixing = random.standard_normal((FEATURES, FEATURES)) / np.arange(1, FEATURES + 1) ** 0.7
 
@@ -90,26 +137,17 @@ def distances(device: str) -> None:
 
     real, generated = frechet.moments(features(2 * SAMPLES)), features(SAMPLES)
     kept = frechet.reference(real)
-    timed("ours, on the CPU", lambda: frechet.distance(kept, generated))
-    factor = torch.linalg.cholesky(
-        torch.from_numpy(real.covariance).to(device)
-        + 1e-12 * torch.eye(FEATURES, dtype=torch.float64, device=device)
-    )
-
-    def on_device() -> float:
-        values = torch.from_numpy(generated).to(device).double()
-        mean = values.mean(0)
-        covariance = (values - mean).T @ (values - mean) / (len(values) - 1)
-        roots = torch.linalg.eigvalsh(factor.T @ covariance @ factor).clamp_min(0).sqrt()
-        gap = torch.from_numpy(real.mean).to(device) - mean
-        traces = float(np.trace(real.covariance)) + covariance.trace()
-        return float(gap @ gap + traces - 2 * roots.sum())
-
-    on_device()
-    timed("the same in float64, on the device", on_device)
+    there = torch.from_numpy(generated).to(device)
+    for name, made in (("on the CPU", generated), ("on the device", there)):
+        timed(f"ours, {name}", lambda made=made: frechet.distance(kept, made))  # type: ignore[misc]
+        timed(
+            f"ours with its noise, {name}",
+            lambda made=made: frechet.distance_with_noise(kept, made).value,  # type: ignore[misc]
+        )
 
 
 def timed(name: str, compute: Callable[[], float]) -> None:
+    compute()
     began = time.perf_counter()
     value = compute()
-    print(f"  {name:44s}{time.perf_counter() - began:8.2f}   ({value:.6f})", flush=True)
+    print(f"  {name:44s}{time.perf_counter() - began:8.3f}   ({value:.9f})", flush=True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support.pretend import DEVICE, Accelerator
 from support.runs import played, small_assignment
-from support.trials import mostly_slow, without_clocks
+from support.trials import mostly_slow, to_rounding, without_clocks
 from torch import Tensor, nn
 
 from trainables.assignment import Assignment
@@ -96,20 +96,7 @@ def outcome(run: TrialRun) -> Any:
     """All that a run has come to, but for clocks and for the streams of devices it has been on."""
     state = run.trial.save()
     state["game"]["streams"].pop("devices")
-    history = [to_rounding(m.to_json()) for m in run.history]
-    return without_clocks([state, history, dict(run.trial.artifacts())])
-
-
-def to_rounding(measurement: dict[str, Any]) -> dict[str, Any]:
-    """Scores without their last digits, in which the eigenvalues of two libraries differ."""
-    return {
-        key: to_rounding(value)
-        if isinstance(value, dict)
-        else f"{value:.9g}"
-        if key == "noise" or "score" in key
-        else value
-        for key, value in measurement.items()
-    }
+    return without_clocks([state, to_rounding(run.history), dict(run.trial.artifacts())])
 
 
 def kind_of(name: str) -> str:

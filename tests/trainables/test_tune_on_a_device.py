@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.pretend import Accelerator
-from support.trials import SMALL, without_clocks
+from support.trials import SMALL, to_rounding, without_clocks
 
 from trainables import tune
 from trainables.assignment import Assignment
@@ -54,4 +54,4 @@ def test_a_reused_worker_gives_the_memory_of_the_trial_before_back(
             run.turn()
         on_a_gpu = read_measurements(str(tmp_path / "gpu" / str(number)))
         assert len(on_a_gpu) == 3
-        assert without_clocks(on_a_gpu) == without_clocks(run.history)
+        assert to_rounding(without_clocks(on_a_gpu)) == to_rounding(without_clocks(run.history))

@@ -100,7 +100,7 @@ def joined(parts: Sequence[Features]) -> Features:
 def extract_parts(
     extractor: Extractor, batches: Iterable[torch.Tensor], batch_size: int
 ) -> Iterator[Part]:
-    """As :func:`extract`, batch by batch, for sets that are too large to be held; parts stay on the device."""
+    """As :func:`extract`, batch by batch on the device, for sets that are too large to be held."""
     for images in rebatched(batches, batch_size):
         with torch.inference_mode(), full_precision():
             features, logits = extractor(images)

@@ -248,7 +248,8 @@ def _with_noise(real: Reference, generated: Moments, samples: Array, count: int)
     transported = centred @ real.root @ (vectors * (roots > 0) / (roots + (roots == 0)) ** 0.5)
     influence -= (transported * transported).sum(1)
     value = _sum(real, generated.mean, generated.covariance.trace(), roots)
-    return Score(*numbers(value, _standard_error(influence, count)))
+    value, noise = numbers(value, _standard_error(influence, count))
+    return Score(value, noise)
 
 
 def _with_noise_small(real: Reference, features: Array) -> Score:
@@ -261,7 +262,8 @@ def _with_noise_small(real: Reference, features: Array) -> Score:
     transported = ((vectors * vectors) @ roots) * (len(features) - 1)
     influence = 2.0 * (centred @ (mean - real.mean)) + squares - transported
     value = _sum(real, mean, squares.sum() / (len(features) - 1), roots)
-    return Score(*numbers(value, _standard_error(influence, len(features))))
+    value, noise = numbers(value, _standard_error(influence, len(features)))
+    return Score(value, noise)
 
 
 def _sum(real: Reference, mean: Array, trace: Array, roots: Array) -> Array:

@@ -101,7 +101,9 @@ class FrechetScorer:
         Raises:
             ValueError: The sampler does not yield what was asked of it.
         """
-        generated, kept = self._gathered(sampler, draw, self._settings.samples, self._settings.extras)
+        generated, kept = self._gathered(
+            sampler, draw, self._settings.samples, self._settings.extras
+        )
         measured = generated.distance_with_noise()
         noise = measured.noise
         if self._settings.noise_draws:
