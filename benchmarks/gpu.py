@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -96,8 +97,9 @@ def training(case: Case, seconds: float, device: str, folder: Path) -> None:
                 loops[name] = make()
                 for _ in range(WARM_UP):
                     loops[name]()
-                rate(loops[name], 0.2)
+                first = rate(loops[name], 0.2)
             found[name] = []
+            print(f"  {name}: about {first:.1f}/s at first", file=sys.stderr, flush=True)
         except (RuntimeError, AttributeError, AssertionError) as error:
             print(f"  {name:28s} not measured: {str(error).splitlines()[0]}")
     for _ in range(ROUNDS):

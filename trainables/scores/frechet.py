@@ -151,8 +151,7 @@ def between(real: Reference, generated: Moments) -> float:
     """The squared Frechet distance from the moments of both sides."""
     real = real.beside(generated.mean)
     roots = _roots(eigenvalues(real.root.T @ generated.covariance @ real.root))
-    (value,) = numbers(_sum(real, generated.mean, generated.covariance.trace(), roots))
-    return value
+    return numbers(_sum(real, generated.mean, generated.covariance.trace(), roots))[0]
 
 
 class Gathered:
@@ -233,8 +232,7 @@ def _distance_small(real: Reference, features: Array) -> float:
     mean, centred = _centred(features)
     roots = _roots(eigenvalues(_gram(real, centred)))
     trace = (centred * centred).sum() / (len(features) - 1)
-    (value,) = numbers(_sum(real, mean, trace, roots))
-    return value
+    return numbers(_sum(real, mean, trace, roots))[0]
 
 
 def _with_noise(real: Reference, generated: Moments, samples: Array, count: int) -> Score:
