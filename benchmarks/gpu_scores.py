@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from trainables.scores import frechet
 from trainables.scores.extractor import Extractor, as_batches, build_extractor, extract_parts
 from trainables.settings.score import ScoreSettings
 
-FEATURES, SAMPLES = 2048, 10_000
+SIZES = ((64, 1000), (1280, 10_000), (2048, 10_000))
+"""Features and samples of the distances: those of the digits, of EfficientNet and of FID."""
 BATCH, ROUNDS = 100, 3
 Fid = Callable[[], tuple[float, float]]
 """Returns the distance and the seconds of the features."""
@@ -127,27 +129,30 @@ def peer(weights: Path, real: np.ndarray, made: np.ndarray, device: str) -> Fid:
 
 def distances(device: str) -> None:
     """Seconds of one distance of features that are at hand: on the CPU, and on the device."""
-    print(f"Distance of {SAMPLES:,} samples in {FEATURES} dimensions: seconds, the second time")
-    random = np.random.default_rng(0)
-    mixing = random.standard_normal((FEATURES, FEATURES)) / np.arange(1, FEATURES + 1) ** 0.7
-
-    def features(count: int) -> np.ndarray:
-        drawn = random.standard_normal((count, FEATURES)) @ mixing + 0.3
-        return np.maximum(drawn, 0).astype(np.float32)
-
-    real, generated = frechet.moments(features(2 * SAMPLES)), features(SAMPLES)
-    kept = frechet.reference(real)
-    there = torch.from_numpy(generated).to(device)
-    for name, made in (("on the CPU", generated), ("on the device", there)):
-        timed(f"ours, {name}", lambda made=made: frechet.distance(kept, made))  # type: ignore[misc]
-        timed(
-            f"ours with its noise, {name}",
-            lambda made=made: frechet.distance_with_noise(kept, made).value,  # type: ignore[misc]
+    for count, samples in SIZES:
+        print(f"Distance of {samples:,} samples in {count} dimensions: seconds, the second time")
+        random = np.random.default_rng(0)
+        mixing = random.standard_normal((count, count)) / np.arange(1, count + 1) ** 0.7
+        real, made = (
+            np.maximum(random.standard_normal((n, count)) @ mixing + 0.3, 0).astype(np.float32)
+            for n in (2 * samples, samples)
         )
+        kept = frechet.reference(frechet.moments(real))
+        places = {"on the CPU": made, "on the device": torch.from_numpy(made).to(device)}
+        for name, features in places.items():
+            _timed(f"ours, {name}", partial(frechet.distance, kept, features))
+            _timed(f"ours with its noise, {name}", partial(_with_noise, kept, features))
 
 
-def timed(name: str, compute: Callable[[], float]) -> None:
+def _with_noise(kept: frechet.Reference, features: np.ndarray | Tensor) -> float:
+    return frechet.distance_with_noise(kept, features).value
+
+
+def _timed(name: str, compute: Callable[[], float]) -> None:
+    began = time.perf_counter()
     compute()
+    first = time.perf_counter() - began
     began = time.perf_counter()
     value = compute()
-    print(f"  {name:44s}{time.perf_counter() - began:8.3f}   ({value:.9f})", flush=True)
+    seconds = time.perf_counter() - began
+    print(f"  {name:44s}{seconds:8.4f}   (first {first:.3f}; {value:.9f})", flush=True)
