@@ -12,6 +12,7 @@ GAN, SCORES, LANGUAGE, GAMES = (
 BATCHES = (f"{GAN}/test_batches_and_streams.py", f"{GAN}/test_batches_on_a_device.py")
 RECORDED = f"{GAN}/test_graphs_on_a_device.py"
 RESULTS, SEARCH, RECORD = (f"tests/study/{name}" for name in ("results", "search", "record"))
+DISTANCE = (f"{SCORES}/test_frechet.py", f"{SCORES}/test_frechet_on_a_device.py")
 SURFACE = "tests/study/surface"
 
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -19,7 +20,8 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/regularisers.py", (f"{GAN}/test_regularisers.py",)),
     ("trainables/gan/updates.py", (f"{GAN}/test_updates.py",)),
     ("trainables/gan/schedules.py", (f"{GAN}/test_schedules.py", f"{GAN}/test_average.py")),
-    ("trainables/scores/frechet.py", (f"{SCORES}/test_frechet.py",)),
+    ("trainables/scores/frechet.py", DISTANCE),
+    ("trainables/scores/arithmetic.py", DISTANCE),
     ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
     ("study/search/stopping.py", (f"{SEARCH}/test_stopping.py",)),
     ("study/search/ahead.py", (f"{SEARCH}/test_ahead.py",)),

@@ -81,8 +81,8 @@ class MomentSum:
     def __init__(self) -> None:
         self.count = 0
         self._merged = 0
-        self._mean: Array = np.zeros(0)
-        self._scatter: Array = np.zeros((0, 0))
+        self._mean: Array
+        self._scatter: Array
         self._waiting: list[Array] = []
 
     def add(self, features: np.ndarray | Tensor) -> None:
