@@ -42,10 +42,8 @@ def on_host(values: Array) -> np.ndarray:
 
 
 def in_double(values: Array) -> Array:
-    """A float64 copy of features."""
-    if isinstance(values, Tensor):
-        return values.to(torch.float64, copy=True)
-    return values.astype(np.float64)
+    """Features in float64."""
+    return values.double() if isinstance(values, Tensor) else values.astype(np.float64)
 
 
 def joined(parts: Sequence[Array]) -> Array:

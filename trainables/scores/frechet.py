@@ -242,8 +242,8 @@ def _with_noise(real: Reference, generated: Moments, samples: Array, count: int)
     roots = _roots(values)
     centred = in_double(samples) - generated.mean
     influence = 2.0 * (centred @ (generated.mean - real.mean)) + (centred * centred).sum(1)
-    # Directions of no spread have no share in it: their root is 0, and so is what stands for its inverse.
-    transported = centred @ real.root @ (vectors * (roots > 0) / (roots + (roots == 0)) ** 0.5)
+    # Where the root is 0 the samples have no spread, so that it does not matter what they are divided by.
+    transported = centred @ real.root @ (vectors / (roots + (roots == 0)) ** 0.5)
     influence -= (transported * transported).sum(1)
     value = _sum(real, generated.mean, generated.covariance.trace(), roots)
     value, noise = numbers(value, _standard_error(influence, count))
@@ -270,7 +270,7 @@ def _sum(real: Reference, mean: Array, trace: Array, roots: Array) -> Array:
 
 
 def _standard_error(influence: Array, count: int) -> Array:
-    off = influence - influence.mean(0)
+    off = influence - influence.mean()
     return ((off * off).sum() / (len(off) - 1) / count) ** 0.5
 
 
