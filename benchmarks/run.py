@@ -97,6 +97,13 @@ PARTS: dict[str, Part] = {
         least=("--trials 2 --rounds 1",),
         starts_ray=True,
     ),
+    "launching": Part(
+        title="A launch, to its first training step",
+        full=("",),
+        quick=("--rounds 1",),
+        least=("--rounds 1 --recipe saddle",),
+        starts_ray=True,
+    ),
     "scale": Part(
         title="A study of many trials",
         full=("",),

@@ -82,6 +82,20 @@ def _halves(kind: object) -> tuple[Callable[[], type[TrialSettings]], Callable[[
     return lambda: load(where.settings), lambda: load(where.trial)
 
 
+def worker_modules(kind: str) -> list[str]:
+    """Names the modules that a worker needs for any trial of a kind; of a user's own kind, ours alone.
+
+    Example:
+        >>> worker_modules("saddle")
+        ['trainables.tune', 'trainables.games.saddle']
+    """
+    if kind not in KINDS:
+        return ["trainables.tune"]
+    # Torch's optimisers import it when they make their first step, which takes as long as torch itself.
+    late = ["torch._dynamo"] if _halves(kind)[0]().accelerated else []
+    return ["trainables.tune", KINDS[kind].trial.partition(":")[0], *late]
+
+
 def with_paths(data: Mapping[str, Any], resolve: Callable[[str], str]) -> dict[str, Any]:
     """Returns a ``trial`` mapping, not yet validated, with every path of a file or folder resolved."""
     found = _settings_of(data)

@@ -94,15 +94,20 @@ def examined(
     said to be elsewhere.
     """
     before = None if stored is None else ledger.contents(spec.name)
-    ended = {name: ledger.counts(spec.name, name).ended.total() for name in spec.arms}
-    left = any(ended[name] < arm.trials for name, arm in spec.arms.items())
     moved = stored is not None and parse_stored(stored).trial != spec.trial
-    if not (left or moved):
+    if not (unfinished(ledger, spec) or moved):
         return before
     check_prepared(spec, cache)
     if stored is None:
         check_new(spec, cache)
     return known_contents(spec, cache, before, say)
+
+
+def unfinished(ledger: Ledger, spec: Spec) -> bool:
+    """Whether an arm has fewer ended trials in the record than it is to have."""
+    return any(
+        ledger.counts(spec.name, name).ended.total() < arm.trials for name, arm in spec.arms.items()
+    )
 
 
 def store(

@@ -5,7 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from study.driver.beginning import claim, continued_spec, examined, publication_of, store, until
+from study.driver.beginning import (
+    claim,
+    continued_spec,
+    examined,
+    publication_of,
+    store,
+    unfinished,
+    until,
+)
 from study.driver.ending import LaunchResult, check_ending
 from study.driver.keeping import Keeping
 from study.driver.publishing import CLOSE_SECONDS, HURRIED_SECONDS, Publishing
@@ -39,9 +47,8 @@ def bring(spec: Spec, ledger: Ledger, session: Session) -> tuple[LaunchResult, S
     spec, data = continued_spec(ledger, spec, places)
     # 2. Its data are those that it began with, and its trials can be built.
     contents = examined(ledger, spec, data, places.cache, until(stop, session.say))
-    # 3. Its name in MLflow is ours too.
-    publication = publication_of(ledger, spec.name)
-    claim(publication, places)
+    # 3. Its name in MLflow is ours too; workers get ready meanwhile.
+    publication = _claimed(spec, ledger, session)
     # 4. The record knows the spec, and the home where everything is.
     changed = store(ledger, spec, data, contents)
     site.remember(spec.name, publication.identity())
@@ -67,6 +74,15 @@ def bring(spec: Spec, ledger: Ledger, session: Session) -> tuple[LaunchResult, S
     )
     check_ending(conductor, result, site, stop)
     return result, spec
+
+
+def _claimed(spec: Spec, ledger: Ledger, session: Session) -> Publication:
+    """Takes the study's name in MLflow; where trials are left, their workers are started before that."""
+    if unfinished(ledger, spec):
+        session.engine.start(spec)
+    publication = publication_of(ledger, spec.name)
+    claim(publication, session.site.places)
+    return publication
 
 
 def _nothing_to_do(spec: Spec, publication: Publication, counts: Mapping[str, Counts]) -> bool:

@@ -14,6 +14,8 @@ from study.places.locations import Site
 from study.places.urls import check_installed
 from study.search.conductor import Conductor
 from study.search.handing import Observer
+from study.spec.model import Spec
+from trainables.kinds import worker_modules
 
 
 class Stop:
@@ -97,7 +99,7 @@ Say = Callable[[str], None]
 
 
 class Engine:
-    """The Ray that a launch runs on: started when a trial is first run, and once.
+    """The Ray that a launch runs on: started once, before a trial is first run.
 
     Args:
         address: A running cluster; None: the embedded engine.
@@ -108,15 +110,24 @@ class Engine:
         self._started = False
         self._stack = ExitStack()
 
+    def start(self, spec: Spec) -> None:
+        """Starts it, if it is not: its workers import what they need while the launch is prepared."""
+        # Ray takes seconds to import: a finished study, and every query, does without.
+        from study.engine import cluster
+        from study.engine.ahead import getting_ready
+
+        if self._started:
+            return
+        with getting_ready(worker_modules(spec.trial["kind"]), spec.resources.cpu):
+            self._stack.enter_context(cluster.cluster(self._address, spec.resources))
+        self._started = True
+
     def run(self, conductor: Conductor) -> None:
         """Runs trials until the conductor hands out no more."""
-        # Ray takes seconds to import: a finished study, and every query, does without.
-        from study.engine import cluster, tune
+        from study.engine import tune
 
         spec = conductor.spec
-        if not self._started:
-            self._stack.enter_context(cluster.cluster(self._address, spec.resources))
-            self._started = True
+        self.start(spec)
         tune.run(conductor, spec.resources, spec.settings.accelerated)
 
     def end(self) -> None:

@@ -186,7 +186,7 @@ def check_fit(cpu: float, gpu: float, given_up: Callable[[], bool] = lambda: Fal
         return
     asked = f"{cpu:g} CPU" + (f" and {gpu:g} GPU" if gpu else "")
     waited = ""
-    if not _embedded() and _autoscaled():
+    if not embedded() and _autoscaled():
         promised = _promised()
         if not promised or any(_holds(held, cpu, gpu) for held in promised):
             logger.warning("No node holds a trial of %s yet; waiting for the autoscaler.", asked)
@@ -258,7 +258,8 @@ def _autoscaled() -> bool:
     return any(kind != private.own_type(node) for node, kind in types)
 
 
-def _embedded() -> bool:
+def embedded() -> bool:
+    """Whether this is the embedded engine."""
     return str(ray.get_runtime_context().gcs_address).split(":")[0] == LOOPBACK
 
 
@@ -268,15 +269,13 @@ def gpus(resources: Resources, accelerated: bool) -> float:
         return float(resources.gpu)
     if not accelerated:
         return 0.0
-    nodes = _alive() if _embedded() else [*_alive(), *_promised()]
+    nodes = _alive() if embedded() else [*_alive(), *_promised()]
     return 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
 
 
 def slots(cpu: float, gpu: float) -> int | None:
     """How many trials fit on the embedded engine; None on a cluster, which may grow."""
-    if not _embedded():
-        return None
-    return max(1, _fitting(ray.cluster_resources(), cpu, gpu))
+    return max(1, _fitting(ray.cluster_resources(), cpu, gpu)) if embedded() else None
 
 
 def room(cpu: float, gpu: float) -> int:

@@ -7,12 +7,13 @@ reports.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
 
 import psutil
+import ray
 from ray._private import ray_constants, services, worker
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.autoscaler._private.util import format_readonly_node_type
@@ -68,6 +69,37 @@ def end(processes: Sequence[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a driver that Tune gives the workers of its trials, but for those that we set."""
+    from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
+
+    names = set(ENV_VARS_TO_PROPAGATE) - {"RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS"}
+    return {name: environment[name] for name in sorted(names) if name in environment}
+
+
+def give_workers(variables: Mapping[str, str]) -> None:
+    """Lets Tune start its workers with these variables of their own; without any, as plain workers.
+
+    Tune by itself gives each an environment of its own, always. Such a worker is begun by Ray's agent only
+    when the trial is there, as two processes one after the other; a plain one may be there already.
+    """
+    from ray.tune.execution import class_cache, tune_controller
+
+    remote: Any = ray.remote
+    options = {"runtime_env": {"env_vars": dict(variables)}} if variables else {}
+
+    class Actors(class_cache._ActorClassCache):
+        """Tune's classes of workers."""
+
+        def get(self, trainable: type) -> Any:
+            """The class of the workers that run a trainable."""
+            if trainable not in self._cache:
+                self._cache[trainable] = (remote(**options) if options else remote)(trainable)
+            return self._cache[trainable]
+
+    tune_controller._ActorClassCache = Actors  # type: ignore[attr-defined]
 
 
 class _Server(services.ConsolePopen):

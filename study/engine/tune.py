@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from study.engine import cluster  # first: Ray reads the environment that it makes
+from study.engine import cluster, private  # first: Ray reads the environment that it makes
 
 # isort: split
 from ray import tune
@@ -71,6 +71,8 @@ def run(conductor: Conductor, resources: Resources, accelerated: bool) -> None:
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     gpu = cluster.gpus(resources, accelerated)
     cluster.check_fit(resources.cpu, gpu, lambda: bool(conductor.stopping))
+    # The embedded engine's workers have the driver's environment anyway.
+    private.give_workers({} if cluster.embedded() else private.passed_on(os.environ))
     while conductor.left and not conductor.stopping:
         _session(conductor, resources, gpu)
 

@@ -87,7 +87,7 @@ class FakeCluster:
         self.report: dict[str, Any] | None = None
         self.bootstrap = folder / "ray_bootstrap_config.yaml"
         monkeypatch.setattr(ray_cluster.ray, "nodes", self._nodes)
-        monkeypatch.setattr(ray_cluster, "_embedded", lambda: False)
+        monkeypatch.setattr(ray_cluster, "embedded", lambda: False)
         monkeypatch.setattr(private, "is_autoscaler_v2", lambda **_: False)
         monkeypatch.setattr(private, "_internal_kv_get", lambda key: self._status())
         monkeypatch.setattr(ray_cluster, "request_resources", self._requested)

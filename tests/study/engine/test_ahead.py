@@ -1,0 +1,94 @@
+"""Workers that are there, with what a trial imports, before there is a trial."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from study.engine.ahead import IMPORTED, THREADS, getting_ready
+from trainables.kinds import KINDS, worker_modules
+
+
+def test_the_environment_is_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(IMPORTED, "theirs")
+    monkeypatch.delenv(THREADS, raising=False)
+    before = dict(os.environ)
+    with getting_ready(["ours", "also.ours"], 2.5):
+        assert os.environ[IMPORTED] == "theirs,ours,also.ours"
+        assert os.environ[THREADS] == "2"
+    assert dict(os.environ) == before
+    with getting_ready([], 0.5):
+        assert os.environ[THREADS] == "1"
+    assert dict(os.environ) == before
+
+
+def test_a_users_own_kind_is_imported_by_its_trial_alone() -> None:
+    assert worker_modules("mine.trials:Own") == ["trainables.tune"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kinds_trial_is_in_the_last_of_our_modules(kind: str) -> None:
+    module, _, name = KINDS[kind].trial.partition(":")
+    assert worker_modules(kind)[:2] == ["trainables.tune", module]
+    assert name
+
+
+@pytest.mark.slow
+def test_what_a_cluster_s_workers_are_given_is_the_users_alone() -> None:
+    from study.engine import private
+
+    given = {
+        "AWS_SESSION_TOKEN": "t",
+        "HOME": "/root",
+        "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    }
+    assert private.passed_on(given) == {"AWS_SESSION_TOKEN": "t"}
+
+
+def workers() -> set[int]:
+    """The embedded engine's workers, once Ray has given them their names."""
+    from study.engine import private
+
+    return {each.pid for each in private.processes() if each.name().startswith("ray::IDLE")}
+
+
+@pytest.mark.slow
+def test_a_trial_is_put_into_a_worker_that_was_there_before() -> None:
+    import ray
+
+    from study.driver.session import Engine
+    from study.engine import private
+    from study.spec.model import Spec
+
+    spec: Any = Spec.model_validate(
+        {
+            "name": "ahead",
+            "trial": {"kind": "saddle"},
+            "arms": {"a": {"space": "one_timescale", "trials": 1, "b": [0.001, 0.1]}},
+            "resources": {"cpus": 1},
+        }
+    )
+    engine = Engine(None)
+    engine.start(spec)
+    try:
+        while not (there := workers()):
+            time.sleep(0.05)
+        private.give_workers({})
+        from ray.tune.execution import tune_controller
+
+        class Probe:  # here, so that it is sent as it is: a worker cannot import a test
+            def process(self) -> tuple[int, list[str], str | None]:
+                return os.getpid(), sorted(sys.modules), os.environ.get("OMP_NUM_THREADS")
+
+        cache: Any = vars(tune_controller)["_ActorClassCache"]()
+        made = cache.get(Probe)
+        number, modules, threads = ray.get(made.remote().process.remote())
+    finally:
+        engine.end()
+    assert number in there
+    assert {"trainables.tune", "trainables.games.saddle"} <= set(modules)
+    assert threads == "1"
