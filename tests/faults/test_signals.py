@@ -37,7 +37,7 @@ BEFORE = (
 """Moments at which no trial has begun."""
 
 AMID = (
-    ("run-creating:2", "SIGHUP"),
+    ("run-creating:4", "SIGHUP"),  # after those of the two arms
     ("reported:3", "SIGTERM:group"),
     ("assigned:1", "SIGTERM:group"),
     ("told:1", "SIGINT:group"),
