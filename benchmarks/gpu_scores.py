@@ -19,6 +19,7 @@ from torch import Tensor
 
 from benchmarks.fid import random_weights
 from benchmarks.gpu_loops import images_of
+from trainables.devices import full_precision
 from trainables.scores import frechet
 from trainables.scores.extractor import Extractor, as_batches, build_extractor, extract_parts
 from trainables.settings.score import ScoreSettings
@@ -43,7 +44,9 @@ def scoring(given: argparse.Namespace, device: str) -> None:
                 extractor = build_extractor(settings, Path(given.cache), device)
                 peers = {"ours": ours(extractor, *sides)}
                 if weights is not None:
-                    peers["torch-fidelity"] = peer(weights, *sides, device)
+                    theirs = peer(weights, *sides, device)
+                    peers["torch-fidelity"] = theirs
+                    peers["torch-fidelity, full float32"] = partial(_in_full, theirs)
                 _table(
                     name if given.weights or weights is None else f"{name}, random weights", peers
                 )
@@ -64,6 +67,12 @@ def _said(weights: Path | None) -> dict[str, Any]:
     }
 
 
+def _in_full(fid: Fid) -> tuple[float, float]:
+    """As an extractor of ours computes: torch by itself lets convolutions round to TF32."""
+    with full_precision():
+        return fid()
+
+
 def _table(title: str, peers: dict[str, Fid]) -> None:
     """Prints medians of rounds that take turns."""
     whole: dict[str, list[float]] = {name: [] for name in peers}
@@ -78,7 +87,7 @@ def _table(title: str, peers: dict[str, Fid]) -> None:
     for name in peers:
         seconds, features = statistics.median(whole[name]), statistics.median(extracted[name])
         text = f"  {title}: {name}"
-        print(f"{text:44s}{seconds:8.2f}, features {features:.2f} (distance {values[name]:.6g})")
+        print(f"{text:60s}{seconds:8.2f}, features {features:.2f} (distance {values[name]:.6g})")
 
 
 def ours(extractor: Extractor, real: np.ndarray, made: np.ndarray) -> Fid:
