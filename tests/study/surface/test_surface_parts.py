@@ -11,7 +11,7 @@ import pytest
 from study.surface import gathered
 from study.surface import surface as module
 from study.surface.gathered import pressed, repeated, thinned
-from study.surface.observations import Array
+from study.surface.observations import Array, Observations
 from study.surface.plane import Plane, Region
 from study.surface.surface import Surface, lacking, too_few
 from study.trial import Outcome, TrialRecord
@@ -321,6 +321,29 @@ def test_a_trial_without_a_score_is_high_and_says_little(monkeypatch: pytest.Mon
     values, noise = caught[0]
     assert values == pytest.approx([*range(11), 21.0])
     assert noise == pytest.approx([0.1] * 11 + [21.0 - 5.5])
+
+
+def test_a_surface_is_told_of_further_runs_that_count_and_are_of_its_arms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fitted: list[Observations] = []
+
+    def catch(seen: Observations, shifted: bool) -> None:
+        fitted.append(seen)
+        raise LookupError
+
+    monkeypatch.setattr(module, "posterior", catch)
+    runs = [
+        trial("x", 3, math.exp(15)),
+        trial("x", 4, math.exp(15), outcome=Outcome.FAILED),
+        trial("x", 5, math.exp(15), outcome=None),
+        trial("z", 3, math.exp(15)),
+    ]
+    with pytest.raises(LookupError):
+        Surface([trial("x", n, math.exp(n)) for n in range(11)], ["x"], runs)
+    (seen,) = fitted
+    # What is high is said by the search: its scores bend at 13 and end at 21.
+    assert seen.values == pytest.approx([*range(11), 13 + 8 * (1 - math.exp(-2 / 8))])
 
 
 def test_arms_of_which_one_is_worse_everywhere_are_shifted() -> None:
