@@ -60,10 +60,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
     ),
     ("study/surface/plane.py", (f"{SURFACE}/test_plane.py",)),
-    (
-        "study/surface/gathered.py",
-        (f"{SURFACE}/test_surface_parts.py", f"{RESULTS}/test_fresh.py"),
-    ),
+    ("study/surface/gathered.py", (f"{SURFACE}/test_surface_parts.py",)),
     (
         "study/surface/surface.py",
         (

@@ -160,6 +160,16 @@ def test_a_cell_is_halved_along_its_widest_side(monkeypatch: pytest.MonkeyPatch)
     assert halves == [pytest.approx(np.mean(rest[:19])), pytest.approx(np.mean(rest[19:]))]
 
 
+def test_the_widest_cell_is_halved_until_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """5, 0, 1 and 2 stay alone; of the others two times 18 are wider than any 9."""
+    monkeypatch.setattr(gathered, "MOST", 8)
+    x = np.arange(40.0)
+    cells = gathered._cells(x[:, None], np.zeros(40, dtype=int), x)
+    alone = [[5], [0], [1], [2]]
+    low, high = [[3, 4, *range(6, 13)], [*range(13, 22)]], [[*range(22, 31)], [*range(31, 40)]]
+    assert [cell.tolist() for cell in cells] == [*alone, *low, *high]
+
+
 def test_of_a_cell_s_equals_the_first_trials_are_in_the_first_half(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
