@@ -227,6 +227,33 @@ def test_the_chain_samples_the_posterior_of_a_normal_law(monkeypatch: pytest.Mon
     assert states[:, 1:].var(0) == pytest.approx(np.ones(4), rel=0.25)
 
 
+def test_each_state_follows_by_an_elliptical_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Murray, Adams & MacKay 2010, Figure 2, as a plain loop with the same random numbers."""
+    monkeypatch.setattr(gaussian, "_process", lambda _seen, state, _shifted: Known(state))
+    draw, state = np.random.default_rng(3), [0.5] * 5
+    begun, generator = np.array(state), np.random.default_rng(3)
+    chain: Any = gaussian._chain(observed(), begun, False, generator)
+    for found, process in itertools.islice(chain, 60):
+        other = draw.normal(size=5).tolist()
+        level = -2 * (state[0] - 2) ** 2 + math.log(draw.uniform())
+        angle = 2 * math.pi * draw.uniform()
+        least, most = angle - 2 * math.pi, angle
+        while True:
+            tried = [
+                x * math.cos(angle) + y * math.sin(angle) for x, y in zip(state, other, strict=True)
+            ]
+            if -2 * (tried[0] - 2) ** 2 > level:
+                break
+            if angle < 0:
+                least = angle
+            else:
+                most = angle
+            angle = least + (most - least) * draw.uniform()
+        state = tried
+        assert found.tolist() == pytest.approx(state, rel=1e-9)
+        assert process.state is found
+
+
 def test_as_many_states_are_kept_as_said_and_the_first_ones_are_not() -> None:
     known, steps = observed(), []
 
