@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -28,11 +29,22 @@ DRIVER = "import study.driver.launch, study.cli.progress, mlflow, study.engine.t
 WORKER = "import trainables.tune, trainables.gan.trial"
 PAUSE = 0.01
 LONGEST = 300.0
+SPENT = "CPU-seconds till then"
 
 
 def raylet(process: psutil.Popen) -> bool:
     """Whether Ray's server runs below a process."""
     return any(each.name() == "raylet" for each in process.children())
+
+
+def spent(process: psutil.Popen) -> float:
+    """CPU-seconds of a process and all that it runs, so far; what has ended meanwhile is not in it."""
+    total = 0.0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.Error):
+            times = each.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def stages(home: Path, process: psutil.Popen) -> dict[str, Callable[[], bool]]:
@@ -46,7 +58,7 @@ def stages(home: Path, process: psutil.Popen) -> dict[str, Callable[[], bool]]:
 
 
 def launched(recipe: str) -> dict[str, float]:
-    """Seconds from the command until each thing is there."""
+    """Seconds from the command until each thing is there, and the CPU-seconds of all processes till then."""
     with tempfile.TemporaryDirectory() as folder:
         home, began = Path(folder) / "home", time.monotonic()
         command = [sys.executable, "-m", "study.cli", "launch", recipe, "--home", str(home)]
@@ -61,6 +73,7 @@ def launched(recipe: str) -> dict[str, float]:
                         raise RuntimeError((Path(folder) / "said.txt").read_text())
                     time.sleep(PAUSE)
                 found[name] = time.monotonic() - began
+            found[SPENT] = spent(process)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
