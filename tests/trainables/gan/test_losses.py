@@ -61,3 +61,19 @@ def test_only_minimax_saturates_where_d_is_sure() -> None:
     }
     assert gradients["minimax"] < 1e-8
     assert gradients["non_saturating"] == pytest.approx(1)
+
+
+def twice() -> tuple[object, object]:
+    """A user's own: twice the gap of the mean scores, and thrice G's lack of score."""
+    return (
+        lambda real, fake: 2 * (fake.mean() - real.mean()),
+        lambda fake: -3 * fake.mean(),
+    )
+
+
+def test_a_users_own_pair_is_taken_by_its_name() -> None:
+    """Mean scores of 0.875 and 0.525."""
+    loss = build_loss(f"{__name__}:twice")
+    real, fake = torch.tensor(REAL), torch.tensor(FAKE)
+    assert loss.discriminator(real, fake).item() == pytest.approx(-0.7)
+    assert loss.generator(fake).item() == pytest.approx(-1.575)
