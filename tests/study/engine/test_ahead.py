@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from typing import Any
@@ -47,6 +48,35 @@ def test_what_a_cluster_s_workers_are_given_is_the_users_alone() -> None:
         "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     }
     assert private.passed_on(given) == {"AWS_SESSION_TOKEN": "t"}
+
+
+ASKED = """
+import importlib, sys
+import torch
+
+asked = []
+torch.cuda._is_compiled = lambda: True
+for place, name, answer in (
+    (torch.cuda, "is_available", True),
+    (torch.cuda, "device_count", 2),
+    (torch._C, "_cuda_getDeviceCount", 2),
+    (torch._C, "_cuda_init", None),
+):
+    setattr(place, name, lambda *_, name=name, answer=answer: asked.append(name) or answer)
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+print(asked)
+"""
+
+
+@pytest.mark.slow
+def test_what_is_imported_ahead_asks_no_gpu() -> None:
+    """Ray says only with the trial which GPU is a worker's, and CUDA asks for that once."""
+    modules = {each: None for kind in KINDS for each in worker_modules(kind)}
+    command = [sys.executable, "-c", ASKED, *modules]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "torch._dynamo" in modules
+    assert said.strip() == "[]"
 
 
 def workers() -> set[int]:
