@@ -1,7 +1,7 @@
 """Is the answer right? Studies with a known truth, sampled and answered by the product's own code.
 
     OMP_NUM_THREADS=1 python -m benchmarks.answers [--studies 200] [--trials 8 20 40] [--only bowl]
-        [--keep FILE]
+        [--keep FILE] [--processes 8] [--seconds 600]
 
 Each study is replayed (replay.py) on a surface of a family (families.py) or on one that was recorded from
 real GANs (surfaces/), with the product's conductor and its default sampler, and its first 8, 20 and 40
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import recorded
+from benchmarks import many, recorded
 from benchmarks.families import FAMILIES, member
 from benchmarks.replay import Ended, replay, spec_for
 from study.results.comparison import compare
@@ -118,6 +118,11 @@ def answers(case: str, seed: int, counts: list[int]) -> dict[int, Answer]:
     }
 
 
+def _answers(job: tuple[str, int, tuple[int, ...]]) -> dict[int, Answer]:
+    case, seed, counts = job
+    return answers(case, seed, list(counts))
+
+
 class Kept:
     """The answers so far, one line of JSON a study, so that a run that is cut off counts and goes on.
 
@@ -180,16 +185,24 @@ def main() -> None:
     parser.add_argument(
         "--keep", type=Path, help="file of the answers so far; the run goes on from it"
     )
+    many.arguments(parser)
     given = parser.parse_args()
     kept = Kept(given.keep)
-    for seed in range(given.studies):  # one study of each case at a time: a part of a run says much
-        for case in given.only:
-            if not kept.has(case, seed, given.trials):
-                kept.add(case, seed, answers(case, seed, given.trials))
+    jobs = [
+        (case, seed, tuple(given.trials))
+        for seed in range(
+            given.studies
+        )  # one study of each case at a time: a part of a run says much
+        for case in given.only
+        if not kept.has(case, seed, given.trials)
+    ]
+    for (case, seed, _), found in many.in_turn(jobs, _answers, given.processes, given.seconds):
+        kept.add(case, seed, found)
     print(HEADER)
     for case in given.only:
         for count in given.trials:
-            print(line(case, count, kept.of(case, count)))
+            if kept.of(case, count):
+                print(line(case, count, kept.of(case, count)))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,28 @@
 """How soon each way of searching comes near the best setting, replayed on surfaces in simulated time.
 
     OMP_NUM_THREADS=1 python -m benchmarks.search [digits …] [--studies 50] [--trials 40] [--only joint …]
+        [--processes 8] [--seconds 600]
 
 Compute is counted in full trials: the updates of one trial of one D update a step. After each of a ladder of
 computes the setting that would be taken then is held against the best one of the arm, both on the noise-free
-surface. The peers are Optuna's samplers and pruners as a user would set them, through the same conductor,
-with two slots.
+surface; `saved` and `winner` are what stopping.py says of the same studies. The peers are Optuna's samplers
+and pruners as a user would set them, through the same conductor, with two slots.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import recorded
+from benchmarks import many, recorded
 from benchmarks.peers import RaysAsha, grid_changes
 from benchmarks.replay import Replay, full_trial, replay, spec_for
+from benchmarks.stopping import Saving, saving
 from study.surface.surface import NoSurface, Surface
 from study.trial import TrialRecord, ranked
 
@@ -36,12 +39,14 @@ class Way:
         by_surface: Whether the setting is where the surface is lowest; else the one with the lowest score.
         grid: Whether a grid is tried.
         rays_asha: Whether Ray's scheduler stops trials.
+        dear: In how many turns of the others it has one, since its studies take long.
     """
 
     changes: tuple[str, ...]
     by_surface: bool = False
     grid: bool = False
     rays_asha: bool = False
+    dear: int = 1
 
     def studied(self, curves: recorded.Recorded, trials: int, seed: int) -> Replay:
         """One study, replayed."""
@@ -59,8 +64,10 @@ WAYS = {
     ),
     "tpe + asha": Way(("search.sampler=tpe", "stopping={rule: none, pruner: {name: asha}}")),
     "tpe + median": Way(("search.sampler=tpe", "stopping={rule: none, pruner: {name: median}}")),
-    "gp": Way(("search.sampler=gp", "stopping.rule=none")),
-    "gp + median": Way(("search.sampler=gp", "stopping={rule: none, pruner: {name: median}}")),
+    "gp": Way(("search.sampler=gp", "stopping.rule=none"), dear=3),
+    "gp + median": Way(
+        ("search.sampler=gp", "stopping={rule: none, pruner: {name: median}}"), dear=3
+    ),
     "joint": Way(("search.sampler=joint", "stopping.rule=rising"), True),
     "joint + ahead": Way(("search.sampler=joint", "stopping.rule=ahead"), True),
     "joint + median": Way(
@@ -115,36 +122,91 @@ def within(found: np.ndarray) -> float:
     return np.inf
 
 
+@dataclass(frozen=True)
+class Job:
+    """One study to replay: on a surface, a way of searching, trials an arm, a seed."""
+
+    name: str
+    way: str
+    trials: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of one study: the excess over the ladder, what stopping saved and cost, CPU seconds."""
+
+    excess: np.ndarray
+    saving: Saving
+    stopped: float
+    seconds: float
+
+
+@functools.cache
+def _curves(name: str) -> recorded.Recorded:
+    return recorded.load(name)
+
+
+def searched(job: Job) -> Found:
+    """One study, replayed and held against its surface."""
+    curves, way, began = _curves(job.name), WAYS[job.way], time.process_time()
+    study = way.studied(curves, job.trials, job.seed)
+    return Found(
+        excess(study, curves, way),
+        saving(study, curves),
+        float(np.mean([t.record.outcome == "stopped" for t in study.trials])),
+        time.process_time() - began,
+    )
+
+
+def line(way: str, place: int, studies: Sequence[Found]) -> str:
+    """One line of the table: a way of searching in one arm."""
+    table = np.asarray([each.excess[place] for each in studies])
+    soon = np.median([within(row) for row in table])
+    at30 = table[:, LADDER.index(30)]
+    means = [
+        np.mean([each.saving.saved for each in studies]),
+        np.mean([each.saving.winners[place] for each in studies]),
+        np.mean([each.stopped for each in studies]),
+    ]
+    return (
+        f"{f'{way}, {ARMS[place][:3]}':24}{len(studies):8d}{soon:12.0f}{np.nanmedian(at30):15.2f}"
+        f"{np.nanquantile(at30, 0.9):7.2f}{means[2]:9.0%}{means[0]:7.0%}{means[1]:8.0%}"
+        f"{np.mean([each.seconds for each in studies]):7.1f}"
+    )
+
+
+HEADER = (
+    f"{'':24}{'studies':>8}{'within 10 %':>12}{'at 30: median':>15}{'90th':>7}{'stopped':>9}"
+    f"{'saved':>7}{'winner':>8}{'CPU s':>7}"
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=recorded.names())
     parser.add_argument("--studies", type=int, default=50)
     parser.add_argument("--trials", type=int, default=40, help="of each arm")
     parser.add_argument("--only", nargs="*", choices=sorted(WAYS), default=list(WAYS))
+    many.arguments(parser)
     given = parser.parse_args()
+    jobs = [
+        Job(name, way, given.trials, seed)
+        for seed in range(given.studies)
+        for way in given.only
+        for name in given.names
+    ]
+    jobs.sort(key=lambda job: job.seed * WAYS[job.way].dear)  # stable: in turn over all else
+    found: dict[tuple[str, str], dict[int, Found]] = {}
+    for job, each in many.in_turn(jobs, searched, given.processes, given.seconds):
+        found.setdefault((job.name, job.way), {})[job.seed] = each
     for name in given.names:
-        curves = recorded.load(name)
-        print(
-            f"{name}: best {curves.optima}; {given.studies} studies, full trials' compute of the study"
-        )
-        print(
-            f"{'':18}{'within 10 %':>12}{'at 30: median':>15}{'90th':>7}{'stopped':>9}{'CPU s':>7}"
-        )
-        for way_name in given.only:
-            way, began = WAYS[way_name], time.process_time()
-            studies = [way.studied(curves, given.trials, seed) for seed in range(given.studies)]
-            table = np.asarray([excess(study, curves, way) for study in studies])
-            seconds = (time.process_time() - began) / given.studies
-            for i, arm in enumerate(ARMS):
-                soon = np.median([within(row) for row in table[:, i]])
-                at30 = table[:, i, LADDER.index(30)]
-                saved = np.mean([t.record.outcome == "stopped" for s in studies for t in s.trials])
-                label = f"{way_name}, {arm[:3]}"
-                print(
-                    f"{label:18}{soon:12.0f}{np.nanmedian(at30):15.2f}{np.nanquantile(at30, 0.9):7.2f}"
-                    f"{saved:9.0%}{seconds:7.1f}",
-                    flush=True,
-                )
+        print(f"{name}: best {recorded.load(name).optima}; compute in full trials of the study")
+        print(HEADER)
+        for way in given.only:
+            studies = [each for _, each in sorted(found.get((name, way), {}).items())]
+            for place in range(len(ARMS)) if studies else ():
+                print(line(way, place, studies), flush=True)
 
 
 if __name__ == "__main__":
