@@ -20,7 +20,6 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtrs
-from scipy.special import logsumexp
 
 from study.surface.observations import Array, Observations
 from study.surface.threads import one_thread
@@ -225,18 +224,6 @@ def _prior(spread: float, size: int, shifted: bool) -> tuple[Array, Array]:
     each = [LENGTH] * (size - 3) + [*scaled, (SHIFT[0] * shifted, SHIFT[1])]
     medians, deviations = np.array(each).T
     return medians, deviations
-
-
-@one_thread()
-def shift_factor(processes: list[Process]) -> float:
-    """How many times likelier what was seen is with shifts than without: the Bayes factor.
-
-    Args:
-        processes: From :func:`posterior`, without shifts.
-    """
-    # The mean, over the posterior without, of the ratio of the likelihoods; of the logarithms' size.
-    ratios = [each.with_shift(SHIFT[0]).log_likelihood - each.log_likelihood for each in processes]
-    return float(np.exp(min(logsumexp(ratios) - np.log(len(ratios)), 300.0)))
 
 
 @one_thread()

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.surface.gathered import pressed, repeated, thinned
-from study.surface.gaussian import Process, drawn, mixed, posterior, shift_factor
+from study.surface.gaussian import Process, drawn, mixed, posterior
 from study.surface.observations import Array
 from study.surface.plane import Plane, regions
+from study.surface.shifts import perhaps_shifted, shift_factor
 from study.trial import TrialRecord
 from trainables.counting import counted
 from trainables.protocol import ParameterValue
@@ -103,6 +104,8 @@ class Surface:
         self.shifted = len(arms) > 1 and shift_factor(self.processes) > DOUBTED
         if self.shifted:
             self.processes = posterior(seen, shifted=True)
+        elif len(arms) > 1:
+            self.processes = perhaps_shifted(self.processes)
         self._regions = regions(self.plane, points, groups)
         good = np.argsort(values, kind="stable")[: max(8, len(values) // 8)]
         self._choose(points, points[good], np.isinf(scores))

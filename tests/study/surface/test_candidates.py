@@ -195,6 +195,7 @@ def test_a_surface_is_fitted_to_the_ended_trials_of_its_arms(
 
     monkeypatch.setattr(module, "posterior", posterior)
     monkeypatch.setattr(module, "shift_factor", lambda processes: {"alike": factor}[processes[0]])
+    monkeypatch.setattr(module, "perhaps_shifted", lambda processes: [*processes, "perhaps"])
     monkeypatch.setattr(module, "regions", lambda *given: caught["regions"].append(given))
     monkeypatch.setattr(module, "drawn", drawn)
     monkeypatch.setattr(Surface, "_choose", choose)
@@ -204,7 +205,7 @@ def test_a_surface_is_fitted_to_the_ended_trials_of_its_arms(
     ordered = rows[each:] + rows[:each]
     assert surface.rows == tuple(ordered)
     assert surface.shifted is shifted
-    assert surface.processes == ["shifted" if shifted else "alike"]
+    assert surface.processes == (["shifted"] if shifted else ["alike", "perhaps"])
     assert [kind for _, kind in caught["fit"]] == [False, True][: 1 + shifted]
     points = Plane(ordered).points(ordered).tolist()
     lost = [row.number == 7 for row in ordered]

@@ -9,8 +9,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from study.surface import gaussian
-from study.surface.gaussian import KEPT, Process, drawn, matern, mixed, posterior, shift_factor
+from study.surface.gaussian import KEPT, Process, drawn, matern, mixed, posterior
 from study.surface.observations import Observations
+from study.surface.shifts import shift_factor
 
 Array = NDArray[np.float64]
 HYPER = np.array([0.4, 0.9, 0.7, 0.15, 0.0])

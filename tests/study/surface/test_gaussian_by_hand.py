@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from study.surface import gaussian
-from study.surface.gaussian import Process, drawn, mixed, posterior, shift_factor
+from study.surface.gaussian import Process, drawn, mixed, posterior
 from study.surface.observations import Array, Observations
 
 HYPER = np.array([0.4, 0.9, 0.7, 0.2, 1.5])
@@ -277,17 +277,6 @@ def test_the_chain_follows_its_seed() -> None:
     )
     assert one == same != other
     assert [p.noise for p in posterior(known, shifted=False)] == one
-
-
-def test_the_bayes_factor_is_the_mean_ratio_of_the_likelihoods() -> None:
-    known = observed()
-    without = [Process(known, np.append(HYPER[:4] * factor, 0.0)) for factor in (0.7, 1.0, 1.8)]
-    shifted = [Process(known, np.append(HYPER[:4] * factor, 1.0)) for factor in (0.7, 1.0, 1.8)]
-    ratios = [
-        math.exp(two.log_likelihood - one.log_likelihood)
-        for one, two in zip(without, shifted, strict=True)
-    ]
-    assert shift_factor(without) == pytest.approx(sum(ratios) / 3, rel=1e-9)
 
 
 def test_a_mixture_has_the_mean_of_the_means_and_the_whole_variance() -> None:
