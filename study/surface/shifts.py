@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from study.surface.gaussian import SHIFT, Process
+from study.surface.observations import Array
 from study.surface.threads import one_thread
 
 _THIRDS = np.asarray([-0.967, 0.0, 0.967])
@@ -40,11 +42,23 @@ def perhaps_shifted(processes: list[Process]) -> list[Process]:
     """
     shifts = SHIFT[0] * np.exp(SHIFT[1] * _THIRDS)
     every = [*processes, *(each.with_shift(shift) for shift in shifts for each in processes)]
-    count = len(processes)
-    weights = np.asarray([each.log_likelihood for each in every])
-    weights -= np.tile(weights[:count], len(shifts) + 1)
-    weights[count:] -= np.log(len(shifts))
-    weights -= logsumexp(weights)
-    # At even distances along all weights: nothing is left to chance.
-    places = np.searchsorted(np.cumsum(np.exp(weights)), (np.arange(count) + 0.5) / count)
-    return [every[place] for place in places]
+    weights = _weights(np.asarray([each.log_likelihood for each in every]), len(processes))
+    return [every[place] for place in _evenly(weights, len(processes))]
+
+
+def _weights(likelihoods: Array, without: int) -> Array:
+    """What each process counts, in all 1: the first so many have no shift, the others each a shift.
+
+    Args:
+        likelihoods: Logarithms, of the processes without shifts and then of as many with each shift.
+        without: How many have none.
+    """
+    times = len(likelihoods) // without - 1
+    weights = likelihoods - np.tile(likelihoods[:without], times + 1)
+    weights[without:] -= np.log(times)
+    return np.asarray(np.exp(weights - logsumexp(weights)))
+
+
+def _evenly(weights: Array, count: int) -> NDArray[np.int64]:
+    """So many places at even distances along the weights: nothing is left to chance."""
+    return np.searchsorted(np.cumsum(weights), (np.arange(count) + 0.5) / count)

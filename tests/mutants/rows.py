@@ -68,6 +68,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
             f"{RESULTS}/test_fresh.py",
         ),
     ),
+    ("study/surface/shifts.py", (f"{SURFACE}/test_shifts.py",)),
     ("study/surface/*.py", (SURFACE,)),
     ("trainables/gan/sampling.py", (f"{GAN}/test_sampling.py",)),
     (
