@@ -51,6 +51,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "study/results/confirmation.py",
         tuple(f"{RESULTS}/test_{n}.py" for n in ("confirmation", "seeds", "levels", "retrained")),
     ),
+    ("study/results/fresh.py", (f"{RESULTS}/test_fresh.py",)),
     (
         "study/surface/observations.py",
         (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),

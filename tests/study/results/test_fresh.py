@@ -87,6 +87,9 @@ def test_a_run_counts_for_the_trial_that_it_repeats_if_the_two_are_comparable() 
     # A sampler may give a fixed rate back with another last digit.
     nearly = replace(run, parameters=replace(run.parameters, b=run.b * (1 + 1e-12)))
     assert repeats(rows, [nearly])[0].b == rows[1].b
+    # One that is left out leaves out none after it.
+    other = replace(run, score_name="fd_10k")
+    assert repeats(rows, [other, run]) == [found]
     (diverged,) = repeats(rows, seeds(ONE, 1, [None]))
     assert math.isinf(diverged.objective)
     for other in (
