@@ -188,11 +188,10 @@ def main() -> None:
     many.arguments(parser)
     given = parser.parse_args()
     kept = Kept(given.keep)
+    # One study of each case at a time: a part of a run says much.
     jobs = [
         (case, seed, tuple(given.trials))
-        for seed in range(
-            given.studies
-        )  # one study of each case at a time: a part of a run says much
+        for seed in range(given.studies)
         for case in given.only
         if not kept.has(case, seed, given.trials)
     ]

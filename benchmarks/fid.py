@@ -15,7 +15,7 @@ import importlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ from trainables.settings.score import ScoreSettings
 
 BATCH = 50
 Fid = Callable[[Tensor], tuple[float, float]]
-"""Takes uint8 images (N, 3, H, W); returns the distance and the CPU-seconds of the features."""
+"""Takes uint8 images (N, 3, H, W); returns the distance and the seconds of the features."""
+Clock = Callable[[], float]
 
 
 def images_of(count: int, seed: int) -> Tensor:
@@ -76,29 +77,31 @@ def ours(weights: Path, real: Tensor) -> Fid:
     return fid
 
 
-def batches(images: Tensor) -> Iterator[Tensor]:
-    yield from images.split(BATCH)
-
-
-def torch_fidelity(weights: Path, real: Tensor) -> Fid:
-    """torch-fidelity's extractor, statistics and distance."""
+def torch_fidelity(
+    weights: Path,
+    real: Tensor,
+    device: str = "cpu",
+    batch: int = BATCH,
+    clock: Clock = time.process_time,
+) -> Fid:
+    """torch-fidelity's extractor on a device, its statistics and its distance, which has no noise."""
     module: Any = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
     fid_of: Any = importlib.import_module("torch_fidelity.metric_fid")
     network = module.FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights), verbose=False
     )
-    network.eval()
+    network.to(device).eval()
 
     @torch.no_grad()
     def features(images: Tensor) -> Tensor:
-        return torch.cat([network(batch)[0] for batch in batches(images)])
+        return torch.cat([network(part.to(device))[0].cpu() for part in images.split(batch)])
 
     kept = fid_of.fid_features_to_statistics(features(real))
 
     def fid(images: Tensor) -> tuple[float, float]:
-        began = time.process_time()
+        began = clock()
         found = features(images)
-        seconds = time.process_time() - began
+        seconds = clock() - began
         made = fid_of.fid_features_to_statistics(found)
         key = "frechet_inception_distance"
         return float(fid_of.fid_statistics_to_metric(made, kept, False)[key]), seconds
@@ -116,7 +119,7 @@ def pytorch_fid(weights: Path, real: Tensor) -> Fid:
 
     @torch.no_grad()
     def features(images: Tensor) -> np.ndarray:
-        parts = [network(batch.float() / 255)[0].flatten(1) for batch in batches(images)]
+        parts = [network(batch.float() / 255)[0].flatten(1) for batch in images.split(BATCH)]
         return torch.cat(parts).numpy()
 
     def moments(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib
 import statistics
 import tempfile
 import time
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.fid import random_weights
+from benchmarks.fid import random_weights, torch_fidelity
 from benchmarks.gpu_loops import images_of
 from trainables.devices import full_precision
 from trainables.scores import frechet
@@ -110,30 +109,9 @@ def ours(extractor: Extractor, real: np.ndarray, made: np.ndarray) -> Fid:
 
 
 def peer(weights: Path, real: np.ndarray, made: np.ndarray, device: str) -> Fid:
-    """torch-fidelity's network on the device, its statistics and its distance, without a noise."""
-    module: Any = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
-    fid_of: Any = importlib.import_module("torch_fidelity.metric_fid")
-    network = module.FeatureExtractorInceptionV3(
-        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights), verbose=False
-    )
-    network.to(device).eval()
-
-    @torch.no_grad()
-    def features(images: np.ndarray) -> Tensor:
-        found = (network(batch.to(device))[0].cpu() for batch in as_batches(images, BATCH))
-        return torch.cat(list(found))
-
-    kept = fid_of.fid_features_to_statistics(features(real))
-
-    def fid() -> tuple[float, float]:
-        began = time.perf_counter()
-        found = features(made)
-        seconds = time.perf_counter() - began
-        made_side = fid_of.fid_features_to_statistics(found)
-        key = "frechet_inception_distance"
-        return float(fid_of.fid_statistics_to_metric(made_side, kept, False)[key]), seconds
-
-    return fid
+    """torch-fidelity's on the device."""
+    one, two = (torch.from_numpy(side).permute(0, 3, 1, 2).contiguous() for side in (real, made))
+    return partial(torch_fidelity(weights, one, device, BATCH, time.perf_counter), two)
 
 
 def distances(device: str) -> None:

@@ -79,8 +79,9 @@ class Recorded:
         }
 
 
+@functools.cache
 def load(name: str, folder: Path = SURFACES) -> Recorded:
-    """Reads a recorded surface by its name."""
+    """Reads a recorded surface by its name, once in a process."""
     frame = pd.read_parquet(folder / f"{name}.parquet")
     steps = tuple(sorted(int(step) for step in frame.loc[frame.score.notna(), "step"].unique()))
     keys = ["b", "a", "d_steps", "seed"]

@@ -12,7 +12,6 @@ and pruners as a user would set them, through the same conductor, with two slots
 from __future__ import annotations
 
 import argparse
-import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,14 +141,9 @@ class Found:
     seconds: float
 
 
-@functools.cache
-def _curves(name: str) -> recorded.Recorded:
-    return recorded.load(name)
-
-
 def searched(job: Job) -> Found:
     """One study, replayed and held against its surface."""
-    curves, way, began = _curves(job.name), WAYS[job.way], time.process_time()
+    curves, way, began = recorded.load(job.name), WAYS[job.way], time.process_time()
     study = way.studied(curves, job.trials, job.seed)
     return Found(
         excess(study, curves, way),

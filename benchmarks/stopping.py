@@ -12,7 +12,6 @@ that one, in the mean.
 from __future__ import annotations
 
 import argparse
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +42,7 @@ class Saving:
 
 def surface(name: str, seed: int) -> Curves:
     """A recorded surface, or the member of a family."""
-    return member(name, seed, EVALUATIONS) if name in FAMILIES else _recorded(name)
-
-
-@functools.cache
-def _recorded(name: str) -> Curves:
-    return recorded.load(name)
+    return member(name, seed, EVALUATIONS) if name in FAMILIES else recorded.load(name)
 
 
 def saving(study: Replay, curves: Curves) -> Saving:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
+from support.mlflow import changed, row
 
 from study.results.difference import difference
 from study.surface.gaussian import Process, matern
 from study.surface.observations import Observations
 from study.surface.shifts import perhaps_shifted, shift_factor
 from study.surface.surface import Surface
-from study.trial import ONE, TWO, Outcome, TrialRecord
-from trainables.protocol import Measurement, Parameters
+from study.trial import ONE, TWO, TrialRecord
 
 HYPER = np.array([0.4, 0.9, 0.7, 0.2, 0.0])
 """Lengths of coordinates 0 and 1, the deviation of f, that of the noise, no shift."""
@@ -90,18 +90,7 @@ def studied(seed: int, each: int = 8) -> list[TrialRecord]:
     for arm, lower in ((ONE, 0.0), (TWO, 0.2)):
         for number, (x, y) in enumerate(draw.uniform(-4, -2, (each, 2)).tolist()):
             height = 0.6 * (x + 2.8) ** 2 + 0.9 * (y + 3.1) ** 2 + draw.normal(0, 0.2) - lower
-            seen = (Measurement(step=1, score=5 * math.exp(height)),)
-            parameters = Parameters(b=10**x, a=10**y, d_steps=1)
-            rows.append(
-                TrialRecord(
-                    study="s",
-                    arm=arm,
-                    number=number,
-                    parameters=parameters,
-                    outcome=Outcome.COMPLETE,
-                    measurements=seen,
-                )
-            )
+            rows.append(changed(row(arm, number, 5 * math.exp(height)), b=10**x, a=10**y))
     return rows
 
 
