@@ -25,6 +25,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
     ("study/search/stopping.py", (f"{SEARCH}/test_stopping.py",)),
     ("study/search/ahead.py", (f"{SEARCH}/test_ahead.py",)),
+    ("study/surface/gains.py", (f"{SEARCH}/test_ahead.py",)),
     ("study/search/handing.py", (f"{SEARCH}/test_handing.py",)),
     ("study/search/present.py", (f"{SEARCH}/test_present_by_hand.py",)),
     ("study/search/samplers.py", (f"{SEARCH}/test_samplers_by_hand.py",)),

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from study.search.ahead import FEWEST, gains, reason_to_give_up
+from study.search.ahead import FEWEST, reason_to_give_up
 from study.spec.parts import Stopping
+from study.surface.gains import gains
 from trainables.protocol import Measurement
 
 SIX: list[dict[int, float]] = [
