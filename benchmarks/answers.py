@@ -20,7 +20,7 @@ import json
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,11 @@ def simulated(case: str, seed: int, trials: int) -> tuple[list[TrialRecord], flo
 
 
 def row(ended: Ended, lower: float) -> TrialRecord:
-    """A replayed trial as a line of a table, its score multiplied where it is of the second arm."""
-    known = ended.record.to_json()
-    if ended.record.arm == TWO and known["score"] is not None:
-        known["score"] *= lower
-    # The formulas have no sampling noise of their own.
-    return TrialRecord.from_json(known | {"noise": 0.0})
+    """A replayed trial as the record tells of it, its scores multiplied where it is of the second arm."""
+    bare = ended.record.scores_alone()  # the formulas have no sampling noise of their own
+    factor = lower if bare.arm == TWO else 1.0
+    moved = (replace(m, score=m.score * factor) for m in bare.measurements)
+    return replace(bare, measurements=tuple(moved))
 
 
 def answered(rows: Iterable[TrialRecord], first: float, second: float) -> Answer:

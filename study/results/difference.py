@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainables.counting import counted
 from trainables.protocol import ParameterValue
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ SURFACE = (
 )
 """What an interval is."""
 
+FORECAST = "; {stopped} taken at what whole trials would have come to"
+"""What is added where trials were stopped."""
+
 APART = "; trials with other further parameters are told apart"
+"""What is added where arms differ in what they sample."""
 
 
 class Finding(StrEnum):
@@ -152,6 +157,7 @@ def difference(surface: Surface, arms: tuple[str, str]) -> ArmDifference:
     return ArmDifference(
         arms=arms,
         method=SURFACE.format(axes=axes, margin=MARGIN, fresh=fresh)
+        + _forecast(sum(row.arm in arms for row in surface.forecast))
         + ("" if surface.common else APART),
         finding=finding(float(np.median(parts)), relative),
         absolute=absolute,
@@ -163,6 +169,10 @@ def difference(surface: Surface, arms: tuple[str, str]) -> ArmDifference:
         scores=(centre, float(np.median(two))),
         repeats=repeats,
     )
+
+
+def _forecast(stopped: int) -> str:
+    return FORECAST.format(stopped=counted(stopped, "stopped trials")) if stopped else ""
 
 
 def finding(relative: float, interval: tuple[float, float]) -> Finding:

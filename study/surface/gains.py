@@ -41,6 +41,12 @@ class Gains:
     freedom: float
     whole: int
 
+    @property
+    def deviation(self) -> float:
+        """The standard deviation; the scale where there is none (of two degrees of freedom and fewer)."""
+        heavy = self.freedom / (self.freedom - 2) if self.freedom > 2 else 1.0
+        return self.scale * math.sqrt(heavy)
+
     def chance(self, now: float, target: float) -> float:
         """The probability that a trial whose lowest score is ``now`` ends below ``target``; both are > 0."""
         needed = math.log(target / now) - self.mean

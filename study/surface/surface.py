@@ -2,7 +2,8 @@
 
 A Gaussian process (gaussian.py) on the logarithm of the score over the plane (plane.py). Scores far above
 the lowest are pressed together: how bad a bad setting is says nothing about where the optimum is, and a
-trial that diverged without a score is at the upper end. What is asked of the surface is asked of joint
+trial that diverged without a score is at the upper end. One that was stopped is where whole trials would have
+come to from there (stopped.py). What is asked of the surface is asked of joint
 draws from its posterior at candidate points of each arm's region.
 
 The plane of two time scales contains the diagonal of one, so the lowest points of a draw always promise the
@@ -23,6 +24,7 @@ from study.surface.gaussian import Process, drawn, mixed, posterior
 from study.surface.observations import Array
 from study.surface.plane import Plane, regions
 from study.surface.shifts import perhaps_shifted, shift_factor
+from study.surface.stopped import still_to_come
 from study.trial import TrialRecord
 from trainables.counting import counted
 from trainables.protocol import ParameterValue
@@ -62,6 +64,7 @@ class Surface:
     Attributes:
         rows: The trials it is fitted to, by arm and number.
         repeats: The further runs that it is fitted to as well.
+        forecast: Those of the rows that were stopped and stand at what whole trials would have come to.
         shifted: Whether trials of different arms at like settings differ by more than noise, so that the
             surface of each arm is shifted as a whole.
         common: Whether all trials have the same further parameters.
@@ -92,14 +95,17 @@ class Surface:
         groups = np.asarray([arms.index(row.arm) for row in used])
         points = self.plane.points(used)
         scores = np.asarray([row.objective for row in used])
-        values = pressed(np.log(scores))
-        noise = np.asarray([row.noise for row in used]) / scores
+        added, spread = still_to_come(used)
+        self.forecast = tuple(row for row, doubt in zip(used, spread, strict=True) if doubt)
+        logs = np.log(scores) + added
+        values = pressed(logs)
+        noise = np.hypot(np.asarray([row.noise for row in used]) / scores, spread)
         # How high a trial without a score would have scored is not known, only that it is high.
         vague = float(values.max() - np.median(values))
         noise = np.where(np.isfinite(scores), noise, vague)
         seen = thinned(points, self.plane.lengths, groups, values, noise)
         if self.repeats:
-            seen = seen.joined(repeated(self.plane, arms, self.repeats, np.log(scores), vague))
+            seen = seen.joined(repeated(self.plane, arms, self.repeats, logs, vague))
         self.processes: list[Process] = posterior(seen, shifted=False)
         self.shifted = len(arms) > 1 and shift_factor(self.processes) > DOUBTED
         if self.shifted:

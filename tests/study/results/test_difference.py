@@ -27,6 +27,7 @@ class Surface:
     common = True
     plane = SimpleNamespace(axes=[SimpleNamespace(name="b"), SimpleNamespace(name="a")])
     repeats = tuple(SimpleNamespace(arm=arm) for arm in "xyyz")
+    forecast: tuple[SimpleNamespace, ...] = ()
 
     def found(self, arm: str) -> int:
         return {"x": 1, "y": 3}[arm]
@@ -95,6 +96,13 @@ def test_the_method_says_what_is_special() -> None:
     assert "one surface for all trials: a Gaussian" in method
     assert "the score over no parameter, its" in method
     assert method.endswith("none; trials with other further parameters are told apart")
+    surface.forecast = tuple(SimpleNamespace(arm=arm) for arm in "xzz")
+    assert (
+        "none; 1 stopped trial taken at what whole trials" in difference(surface, ("x", "y")).method
+    )
+    surface.forecast += (SimpleNamespace(arm="y"),)
+    method = difference(surface, ("x", "y")).method
+    assert "; 2 stopped trials taken at what whole trials would have come to; trials with" in method
 
 
 @pytest.mark.parametrize(

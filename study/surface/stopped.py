@@ -1,0 +1,63 @@
+"""Forecasts of stopped trials: their lowest score so far is not that of a whole trial.
+
+A trial is stopped while its score falls more often than not, the later ones of a search nearly all for being
+worse than the best. Taken for whole they would say that scores are higher around them than they are, and
+those are the good settings as well: that is where a search goes.
+
+Whole trials are those that were let go on, and more alike than all trials are. So what they gained is right
+for stopped ones in the mean, but not so surely as their spread says, and errors of one step have one sign: a
+gain is doubted by as much as itself. What was measured with and without stands in docs/decisions/surface.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from study.surface.gains import Curve, gains
+from study.surface.observations import Array
+from study.trial import Outcome, TrialRecord
+
+MOST = 250
+"""Whole trials whose curves are asked; of more each so-manieth."""
+
+
+def still_to_come(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
+    """How much lower each trial would lie had none been stopped.
+
+    A stopped trial's newest score would have gained what whole trials gained from that step
+    (:func:`study.surface.gains.gains`); its lowest stays its lowest where it had risen by more than that.
+
+    Args:
+        rows: Trials that count, of all arms, with scores > 0. Where a row has its lowest score alone, as a
+            table's has, nothing is known of its curve.
+
+    Returns:
+        What is to be added to the logarithm of each lowest score, <= 0, and the standard deviation of that,
+        shape (n,) each; 0 for trials that were not stopped, and where no whole trial was evaluated by then.
+
+    Example:
+        >>> still_to_come([])
+        (array([], dtype=float64), array([], dtype=float64))
+    """
+    curves = [_curve(row) for row in rows if row.outcome is Outcome.COMPLETE]
+    whole = [curve for curve in curves if len(curve) > 1]
+    whole = whole[:: math.ceil(len(whole) / MOST) or 1]
+    found = functools.cache(lambda step: gains(step, whole))
+    added, spread = np.zeros(len(rows)), np.zeros(len(rows))
+    for place, row in enumerate(rows):
+        if row.outcome is not Outcome.STOPPED or row.score is None:
+            continue
+        newest = row.measurements[-1]
+        if (ahead := found(newest.step)).whole:
+            risen = math.log(newest.score / row.score)
+            added[place] = min(risen + ahead.mean, 0.0)
+            spread[place] = math.hypot(ahead.deviation, ahead.mean)
+    return added, spread
+
+
+def _curve(row: TrialRecord) -> Curve:
+    return {each.step: each.score for each in row.measurements}
