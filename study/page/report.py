@@ -14,7 +14,7 @@ from study.page.contents import Contents, gather
 from study.page.render import render
 from study.results.comparison import Comparison
 from study.tracking.reading import StudyNotFound
-from study.tracking.reports import publish_report
+from study.tracking.reports import publish_report, put
 from study.tracking.store import TrackingError
 
 PAGE = "report.html"
@@ -27,11 +27,8 @@ def write(contents: Contents, folder: Path) -> Path:
         contents: What it shows.
         folder: Where ``report.html`` goes; made if need be, an older page in it is replaced at once.
     """
-    page = render(contents)
-    folder.mkdir(parents=True, exist_ok=True)
-    path, new = folder / PAGE, folder / f".{PAGE}.new"
-    new.write_text(page, encoding="utf-8")
-    new.replace(path)
+    path = folder / PAGE
+    put(render(contents).encode("utf-8"), path)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from study.tracking.moved import local_files
@@ -31,15 +30,20 @@ def publish_report(study: str, page: Path, *, tracking_uri: str) -> int:
         for run in found:
             # MLflow would copy it to a folder of this machine as well, but takes seconds to be imported.
             if (folder := local_files(tracking_uri, run.run_id, run.artifacts)) is not None:
-                _copy(page, folder)
+                put(page.read_bytes(), folder / page.name)
             else:
                 open_store(tracking_uri, study).log_artifact(run.run_id, str(page))
     return len(found)
 
 
-def _copy(page: Path, folder: Path) -> None:
-    """Copies a page into a folder, where at any time an older one or the new one is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f".{page.name}.new"
-    shutil.copyfile(page, new)
-    new.replace(folder / page.name)
+def put(page: bytes, path: Path) -> None:
+    """Puts a page into its place, where at any time an older one or the new one is whole.
+
+    Args:
+        page: Its bytes.
+        path: The place, whose folder is made if need be.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(page)
+    new.replace(path)

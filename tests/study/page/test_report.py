@@ -201,7 +201,7 @@ def test_a_store_that_takes_no_report_is_said_in_a_sentence(
         monkeypatch.setattr(reports, "local_files", lambda *_: None)
         monkeypatch.setattr(MlflowClient, "log_artifact", refuse)
     else:
-        monkeypatch.setattr(reports, "_copy", refuse)
+        monkeypatch.setattr(reports, "put", refuse)
     made = report("study", tracking_uri=uri, folder=tmp_path / "r")
     assert made.page.exists()
     assert "did not take the report" in str(made.unpublished)
