@@ -39,7 +39,8 @@ class Line:
         d_steps: Discriminator updates per generator update.
         updates: Generator updates at which the search saw the lowest score of that setting.
         score: The mean over fresh seeds, or the lowest score that the search saw.
-        spread: Half of the 95 % interval of the mean; None if it is of the search.
+        low: Lower end of the mean's 95 % interval; None without one.
+        high: Its upper end.
         seeds: How many seeds the mean is of; 0 if it is of the search.
     """
 
@@ -50,7 +51,8 @@ class Line:
     d_steps: int
     updates: int | None
     score: float
-    spread: float | None
+    low: float | None
+    high: float | None
     seeds: int
 
 
@@ -106,7 +108,7 @@ def _finalist(contents: Contents, arm: str) -> Finalist | None:
 
 def _of_seeds(contents: Contents, found: Finalist) -> Line:
     scores = found.told
-    mean, interval = statistics.fmean(scores), mean_interval(scores)
+    low, high = mean_interval(scores) or (None, None)
     return Line(
         dataset=_dataset(contents),
         method=METHODS.get(found.arm, found.arm),
@@ -114,8 +116,9 @@ def _of_seeds(contents: Contents, found: Finalist) -> Line:
         a=found.a,
         d_steps=found.d_steps,
         updates=found.step,
-        score=mean,
-        spread=None if interval is None else interval[1] - mean,
+        score=statistics.fmean(scores),
+        low=low,
+        high=high,
         seeds=len(scores),
     )
 
@@ -129,7 +132,8 @@ def _of_search(contents: Contents, best: TrialRecord) -> Line:
         d_steps=best.d_steps,
         updates=best.step,
         score=best.objective,
-        spread=None,
+        low=None,
+        high=None,
         seeds=0,
     )
 
@@ -155,7 +159,7 @@ def latex(lines: Sequence[Line], score_name: str) -> str:
                 f"{_rate(line.b)}, {_rate(line.a)}",
                 str(line.d_steps),
                 "--" if line.updates is None else str(line.updates),
-                f"{line.score:.4g}" + ("" if line.spread is None else f" $\\pm$ {line.spread:.2g}"),
+                f"{line.score:.4g}" + _interval(line),
                 str(line.seeds or "--"),
             ]
         )
@@ -165,7 +169,7 @@ def latex(lines: Sequence[Line], score_name: str) -> str:
     head = ["dataset", "method", "$b$, $a$", "$D$ steps", "updates", _escaped(score_name), "seeds"]
     said = "The score is the lowest that the search saw."
     if any(seeds):
-        said = "The score is the mean over fresh seeds, with half of its 95 % interval."
+        said = "The score is the mean over fresh seeds, with its 95 % interval."
     return "\n".join(
         [
             f"% Needs \\usepackage{{booktabs}}. {said}",
@@ -189,6 +193,10 @@ def as_csv(lines: Sequence[Line]) -> str:
     writer.writeheader()
     writer.writerows(asdict(line) for line in lines)
     return buffer.getvalue()
+
+
+def _interval(line: Line) -> str:
+    return "" if line.low is None else f" [{line.low:.3g}, {line.high:.3g}]"
 
 
 def _rate(value: float) -> str:

@@ -64,7 +64,7 @@ class Finalist(Sampled):
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Student's 95 % interval of that mean; None for fewer than two scores."""
+        """A 95 % interval of that mean; None for fewer than two scores."""
         return mean_interval(self.scores)
 
     @property
@@ -107,15 +107,29 @@ class Finalist(Sampled):
 
 
 def mean_interval(scores: Sequence[float]) -> tuple[float, float] | None:
-    """Student's 95 % interval of a mean; None for fewer than two scores."""
+    """A 95 % interval of a mean; None for fewer than two scores.
+
+    Of positive scores it is that of the mean's logarithm, whose standard error is about the mean's over the
+    mean (the delta method): positive at both ends. With a score that is not, it is Student's.
+
+    Args:
+        scores: Of the runs.
+
+    Examples:
+        >>> [round(end, 2) for end in mean_interval([4.0, 6.0])], mean_interval([4.0])
+        ([0.39, 63.46], None)
+    """
     if len(scores) < 2:
         return None
     from scipy import stats
 
     mean = statistics.fmean(scores)
-    spread = statistics.stdev(scores) / math.sqrt(len(scores))
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, len(scores) - 1)) * spread
-    return mean - half, mean + half
+    error = statistics.stdev(scores) / math.sqrt(len(scores))
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, len(scores) - 1)) * error
+    if min(scores) <= 0:
+        return mean - half, mean + half
+    factor = math.exp(half / mean)
+    return mean / factor, mean * factor
 
 
 def read_at(searched: Sequence[TrialRecord]) -> Steps:

@@ -65,13 +65,14 @@ def spec(**confirm: object) -> Spec:
     return parse_spec({"name": "s", "trial": {"kind": "saddle"}, "arms": arms, "confirm": confirm})
 
 
-def test_the_interval_of_a_mean_is_students() -> None:
+def test_the_interval_of_a_mean_is_students_of_its_logarithm() -> None:
     found = confirmation("s", rows())
     assert found is not None
     finalist = found.finalists[0]
-    expected = stats.t.interval(0.95, 3, loc=np.mean(ONE), scale=stats.sem(ONE))
+    scale = stats.sem(ONE) / np.mean(ONE)
+    expected = np.exp(stats.t.interval(0.95, 3, loc=np.log(np.mean(ONE)), scale=scale))
     assert (finalist.arm, finalist.number) == ("one_timescale", 7)
-    assert finalist.interval == pytest.approx(expected)
+    assert finalist.interval == pytest.approx(tuple(expected))
 
 
 def test_the_interval_of_the_difference_is_welchs() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -64,8 +65,8 @@ def test_a_finalist_is_its_runs() -> None:
     assert (one.arm, one.number, one.b, one.a, one.d_steps) == ("my-arm", 12, 2e-3, 1e-3, 3)
     assert one.runs == (5.0, None, 3.0, 4.0, None)
     assert (one.scores, one.without) == ((3.0, 4.0, 5.0), 2)
-    law = stats.t.interval(0.95, 2, loc=4.0, scale=1 / math.sqrt(3))
-    assert one.interval == pytest.approx(law)
+    law = stats.t.interval(0.95, 2, loc=math.log(4.0), scale=1 / math.sqrt(3) / 4.0)
+    assert one.interval == pytest.approx(tuple(np.exp(law)))
     expected = {
         "arm": "my-arm",
         "number": 12,

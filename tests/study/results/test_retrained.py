@@ -11,7 +11,7 @@ from scipy import stats
 
 from study.results.confirmation import confirmation
 from study.results.difference import Finding
-from study.results.retrained import score_at
+from study.results.retrained import mean_interval, score_at
 from study.results.seed_difference import AT_STEP, LOWEST, SeedDifference
 from study.results.verdict import concluded, of_seeds
 from study.trial import Outcome, TrialRecord
@@ -155,3 +155,34 @@ def test_two_settings_may_differ_where_their_arms_cannot_be_told() -> None:
     )
     assert equal.arms_finding is Finding.OPEN
     assert concluded([], [equal]) == ()
+
+
+def test_the_interval_of_a_mean_of_positive_scores_is_positive() -> None:
+    # Student's reaches from -7.7 to 17.7 here.
+    law = stats.t.interval(0.95, 1, loc=math.log(5.0), scale=1.0 / 5.0)
+    assert mean_interval([4.0, 6.0]) == pytest.approx((math.exp(law[0]), math.exp(law[1])))
+    assert mean_interval([4.0]) is None
+    assert mean_interval([3.0, 3.0, 3.0]) == (3.0, 3.0)
+    # In another unit it is the same.
+    assert mean_interval([4e9, 6e9]) == pytest.approx(tuple(1e9 * math.exp(end) for end in law))
+    # Where scores spread little it is Student's.
+    few = [100.0, 100.1, 99.8]
+    student = stats.t.interval(0.95, 2, loc=np.mean(few), scale=stats.sem(few))
+    assert mean_interval(few) == pytest.approx(student, rel=1e-5)
+
+
+@pytest.mark.parametrize("scores", [[-1.0, 3.0], [0.0, 2.0, 4.0], [-5.0, -4.0]])
+def test_the_interval_of_a_mean_with_a_score_that_is_not_positive_is_students(
+    scores: list[float],
+) -> None:
+    law = stats.t.interval(0.95, len(scores) - 1, loc=np.mean(scores), scale=stats.sem(scores))
+    assert mean_interval(scores) == pytest.approx(law)
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.2), (2, 0.8), (4, 0.4)])
+def test_the_interval_of_a_mean_covers_it(seeds: int, spread: float) -> None:
+    runs = np.exp(spread * np.random.default_rng(seeds).normal(size=(2000, seeds)))
+    mean = math.exp(spread**2 / 2)
+    found = [mean_interval(each) or (math.nan, math.nan) for each in runs.tolist()]
+    assert all(low > 0 for low, _ in found)
+    assert np.mean([low <= mean <= high for low, high in found]) == pytest.approx(0.945, abs=0.015)
