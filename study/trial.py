@@ -201,6 +201,7 @@ class TrialRecord(Sampled):
             "reason": self.reason,
             "started": self.started,
             "seconds": self.seconds,
+            "end_step": self.end_step,
             **self.levels.to_json(),
             "share": self.levels.share(self.score),
             FURTHER: further,
@@ -222,7 +223,7 @@ class TrialRecord(Sampled):
         Raises:
             ValueError: A parameter or the outcome cannot be one.
         """
-        score, outcome = data.get("score"), data.get("outcome")
+        score, outcome, end = data.get("score"), data.get("outcome"), data.get("end_step")
         best = None
         if score is not None:
             known = {FLOOR: data.get("floor"), CEILING: data.get("ceiling")}
@@ -245,6 +246,7 @@ class TrialRecord(Sampled):
             seed=int(data.get("seed") or 0),
             outcome=None if outcome is None else Outcome(outcome),
             reason=data.get("reason"),
+            end_step=None if end is None else int(end),
             measurements=() if best is None else (best,),
             started=float(data.get("started") or 0.0),
             mlflow_run_id=data.get("mlflow_run_id"),

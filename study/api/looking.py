@@ -155,10 +155,16 @@ def compare_table(frame: pd.DataFrame) -> Comparison:
 
     Args:
         frame: A row a trial, with the columns of :func:`to_frame`: ``arm``, ``b``, ``a``, ``d_steps`` and
-            ``score`` (empty: none) must be there; ``number``, ``outcome`` and ``noise`` are looked at if they
-            are. Any other column is a further parameter. Rows whose ``study`` confirms that of others
-            (``trials("NAME.confirm")``) are the fresh seeds of its finalists: read at each run's lowest
-            evaluation, since a table has no other, and as the first look at them.
+            ``score`` (empty: none) must be there; ``number``, ``outcome``, ``noise``, ``seconds`` and
+            ``end_step`` are looked at if they are. Any other column is a further parameter. Rows whose
+            ``study`` confirms that of others (``trials("NAME.confirm")``) are the fresh seeds of its
+            finalists.
+
+    Returns:
+        What :func:`compare` says of the same trials, but for what a table does not hold: arms without a
+        trial, the evaluations besides each trial's lowest (so fresh seeds are read at each run's lowest, as
+        the first look at them, and where nothing was learnt it isn't said how much longer to train), and
+        confirmations by longer trials (``longer``).
 
     Raises:
         UserError: A column is missing or holds what it cannot; the sentence names it.

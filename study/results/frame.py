@@ -30,6 +30,7 @@ COLUMNS = (
     "reason",
     "started",
     "seconds",
+    "end_step",
     "floor",
     "ceiling",
     "share",
@@ -137,6 +138,7 @@ class _Record:
             "noise": self._number("noise", empty=0.0, least=0.0),
             "started": self._number("started", empty=0.0),
             "seconds": self._number("seconds", empty=0.0, least=0.0),
+            "end_step": self._end_step(),
             **{level: self._level(level) for level in LEVELS},
             "further": self._further(),
         }
@@ -179,6 +181,10 @@ class _Record:
     def _level(self, name: str) -> float | None:
         """What real data, or pictures of nothing, score; None if it is not known."""
         return None if self._get(name) is None else self._number(name)
+
+    def _end_step(self) -> int | None:
+        """How many updates it had made when it ended; None if that is not known."""
+        return None if self._get("end_step") is None else self._whole("end_step", least=0)
 
     def _whole(self, name: str, *, least: int, empty: int | None = None) -> int:
         value = self._get(name)

@@ -44,6 +44,7 @@ JSON = {
     "reason": "the score rose",
     "started": 100.0,
     "seconds": 3.0,
+    "end_step": 30,
     "floor": None,
     "ceiling": None,
     "share": None,
@@ -131,7 +132,7 @@ def test_scores_alone_leave_out_what_else_was_measured() -> None:
 
 def test_json_gives_the_trial_back_as_far_as_it_tells() -> None:
     best = Measurement(step=20, score=3.0, noise=0.3, seconds=3.0, time=0.0)
-    expected = replace(full(), measurements=(best,), end_step=None, ended=None)
+    expected = replace(full(), measurements=(best,), ended=None)
     assert TrialRecord.from_json(JSON) == expected
     assert TrialRecord.from_json(JSON).to_json() == JSON
 
@@ -143,7 +144,7 @@ def test_json_with_the_least_is_a_trial_of_which_no_more_is_known() -> None:
     trial = TrialRecord.from_json(least | {"d_steps": 2, "score": 3})
     assert trial.measurements == (Measurement(step=0, score=3.0, time=0.0),)
     assert isinstance(trial.score, float)
-    empty = {"seed": None, "started": None, "further": None, "step": None, "noise": None}
+    empty = dict.fromkeys(("seed", "started", "further", "step", "noise", "end_step"))
     assert TrialRecord.from_json(least | {"d_steps": 2, "score": 3} | empty) == trial
 
 
@@ -163,9 +164,10 @@ def test_the_levels_of_a_score_go_with_it() -> None:
 def test_numbers_of_a_table_become_those_of_a_trial() -> None:
     """A column with gaps holds 7 as 7.0, and a file holds every value as text."""
     as_read = JSON | {"number": "7", "seed": 11.0, "step": 20.0, "score": "3.0", "noise": "0.3"}
-    trial = TrialRecord.from_json(as_read | {"started": "100", "seconds": "3"})
+    trial = TrialRecord.from_json(as_read | {"started": "100", "seconds": "3", "end_step": "30"})
     assert trial.to_json() == JSON
-    assert [type(value) for value in (trial.number, trial.seed, trial.step)] == [int] * 3
+    whole = (trial.number, trial.seed, trial.step, trial.end_step)
+    assert [type(value) for value in whole] == [int] * 4
     assert isinstance(trial.outcome, Outcome)
 
 
