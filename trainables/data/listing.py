@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,6 +29,9 @@ HIDDEN = frozenset(
 
 NOT_IMAGES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
 """Formats that Pillow knows by name and cannot turn into pixels without another program."""
+
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Why a link leads to nothing."""
 
 OLD_SUFFIXES = (
     ".png",
@@ -129,9 +134,10 @@ class _Walk:
             with os.scandir(folder) as entries:
                 found = list(entries)
         except OSError as error:
-            raise DataError(
-                f"{folder} cannot be looked into ({error.strerror}); let it be read, or move it away"
-            ) from error
+            if hidden:  # lost+found, say, which is for root alone
+                self.left_out["hidden"] += 1
+                return True
+            raise _not_let_in(folder, error) from error
         for entry in found:
             self._take(entry, hidden or is_hidden(entry.name))
         return True
@@ -139,15 +145,33 @@ class _Walk:
     def _take(self, entry: os.DirEntry[str], hidden: bool) -> None:
         if entry.is_dir(follow_symlinks=False):
             self.enter(Path(entry.path), hidden=hidden)
-        elif entry.is_symlink() and entry.is_dir():
-            if not hidden:
-                self.links.append(Path(entry.path))
-        elif hidden:
+            return
+        if hidden:
             self.left_out["hidden"] += 1
-        elif entry.is_file() or not Path(entry.path).exists():  # a link to nothing is a broken file
+            return
+        kind = _kind_of(entry)
+        if kind is not None and stat.S_ISDIR(kind):
+            self.links.append(Path(entry.path))
+        elif kind is None or stat.S_ISREG(kind):  # a link to nothing is a broken file
             self.files.append(Path(entry.path))
         else:
             self.left_out["special files"] += 1
+
+
+def _kind_of(entry: os.DirEntry[str]) -> int | None:
+    """The mode of what an entry is or leads to; None of a link to nothing, or to itself in a circle."""
+    try:
+        return entry.stat().st_mode
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return None
+        raise _not_let_in(Path(entry.path), error) from error
+
+
+def _not_let_in(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{path} cannot be looked into ({error.strerror}); let it be read, or move it away"
+    )
 
 
 def images_in(folder: Path) -> Listing:

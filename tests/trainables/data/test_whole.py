@@ -358,3 +358,25 @@ def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(tmp_path: Path) 
     (tmp_path / "faces" / "closed").chmod(0)
     with pytest.raises(DataError, match="closed cannot be looked into"):
         prepared(tmp_path, tmp_path / "faces")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_a_hidden_folder_need_not_be_looked_into(tmp_path: Path) -> None:
+    write(tmp_path / "faces", "a.png", "b.png", "lost+found/c.png")
+    (tmp_path / "faces" / "lost+found").chmod(0)
+    images, left_out = prepared(tmp_path, tmp_path / "faces")
+    assert (len(images), left_out) == (2, {"hidden": 1})
+
+
+def test_links_in_a_circle_are_broken_files(tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    write(folder, "a.png", "b.png", ".trash/c.png")
+    for place in (folder, folder / ".trash"):
+        (place / "x.png").symlink_to("y.png")
+        (place / "y.png").symlink_to("x.png")
+    with pytest.raises(
+        DataError, match=r"2 of 4 files .*x\.png \(.*links\), .*y\.png \(.*links\); "
+    ):
+        prepared(tmp_path, folder)
+    images, left_out = prepared(tmp_path, folder, broken="skip")
+    assert (len(images), left_out) == (2, {"broken": 2, "hidden": 3})
