@@ -115,6 +115,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("trainables/gan/batches.py", BATCHES),
     ("trainables/gan/ahead.py", BATCHES),
+    ("trainables/data/gather.py", ("tests/trainables/data/test_gather_by_hand.py",)),
     (
         "trainables/scores/scorer.py",
         tuple(f"{SCORES}/test_{n}.py" for n in ("scorer_by_hand", "scorer", "noise", "statistics")),
