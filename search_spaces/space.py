@@ -96,7 +96,22 @@ class SearchSpace:
         reasons = self.violations(sample)
         if reasons:
             raise ValueError("; ".join(reasons))
-        return {name: _product(powers, sample) for name, powers in self.derived.items()}
+        return self.derive_each([sample])[0]
+
+    def derive_each(self, samples: Iterable[Sample]) -> list[dict[str, Value]]:
+        """Returns what :meth:`derive` does for each sample, and takes it that they are of this space.
+
+        Args:
+            samples: Samples that were drawn from this space.
+        """
+        plain = {name: next(iter(p)) if _is_plain(p) else None for name, p in self.derived.items()}
+        return [
+            {
+                name: _product(self.derived[name], sample) if source is None else sample[source]
+                for name, source in plain.items()
+            }
+            for sample in samples
+        ]
 
     def contains(self, sample: Sample, *, partial: bool = False) -> bool:
         """Whether a sample is of this space.
@@ -275,10 +290,7 @@ def _is_plain(powers: Powers) -> bool:
     return list(powers.values()) == [1] and not any(isinstance(p, bool) for p in powers.values())
 
 
-def _product(powers: Powers, sample: Sample) -> Value:
-    if _is_plain(powers):
-        (name,) = powers
-        return sample[name]
+def _product(powers: Powers, sample: Sample) -> float:
     product = 1.0
     for name, power in powers.items():
         product *= _power(sample[name], power)

@@ -9,6 +9,7 @@ the mean in the place of the best value seen: that one is too good by luck).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,9 +25,9 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import norm
+from scipy.special import ndtr
 
-from search_spaces.shares import share_of, value_at
+from search_spaces.shares import share_of, value_at, values_of
 from search_spaces.space import SearchSpace
 from study.record.attributes import PARAMETERS
 from study.surface.gathered import pressed
@@ -43,6 +44,9 @@ CANDIDATES = 400
 
 BESIDE = 0.05
 """How far these lie from them: standard deviation, as a share of each range."""
+
+EVERY = 3
+"""Of the processes that a posterior has, every so-manieth is asked."""
 
 MOST = 100
 """Trials that the surface is fitted to: the best ones and the newest ones of more."""
@@ -129,7 +133,7 @@ class JointSampler(BaseSampler):
     ) -> int:
         """The candidate with the largest expected improvement."""
         kept = np.union1d(np.argsort(values, kind="stable")[: MOST // 2], _newest(ended))
-        settings = [*(self._setting(t) for t in (*ended, *running)), *map(self._given, samples)]
+        settings = [*(self._setting(t) for t in (*ended, *running)), *self._given(samples)]
         points, lengths = _points(settings)
         seen = _observed(points[: len(ended)][kept], lengths, values[kept])
         there = points[len(ended) + len(running) :]
@@ -146,14 +150,15 @@ class JointSampler(BaseSampler):
             processes = [process.refitted(seen) for process in processes]
         mean, deviation = mixed(processes, there, _zeros(there))
         gain = (mean.min() - mean) / deviation
-        return int(np.argmax(deviation * (gain * norm.cdf(gain) + norm.pdf(gain))))
+        density = np.exp(-(gain**2) / 2) / math.sqrt(2 * math.pi)
+        return int(np.argmax(deviation * (gain * ndtr(gain) + density)))
 
     def _fitted(self, seen: Observations, ended: int) -> list[Process]:
         """The surface; its hyperparameters are learnt anew when a tenth more trials have ended."""
         learnt, known = self._learnt
         if learnt and ended < 1.1 * known and learnt[0].suits(seen):
             return [process.refitted(seen) for process in learnt]
-        self._learnt = posterior(seen, shifted=False)[::3], ended
+        self._learnt = posterior(seen, shifted=False, every=EVERY), ended
         return self._learnt[0]
 
     def _candidates(
@@ -161,23 +166,24 @@ class JointSampler(BaseSampler):
     ) -> list[dict[str, Any]]:
         """Samples of the whole space, and samples beside the best trials."""
         draw = self._generator
-        samples = [
-            {n: value_at(d, draw.uniform()) for n, d in space.items()} for _ in range(CANDIDATES)
-        ]
+        at = [values_of(distribution) for distribution in space.values()]
+        shares = draw.uniform(size=(CANDIDATES, len(at))).tolist()
+        samples = [{n: f(u) for n, f, u in zip(space, at, row, strict=True)} for row in shares]
         inside = [t for t in ended if all(n in t.params for n in space)]
         inside.sort(key=lambda t: sign * (t.value or 0.0))
         best = inside[: max(5, len(inside) // 8)]
+        beside = {name: _beside(distribution, draw) for name, distribution in space.items()}
         for i in range(CANDIDATES if best else 0):
             params = best[i % len(best)].params
-            samples.append({n: _beside(d, params[n], draw) for n, d in space.items()})
+            samples.append({name: near(params[name]) for name, near in beside.items()})
         return samples
 
-    def _given(self, sample: Mapping[str, Any]) -> Setting:
-        """What a trial with this sample is given."""
+    def _given(self, samples: Sequence[dict[str, Any]]) -> Sequence[Setting]:
+        """What a trial with each of these samples is given."""
         if self._space is None:
-            return sample
+            return samples
         fixed = {n: value_at(d, 0.5) for n, d in self._space.distributions.items() if d.single()}
-        return self._space.derive({**fixed, **sample})
+        return self._space.derive_each({**fixed, **sample} for sample in samples)
 
     def _setting(self, trial: FrozenTrial) -> Setting:
         given = trial.user_attrs.get(PARAMETERS)
@@ -239,9 +245,13 @@ def _zeros(points: Array) -> NDArray[np.int64]:
     return np.zeros(len(points), dtype=np.int64)
 
 
-def _beside(distribution: BaseDistribution, value: Any, draw: np.random.Generator) -> Any:
-    """A value near another one of a distribution; of choices mostly the same."""
+def _beside(distribution: BaseDistribution, draw: np.random.Generator) -> Callable[[Any], Any]:
+    """Draws values near other ones of a distribution; of choices mostly the same."""
+    at = values_of(distribution)
     if isinstance(distribution, CategoricalDistribution):
-        return value if draw.uniform() < 0.8 else value_at(distribution, draw.uniform())
-    share = share_of(distribution, value) + BESIDE * draw.normal()
-    return value_at(distribution, min(max(share, 0.0), math.nextafter(1.0, 0.0)))
+        return lambda value: value if draw.uniform() < 0.8 else at(draw.uniform())
+    share, last = (
+        functools.cache(functools.partial(share_of, distribution)),
+        math.nextafter(1.0, 0.0),
+    )
+    return lambda value: at(min(max(share(value) + BESIDE * draw.normal(), 0.0), last))

@@ -63,12 +63,12 @@ def matern(points: Array, others: Array, scales: Array) -> Array:
 def _correlated(distance: Array) -> Array:
     """The Matérn 5/2 correlation at squared distances, which are overwritten."""
     distance *= 5
-    np.sqrt(distance, out=distance)
-    correlation = distance**2
-    correlation /= 3
-    correlation += 1 + distance
-    correlation *= np.exp(np.negative(distance, out=distance), out=distance)
-    return correlation
+    root = np.sqrt(distance)
+    distance /= 3
+    distance += root
+    distance += 1
+    distance *= np.exp(np.negative(root, out=root), out=root)
+    return distance
 
 
 class Process:
@@ -82,11 +82,9 @@ class Process:
 
     def __init__(self, seen: Observations, hyper: Array) -> None:
         self._seen, self._hyper = seen, hyper
-        *lengths, amplitude, noise, shift = hyper
-        self._scales = np.asarray(lengths)[seen.lengths]
-        self._lengths = np.asarray(lengths)
-        self.amplitude, self.noise = float(amplitude), float(noise)
-        self._shift = float(shift) * self.noise
+        self._lengths = hyper[:-3]
+        self.amplitude, self.noise, shift = hyper[-3:].tolist()
+        self._shift = shift * self.noise
         # The constant: so vague that nothing is said about it.
         self._constant = 100 * seen.spread**2
         self._upper = self._factor()
@@ -134,7 +132,7 @@ class Process:
     def _covariance(
         self, one: Array, groups: NDArray[np.int64], two: Array, others: NDArray[np.int64]
     ) -> Array:
-        covariance = matern(one, two, self._scales)
+        covariance = matern(one, two, self._lengths[self._seen.lengths])
         covariance *= self.amplitude**2
         covariance += self._constant
         if self._shift:
@@ -171,13 +169,14 @@ class Process:
 
 
 @one_thread()
-def posterior(seen: Observations, *, shifted: bool, seed: int = 0) -> list[Process]:
+def posterior(seen: Observations, *, shifted: bool, seed: int = 0, every: int = 1) -> list[Process]:
     """Processes whose hyperparameters are draws from their posterior; the same for the same arguments.
 
     Args:
         seen: What was seen.
         shifted: Whether groups may be shifted.
         seed: Of the chain.
+        every: 1: all that are kept; else the first one and each so-manieth after it.
     """
     generator = np.random.default_rng(seed)
     state, dropped = np.zeros(int(seen.lengths.max(initial=-1)) + 4), BURN
@@ -186,7 +185,9 @@ def posterior(seen: Observations, *, shifted: bool, seed: int = 0) -> list[Proce
         part = _chain(seen.part(len(seen.values) // PART), state, shifted, generator)
         state, dropped = next(islice(part, BURN - 1, None))[0], BURN_AGAIN
     chain = islice(_chain(seen, state, shifted, generator), dropped + APART - 1, None, APART)
-    return [process for _, process in islice(chain, KEPT)]
+    # Up to the last one that is asked for, and not on to the end.
+    wanted = islice(chain, 0, (KEPT - 1) // every * every + 1, every)
+    return [process for _, process in wanted]
 
 
 def _chain(

@@ -31,4 +31,4 @@ def test_every_share_of_a_range_is_a_value_of_it(
 
 
 def test_its_examples_hold() -> None:
-    assert doctest.testmod(shares) == (0, 2)
+    assert doctest.testmod(shares) == (0, 3)

@@ -208,7 +208,8 @@ def test_candidates_are_drawn_from_the_whole_space_and_beside_the_best(
 @pytest.mark.parametrize("end", [1, 1000])
 def test_a_candidate_beside_an_end_of_a_range_stays_inside(end: int) -> None:
     draw = np.random.default_rng(0)
-    found = [joint._beside(WIDE, end, draw) for _ in range(400)]
+    near = joint._beside(WIDE, draw)
+    found = [near(end) for _ in range(400)]
     assert end in found
     assert 1 <= min(found) < max(found) <= 1000
 
@@ -228,12 +229,12 @@ def test_what_a_trial_is_given_tells_of_it_and_of_a_sample_what_it_would_be_give
         derived={"b": {"b": 1}, "a": {"b": 1, "r": 1}, "d_steps": {"d_steps": 1}},
     )
     sampler = JointSampler(twice)
-    assert sampler._given({"b": 1e-3}) == {"b": 1e-3, "a": 2e-3, "d_steps": 3}
+    assert sampler._given([{"b": 1e-3}]) == [{"b": 1e-3, "a": 2e-3, "d_steps": 3}]
     trial = ended(1.0, user_attrs={PARAMETERS: {"b": 1e-3, "a": 5e-3, "d_steps": 1}})
     assert sampler._setting(trial) == {"b": 1e-3, "a": 5e-3, "d_steps": 1}
     assert sampler._setting(ended(1.0)) == {"b": 1e-3}
     alone = JointSampler()
-    assert alone._given({"b": 1e-3}) == {"b": 1e-3}
+    assert alone._given([{"b": 1e-3}]) == [{"b": 1e-3}]
     assert alone._setting(trial) == {"b": 1e-3}
 
 
@@ -328,10 +329,10 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Observations, list[Fak
     """What is fitted, and the processes that come of it; every third is taken."""
     fits: list[tuple[Observations, list[Fake]]] = []
 
-    def posterior(seen: Observations, *, shifted: bool) -> list[Fake]:
+    def posterior(seen: Observations, *, shifted: bool, every: int) -> list[Fake]:
         assert shifted is False
         fits.append((seen, [Fake(n / 10) for n in range(6)]))
-        return fits[-1][1]
+        return fits[-1][1][::every]
 
     monkeypatch.setattr(joint, "posterior", posterior)
     return fits

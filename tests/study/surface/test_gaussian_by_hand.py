@@ -80,6 +80,22 @@ def test_of_observations_the_first_and_each_third_after_it_are_a_part() -> None:
     assert part.lengths is known.lengths
 
 
+@pytest.mark.parametrize("every", [1, 3, 5, 24, 30])
+def test_of_the_kept_states_some_are_asked_for_and_the_chain_ends_at_the_last(every: int) -> None:
+    steps: list[int] = []
+
+    def chain(*_: Any) -> Any:
+        for step in itertools.count(1):
+            steps.append(step)
+            yield np.zeros(6), step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gaussian, "_chain", chain)
+        found: list[Any] = posterior(observed(), shifted=False, every=every)
+    assert found == [*range(84, 177, 4)][::every]
+    assert steps[-1] == found[-1]
+
+
 @pytest.mark.parametrize("count", [200, 201, 240])
 def test_which_states_of_a_chain_are_kept(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Of many points 80 states with about 60 of them come first, and then 20 with all are dropped."""
