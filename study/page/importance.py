@@ -79,6 +79,25 @@ def _forests_later() -> Iterator[None]:
             del sys.modules[name]
 
 
+def _visualization() -> ModuleType:
+    """Optuna's pictures by Plotly, without Matplotlib, by which it draws others: half a second to load.
+
+    Who wants those later, in the same process, has them and Matplotlib loaded then.
+    """
+    name, other = "optuna.visualization", "matplotlib"
+    if name in sys.modules or other in sys.modules:
+        return importlib.import_module(name)
+    sys.modules[other] = None  # type: ignore[assignment]  # it looks as if it were not installed
+    try:
+        loaded = importlib.import_module(name)
+    finally:
+        for each in [each for each in sys.modules if each.startswith(f"{name}.{other}")]:
+            del sys.modules[each]
+        del sys.modules[other]
+    vars(loaded).pop(other, None)
+    return loaded
+
+
 def parallel(rows: Sequence[TrialRecord], arms: Sequence[str], score_name: str) -> dict[str, Any]:
     """Optuna's parallel coordinates of all arms, as data and layout of Plotly; empty for too few trials.
 
@@ -99,7 +118,7 @@ def parallel(rows: Sequence[TrialRecord], arms: Sequence[str], score_name: str) 
     if not study.trials[0].params:
         return {}
     log = all(row.objective > 0 for row in kept)
-    figure = optuna.visualization.plot_parallel_coordinate(
+    figure = _visualization().plot_parallel_coordinate(
         study,
         target=_logarithm if log else _value_of,
         target_name=f"log10 {score_name}" if log else score_name,

@@ -255,11 +255,11 @@ def test_a_score_with_a_long_name_has_an_axis_with_a_name(name: str, shown: str)
 
 
 @pytest.mark.slow
-def test_importances_load_no_forests_and_leave_those_of_others_alone() -> None:
-    """In a process of its own, in which nobody has loaded scikit-learn."""
+def test_optunas_part_loads_no_forests_and_no_matplotlib_and_leaves_those_of_others_alone() -> None:
+    """In a process of its own, in which nobody has loaded scikit-learn or Matplotlib."""
     script = """
 import sys, optuna
-from study.page.importance import importances
+from study.page.importance import importances, parallel
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
 rows = [
@@ -274,6 +274,9 @@ found = importances(rows, ["x"])["x"]
 assert max(found, key=found.get) == "b", found
 assert "sklearn" not in sys.modules
 assert importances(rows, ["x"])["x"] == found
+figure = parallel(rows, ["x"], "score")
+assert "matplotlib" not in sys.modules
+assert len(figure["data"]) > 0
 study = optuna.create_study()
 for i in range(20):
     study.add_trial(optuna.trial.create_trial(
@@ -285,6 +288,10 @@ grown = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0)
 assert grown["b"] > 0.8, grown
 from sklearn.ensemble import RandomForestRegressor
 assert isinstance(RandomForestRegressor, type)
+import optuna.visualization.matplotlib as drawn
+assert len(drawn.plot_slice(study, params=["a", "b"])) == 2
+assert optuna.visualization.matplotlib is drawn
+assert parallel(rows, ["x"], "score") == figure
 print("done")
 """
     made = subprocess.run(
