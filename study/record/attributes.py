@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -46,21 +47,24 @@ def outcome_of(state: TrialState, outcome: str | None) -> Outcome:
     return Outcome(outcome) if outcome else _BY_STATE[state]
 
 
-def set_attribute_of_finished(study: optuna.Study, trial_id: int, key: str, value: object) -> None:
-    """Sets an attribute of a trial that has ended, which Optuna's own call refuses.
+def set_attributes_of_finished(
+    study: optuna.Study, trial_id: int, attributes: Mapping[str, object]
+) -> None:
+    """Sets attributes of a trial that has ended, which Optuna's own call refuses; all of them or none.
 
     The run of a trial may be made after its end (MLflow was away), and its id belongs to the record.
     """
     engine, table = engine_of(study), TRIAL_ATTRIBUTES
-    where = (table.c.trial_id == trial_id) & (table.c.key == key)
+    assert engine is not None
     with engine.begin() as connection:
-        changed = connection.execute(
-            table.update().where(where).values(value_json=json.dumps(value))
-        )
-        if not changed.rowcount:
-            connection.execute(
-                table.insert().values(trial_id=trial_id, key=key, value_json=json.dumps(value))
-            )
+        for key, value in attributes.items():
+            where = (table.c.trial_id == trial_id) & (table.c.key == key)
+            text = json.dumps(value)
+            changed = connection.execute(table.update().where(where).values(value_json=text))
+            if not changed.rowcount:
+                connection.execute(
+                    table.insert().values(trial_id=trial_id, key=key, value_json=text)
+                )
 
 
 def trial_of(name: str, trial: FrozenTrial) -> TrialRecord:

@@ -140,7 +140,17 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     if sqlite:
         with storage.engine.connect() as connection:
             connection.execute(sa.text("PRAGMA journal_mode=WAL"))
+        sa.event.listen(storage.engine, "connect", _without_waiting)
+        storage.engine.dispose()  # the connections of before wait
     return storage
+
+
+def _without_waiting(connection: Any, _record: object) -> None:
+    """Lets an SQLite connection write without waiting for the disk: see where the record brings it there.
+
+    With a write-ahead log only the power can take what was written, and then what was written last.
+    """
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def parsed_url(url: str) -> sa.URL:
@@ -159,9 +169,10 @@ def parsed_url(url: str) -> sa.URL:
 
 def engine_settings(parsed: sa.URL) -> dict[str, Any]:
     """The settings of an engine, for SQLAlchemy."""
-    # A driver and a `ttur status` may meet in SQLite: wait instead of failing.
-    sqlite = parsed.get_backend_name() == "sqlite"
-    return {"pool_pre_ping": True, **({"connect_args": {"timeout": 60}} if sqlite else {})}
+    if parsed.get_backend_name() == "sqlite":
+        # A driver and a `ttur status` may meet in SQLite: wait instead of failing.
+        return {"connect_args": {"timeout": 60}}
+    return {"pool_pre_ping": True}  # a server may have ended a connection; a file does not
 
 
 def _other_version(url: str, error: RuntimeError) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container
+from contextlib import suppress
 
 import sqlalchemy as sa
 from optuna import Study, Trial
@@ -54,7 +56,36 @@ def frozen(trial: Trial) -> FrozenTrial:
     return trial._cached_frozen_trial
 
 
-def engine_of(study: Study) -> sa.Engine:
-    """The engine of a study's database: Optuna's own calls refuse to change a trial that has ended."""
-    engine: sa.Engine = study._storage._backend.engine  # type: ignore[attr-defined]
+def engine_of(study: Study) -> sa.Engine | None:
+    """The engine of a study's database; None of a study in memory."""
+    backend = getattr(study._storage, "_backend", None)
+    engine: sa.Engine | None = getattr(backend, "engine", None)
     return engine
+
+
+def open_ids(study: Study) -> frozenset[int] | None:
+    """The storage's own ids of the trials that have not ended; None if only reading all of each tells.
+
+    Optuna reads six tables to tell the same, which was a tenth of what a driver does for a trial.
+    """
+    engine = engine_of(study)
+    if engine is None:
+        return None
+    states = (TrialState.WAITING, TrialState.RUNNING)
+    mine = (TRIALS.c.study_id == study._study_id) & TRIALS.c.state.in_(states)
+    with engine.connect() as connection:
+        return frozenset(connection.scalars(sa.select(TRIALS.c.trial_id).where(mine)))
+
+
+def bring_to_disk(study: Study) -> None:
+    """Waits until what was written to a study's SQLite file is on the disk; a server sees to it itself."""
+    engine = engine_of(study)
+    if engine is None or engine.dialect.name != "sqlite":
+        return
+    # SQLite itself waits for this file, after each transaction, where it is told to wait.
+    with suppress(FileNotFoundError):
+        log = os.open(f"{engine.url.database}-wal", os.O_RDONLY)
+        try:
+            os.fsync(log)
+        finally:
+            os.close(log)

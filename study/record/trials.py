@@ -23,15 +23,17 @@ from study.record.attributes import (
     REFUSED,
     RUN_ID,
     is_strange,
-    set_attribute_of_finished,
+    set_attributes_of_finished,
     suggested,
     trial_of,
 )
 from study.record.connection import Patience
 from study.record.private import (
+    bring_to_disk,
     frozen,
     id_of,
     id_of_trial,
+    open_ids,
     opened,
     storage_of,
 )
@@ -127,6 +129,7 @@ class ArmLedger:
         point("asked")
         self._open[trial.number] = trial
         self._suggest(trial, space)
+        bring_to_disk(self._study)  # before its folder and its run are made
         return self._known(frozen(trial))
 
     def queue(self, space: SearchSpace) -> int:
@@ -136,6 +139,10 @@ class ArmLedger:
         """
         # Optuna's grid samples no single value.
         partial = not isinstance(self._study.sampler, GridSampler)
+        mine = {id_of_trial(trial) for trial in self._open.values()}
+        unended = self._patience(lambda: open_ids(self._study))
+        if unended is not None and unended <= mine:
+            return 0
         waiting = 0
         for trial in self._patience(self._open_ones):
             if PARAMETERS in trial.user_attrs or trial.number in self._open:
@@ -202,15 +209,16 @@ class ArmLedger:
             published: Whether the run shows the trial's end and everything before it.
         """
         storage = storage_of(self._study)
+        attributes = {RUN_ID: run_id, PUBLISHED: published}
+        attributes = {key: value for key, value in attributes.items() if value}
 
         def keep() -> None:
             identity = id_of(self._study, number)
-            for key, value in {RUN_ID: run_id, PUBLISHED: published}.items():
-                if value:
-                    try:
-                        storage.set_trial_user_attr(identity, key, value)
-                    except optuna.exceptions.UpdateFinishedTrialError:
-                        set_attribute_of_finished(self._study, identity, key, value)
+            try:
+                for key, value in attributes.items():
+                    storage.set_trial_user_attr(identity, key, value)
+            except optuna.exceptions.UpdateFinishedTrialError:
+                set_attributes_of_finished(self._study, identity, attributes)
 
         self._patience(keep)
 
@@ -239,13 +247,14 @@ class ArmLedger:
         point("telling")
         told = self._patience(
             lambda: self._study.tell(
-                number,
+                trial,
                 None if failed else objective,
                 TrialState.FAIL if failed else TrialState.COMPLETE,
                 skip_if_finished=True,
             )
         )
         self._reported.pop(number, None)
+        bring_to_disk(self._study)  # before its checkpoints go
         point("told")
         return self._known(told).ended
 

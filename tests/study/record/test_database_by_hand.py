@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +10,20 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState, create_trial
 from support.study import empty_record
 
+from search_spaces import build_space
+from study.record.connection import engine_settings, parsed_url
 from study.record.database import Counts, Ledger
 from study.trial import Outcome
 from trainables.levels import Levels
+from trainables.protocol import Measurement
 
+SPACE = build_space("one_timescale", {"b": [1e-4, 1e-2], "d_steps": [1, 2]})
 PARAMETERS = {"b": 0.5, "a": 0.25, "d_steps": 2}
 
 
@@ -203,12 +209,58 @@ def test_the_arms_of_a_study_go_before_what_says_that_it_is_there(
     assert gone == ["x/one", "x"]
 
 
+def test_only_a_server_can_have_closed_a_connection() -> None:
+    server = engine_settings(parsed_url("postgresql://host/database"))
+    assert server == {"pool_pre_ping": True}
+    assert engine_settings(parsed_url("sqlite:///file")) == {"connect_args": {"timeout": 60}}
+
+
+def on_the_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The files that are brought to the disk from now on, by their inodes."""
+    brought: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: brought.append(os.fstat(file).st_ino))
+    return brought
+
+
+def test_a_trial_is_on_the_disk_when_it_is_handed_out_and_when_it_has_ended(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = ledger.arm("x", "one")
+    for engine in (ledger.engine, ledger.storage.engine):
+        with engine.connect() as connection:
+            # 1: SQLite waits for the disk when it takes its log into the file, and not for each line of it.
+            assert connection.execute(sa.text("PRAGMA synchronous")).scalar_one() == 1
+    brought = on_the_disk(monkeypatch)
+    number = arm.ask(SPACE).number
+    log = (tmp_path / "record.db-wal").stat().st_ino
+    assert brought == [log]
+    arm.report(number, Measurement(step=1, score=1.0))
+    arm.set_run(number, "r", published=False)
+    assert brought == [log], "its folder tells the score again, and its run is found by its tag"
+    arm.end(number, Outcome.COMPLETE, 1.0, None, 1)
+    assert brought == [log, log]
+
+
+def test_what_another_program_enqueues_or_begins_is_seen_beside_trials_of_ones_own(
+    ledger: Ledger,
+) -> None:
+    arm, script = ledger.arm("x", "one"), ledger.arm("x", "one")._study
+    ledger.arm("x", "two")._study.enqueue_trial({"b": 1e-3, "d_steps": 1})
+    arm.ask(SPACE)
+    assert arm.queue(SPACE) == 0
+    script.enqueue_trial({"b": 1e-3, "d_steps": 1})
+    assert arm.queue(SPACE) == 1
+    assert arm.ask(SPACE).b == 1e-3
+    begun = script.ask({"c": optuna.distributions.FloatDistribution(0, 1)})
+    assert arm.queue(SPACE) == 0
+    assert script.trials[begun.number].state == TrialState.FAIL
+
+
 def test_a_look_opens_optunas_storage_when_it_is_needed(ledger: Ledger) -> None:
     ledger.store_spec("x", {"name": "x"})
     look = Ledger(ledger._url, look=True)
     assert look.stored_spec("x") == {"name": "x"}
     assert look._storage is None
-    assert look.engine.pool._pre_ping is True, "a connection that a server has closed is noticed"
     look.close()
     assert optuna.get_all_study_names(look.storage) == ["x"]
     assert look.storage is look.storage
