@@ -205,6 +205,15 @@ There = dict[str, dict[str, int]]
 """The size in bytes of each file that a run has, by folder and name; without the folders not looked at."""
 
 
+_SAMPLES, _GENERATOR, _TEXTS = "samples", "generator", ""
+"""The folders of a run's files."""
+
+
+def none_there() -> There:
+    """What a run has that was made just now, so that nobody need ask for it."""
+    return {folder: {} for folder in (_SAMPLES, _GENERATOR, _TEXTS)}
+
+
 class FilesLacking(TrackingError):
     """A run is up to date in MLflow but for its files: the store of the artifacts did not take them.
 
@@ -224,13 +233,13 @@ def wanted(record: TrialRecord, generators: bool) -> Wanted:
         record: The trial.
         generators: Whether also the generators that it keeps.
     """
-    found = {"samples": samples_of(record.folder)}
+    found = {_SAMPLES: samples_of(record.folder)}
     if generators:
-        found["generator"] = generators_of(record.folder, steps_to_keep(record.measurements))
+        found[_GENERATOR] = generators_of(record.folder, steps_to_keep(record.measurements))
     found = {folder: files for folder, files in found.items() if files}
     if record.outcome is not None and record.folder:
         # Also if there are none: the run may have the error of an earlier try.
-        found[""] = texts_of(record.folder)
+        found[_TEXTS] = texts_of(record.folder)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from study.tracking import content, words
 from study.tracking.content import ArmRecord, code_version
 from study.tracking.experiment import Experiment, is_gone
-from study.tracking.files import FilesLacking, lacks, send, wanted
+from study.tracking.files import FilesLacking, lacks, none_there, send, wanted
 from study.tracking.ownership import Owner
 from study.tracking.sending import Sent, read_sent, scores_sent, send_status, send_values
 from study.tracking.store import TrackingError, collector_paused, writing
@@ -166,7 +166,7 @@ class Tracking:
     def _publish(self, record: TrialRecord, fresh: bool) -> Sent:
         sent = self._trials.get(record.identity)
         if sent is None:
-            sent = self._adopt(record, fresh) or Sent(self._create_trial(record))
+            sent = self._adopt(record, fresh) or self._made(record)
             self._trials[record.identity] = sent
         if not sent.ended or sent.outcome != record.outcome:
             if sent.ended:  # a trial that failed is run again
@@ -196,6 +196,9 @@ class Tracking:
                 identity = run.data.tags[words.TRIAL]
                 if identity not in self._trials:
                     self._trials[identity] = read_sent(self._experiment, run)
+
+    def _made(self, record: TrialRecord) -> Sent:
+        return Sent(self._create_trial(record), files=none_there())
 
     def _create_trial(self, record: TrialRecord) -> str:
         tags = {

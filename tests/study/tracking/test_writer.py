@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import traceback
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from sqlalchemy import event
+from sqlalchemy.pool import NullPool, Pool
 from support.mlflow import BEGAN, empty_store, history, new_store, owner, record, runs, tracking
 
 from study.tracking.content import ArmRecord
-from study.tracking.store import TrackingError, client
+from study.tracking.store import TrackingError, client, without_waiting
 from study.tracking.writer import Tracking
 from study.trial import Outcome
 from trainables.protocol import ParameterValue
@@ -234,4 +238,33 @@ def test_errors_do_not_tell_the_password(uri: str, monkeypatch: pytest.MonkeyPat
 def test_a_new_sqlite_store_gets_its_folder() -> None:
     made = empty_store()
     assert made.parent.name == "there"
-    assert [file.name for file in made.parent.iterdir()] == ["mlflow.db"]
+    # SQLite keeps its log and an index of it there while somebody has the store open.
+    kept = {file.name for file in made.parent.iterdir()} - {"mlflow.db-wal", "mlflow.db-shm"}
+    assert kept == {"mlflow.db"}
+
+
+def test_a_new_sqlite_store_waits_for_the_disk_once_a_transaction() -> None:
+    with closing(sqlite3.connect(empty_store())) as store:
+        assert store.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert store.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_only_the_file_that_is_being_made_is_not_waited_for(tmp_path: Path) -> None:
+    def waits(name: str) -> int:
+        connection = NullPool(lambda: sqlite3.connect(tmp_path / name)).connect()
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous")
+        (value,) = cursor.fetchone() or (None,)
+        connection.close()
+        return int(value)
+
+    def waiting(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA synchronous = FULL")  # tests wait for no disk otherwise
+
+    event.listen(Pool, "connect", waiting)
+    try:
+        with without_waiting(tmp_path / "made.db"):
+            assert [waits("made.db"), waits("other.db")] == [0, 2]
+        assert waits("made.db") == 2
+    finally:
+        event.remove(Pool, "connect", waiting)
