@@ -20,6 +20,9 @@ Array: TypeAlias = Any
 """``np.ndarray`` on the host, ``Tensor`` on a device: the type checker has no word for what they share."""
 
 
+EPSILON = float(np.finfo(np.float64).eps)
+
+
 def placed(features: np.ndarray | Tensor) -> Array:
     """Features where float64 can be computed of them: on their device, else on the host."""
     if isinstance(features, Tensor) and not has_float64(features.device):
@@ -51,19 +54,40 @@ def joined(parts: Sequence[Array]) -> Array:
     return torch.cat(list(parts)) if isinstance(parts[0], Tensor) else np.concatenate(parts)
 
 
+def carried(matrix: Array, root: Array) -> Array:
+    """R' S R of a symmetric matrix S (d, d) and a root R (d, r); on the host its lower triangle alone counts.
+
+    With a lower triangular R that is half of one product of matrices in place of two.
+    """
+    if isinstance(matrix, Tensor) or not _is_lower(root):
+        return root.T @ matrix @ root
+    product, _ = scipy.linalg.lapack.dsygst(matrix.T, root, itype=2, lower=1)
+    return product
+
+
+def _is_lower(root: np.ndarray) -> bool:
+    return root.shape[0] == root.shape[1] and not np.triu(root, 1).any()
+
+
 def eigenvalues(matrix: Array) -> Array:
-    """Of a symmetric matrix, ascending."""
+    """Of a symmetric matrix, whose lower triangle is read, ascending."""
     if isinstance(matrix, Tensor):
         return torch.linalg.eigvalsh(matrix)
     return scipy.linalg.eigvalsh(matrix)
 
 
 def eigenvectors(matrix: Array) -> tuple[Array, Array]:
-    """Of a symmetric matrix: eigenvalues, ascending, and the vectors as columns."""
+    """Of a symmetric matrix, whose lower triangle is read: eigenvalues, ascending, and vectors as columns."""
     values, vectors = (
         torch.linalg.eigh(matrix) if isinstance(matrix, Tensor) else scipy.linalg.eigh(matrix)
     )
     return values, vectors
+
+
+def roots_of(values: Array) -> Array:
+    """Square roots of a semi-definite matrix's ascending eigenvalues; what is rounding becomes 0."""
+    rounding = abs(values[-1]) * len(values) * EPSILON
+    return (values * (values > rounding)) ** 0.5
 
 
 def are_finite(values: Array) -> bool:

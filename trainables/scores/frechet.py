@@ -24,6 +24,7 @@ from trainables.scores.arithmetic import (
     Array,
     are_finite,
     beside,
+    carried,
     eigenvalues,
     eigenvectors,
     in_double,
@@ -31,11 +32,11 @@ from trainables.scores.arithmetic import (
     numbers,
     on_host,
     placed,
+    roots_of,
 )
 
 CHUNK = 4096
 """Samples converted to float64 at once."""
-EPSILON = float(np.finfo(np.float64).eps)
 SPREAD = 1024
 """Samples that a spread is measured on, where there are as many: enough to know it to 3 %."""
 
@@ -58,7 +59,8 @@ class Reference:
 
     Attributes:
         mean: (d,) float64.
-        root: (d, r) float64 with root @ root.T = covariance; r is its numerical rank.
+        root: (d, r) float64 with root @ root.T = covariance; r is its numerical rank. Where r is d it is
+            lower triangular, which any root works like and makes a distance sooner.
         trace: Trace of the covariance.
     """
 
@@ -140,17 +142,20 @@ def reference(real: Moments) -> Reference:
     """
     real = real.on_host()
     values, vectors = scipy.linalg.eigh(real.covariance)
-    roots = _roots(values)
+    roots = roots_of(values)
     if not roots.any():
         raise ValueError("all real images have the same features; there is nothing to compare with")
     root = vectors[:, roots > 0] * roots[roots > 0]
+    if root.shape[0] == root.shape[1]:
+        # root @ Q is one as well, whatever orthogonal matrix Q is.
+        root = scipy.linalg.qr(root.T, mode="r")[0].T
     return Reference(real.mean, root, float(np.trace(real.covariance)))
 
 
 def between(real: Reference, generated: Moments) -> float:
     """The squared Frechet distance from the moments of both sides."""
     real = real.beside(generated.mean)
-    roots = _roots(eigenvalues(real.root.T @ generated.covariance @ real.root))
+    roots = roots_of(eigenvalues(carried(generated.covariance, real.root)))
     return numbers(_sum(real, generated.mean, generated.covariance.trace(), roots))[0]
 
 
@@ -230,7 +235,7 @@ def _distance_small(real: Reference, features: Array) -> float:
     """By the N x N form."""
     real = real.beside(features)
     mean, centred = _centred(features)
-    roots = _roots(eigenvalues(_gram(real, centred)))
+    roots = roots_of(eigenvalues(_gram(real, centred)))
     trace = (centred * centred).sum() / (len(features) - 1)
     return numbers(_sum(real, mean, trace, roots))[0]
 
@@ -238,8 +243,8 @@ def _distance_small(real: Reference, features: Array) -> float:
 def _with_noise(real: Reference, generated: Moments, samples: Array, count: int) -> Score:
     """By the r x r form; the spread of the influence is measured on some of the samples."""
     real = real.beside(generated.mean)
-    values, vectors = eigenvectors(real.root.T @ generated.covariance @ real.root)
-    roots = _roots(values)
+    values, vectors = eigenvectors(carried(generated.covariance, real.root))
+    roots = roots_of(values)
     centred = in_double(samples) - generated.mean
     influence = 2.0 * (centred @ (generated.mean - real.mean)) + (centred * centred).sum(1)
     # Where the root is 0 the samples have no spread, so that it does not matter what they are divided by.
@@ -255,7 +260,7 @@ def _with_noise_small(real: Reference, features: Array) -> Score:
     real = real.beside(features)
     mean, centred = _centred(features)
     values, vectors = eigenvectors(_gram(real, centred))
-    roots = _roots(values)
+    roots = roots_of(values)
     squares = (centred * centred).sum(1)
     transported = ((vectors * vectors) @ roots) * (len(features) - 1)
     influence = 2.0 * (centred @ (mean - real.mean)) + squares - transported
@@ -277,12 +282,6 @@ def _standard_error(influence: Array, count: int) -> Array:
 def _gram(real: Reference, centred: Array) -> Array:
     projected = centred @ real.root
     return projected @ projected.T / (len(centred) - 1)
-
-
-def _roots(values: Array) -> Array:
-    """Square roots of a semi-definite matrix's ascending eigenvalues; what is rounding becomes 0."""
-    rounding = abs(values[-1]) * len(values) * EPSILON
-    return (values * (values > rounding)) ** 0.5
 
 
 def _centred(features: Array) -> tuple[Array, Array]:

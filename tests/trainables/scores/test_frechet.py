@@ -1,6 +1,8 @@
 """The Frechet distance against scipy's sqrtm, closed forms, and redrawn samples."""
 
 import tracemalloc
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +44,34 @@ def test_gram_form_equals_the_full_form_when_samples_are_few() -> None:
     full = frechet.between(factored(real), frechet.moments(few))
     assert frechet.distance(factored(real), few) == pytest.approx(full, rel=1e-9)
     assert frechet.distance_with_noise(factored(real), few).value == pytest.approx(full, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", ["triangular", "any", "mapped"])
+def test_a_root_of_full_rank_is_triangular_and_any_other_gives_the_same(
+    shape: str, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(11)
+    real, generated = correlated(random, 300, 30), correlated(random, 200, 30, shift=0.2)
+    reference = factored(real)
+    root = reference.root
+    np.testing.assert_array_equal(root, np.tril(root))
+    np.testing.assert_allclose(root @ root.T, np.cov(real, rowvar=False), rtol=1e-11, atol=1e-13)
+    if shape == "any":  # as versions before kept it
+        turn, _ = np.linalg.qr(random.normal(size=(30, 30)))
+        root = root @ turn
+    elif shape == "mapped":
+        np.save(tmp_path / "root.npy", root)
+        root = np.load(tmp_path / "root.npy", mmap_mode="r")
+    reference = replace(reference, root=root)
+    moments = frechet.moments(generated)
+    before = moments.covariance.copy()
+    expected = reference_distance(real, generated)
+    assert frechet.between(reference, moments) == pytest.approx(expected, rel=1e-10)
+    np.testing.assert_array_equal(moments.covariance, before)
+    noise = frechet.distance_with_noise(reference, generated).noise
+    assert noise == pytest.approx(
+        frechet.distance_with_noise(factored(real), generated).noise, rel=1e-9
+    )
 
 
 def test_one_dimension_is_the_closed_form() -> None:
