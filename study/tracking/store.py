@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -88,10 +89,12 @@ def _make_sqlite(path: Path) -> None:
         made = Path(folder) / path.name
         with without_waiting(made):
             MlflowClient(tracking_uri=f"{_SQLITE}{made}").search_experiments(max_results=1)
-        _log_ahead(made)
+        # A copy, as MLflow may keep its connection: a file with a log must not be open under two names.
+        ready = Path(shutil.copyfile(made, made.with_suffix(".ready")))
+        _log_ahead(ready)
         # Another process may have been first: its file stays.
         with contextlib.suppress(FileExistsError):
-            path.hardlink_to(made)
+            path.hardlink_to(ready)
 
 
 @contextlib.contextmanager
