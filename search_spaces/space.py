@@ -99,17 +99,10 @@ class SearchSpace:
         return self.derive_each([sample])[0]
 
     def derive_each(self, samples: Iterable[Sample]) -> list[dict[str, Value]]:
-        """Returns what :meth:`derive` does for each sample, and takes it that they are of this space.
-
-        Args:
-            samples: Samples that were drawn from this space.
-        """
-        plain = {name: next(iter(p)) if _is_plain(p) else None for name, p in self.derived.items()}
+        """Returns what :meth:`derive` does for each of some samples, which are taken to be of this space."""
+        sources = [(n, p, next(iter(p)) if _is_plain(p) else None) for n, p in self.derived.items()]
         return [
-            {
-                name: _product(self.derived[name], sample) if source is None else sample[source]
-                for name, source in plain.items()
-            }
+            {n: _product(p, sample) if of is None else sample[of] for n, p, of in sources}
             for sample in samples
         ]
 

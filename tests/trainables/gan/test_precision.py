@@ -18,6 +18,13 @@ from trainables.protocol import Parameters
 from trainables.settings.gan import GanSettings
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+NATIVE = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+"""Whether this CPU computes in bfloat16; where it does not, torch's stand-in sums each layout in an order of
+its own, and one loss of the batch of 8 comes out a unit of its 8 bits higher or lower."""
+
+NEAR, FAR = (1e-5, 50) if NATIVE else (2**-10, 10)
+"""How far the product may be from the loop, and how many times as far at least float32 is from it."""
+
 NETWORKS: dict[str, dict[str, Any]] = {
     "dcgan": {"name": "dcgan", "width": 4, "latent": 3, "d_norm": "layer"},
     "wgan_gp": {"name": "wgan_gp", "width": 4, "latent": 3},
@@ -86,5 +93,5 @@ def test_bf16_is_that_of_a_plain_autocast_loop_with_penalties_in_full(
 ) -> None:
     near = apart(*both(networks, penalty, same, "bf16", plain_bf16=True))
     far = apart(*both(networks, penalty, same, "fp32", plain_bf16=True))
-    assert near < 1e-5
-    assert far > 50 * near
+    assert near < NEAR
+    assert far > FAR * near
