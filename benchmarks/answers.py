@@ -16,6 +16,7 @@ cover the truth in 93 to 99 %; one sd over the whole arm is found in at least 80
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import time
@@ -176,6 +177,21 @@ def line(case: str, count: int, given: list[Answer]) -> str:
     )
 
 
+def narrowed(kept: Kept, fewer: int, more: int) -> str:
+    """How wide the intervals of the same studies are with more trials, as a part of what they were."""
+    both = [(key, (*key[:2], more)) for key in kept.answers if key[2] == fewer]
+    parts = [
+        kept.answers[last].width / kept.answers[first].width
+        for first, last in both
+        if last in kept.answers
+    ]
+    tenth, middle, most = np.quantile(parts, (0.1, 0.5, 0.9)) if parts else (math.nan,) * 3
+    return (
+        f"intervals at {more} trials are {middle:.2f} times as wide as at {fewer} in the median of "
+        f"{len(parts)} studies, {tenth:.2f} to {most:.2f} times in eight of ten"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=200)
@@ -201,6 +217,8 @@ def main() -> None:
         for count in given.trials:
             if kept.of(case, count):
                 print(line(case, count, kept.of(case, count)))
+    for fewer, more in itertools.pairwise(sorted(given.trials)):
+        print(narrowed(kept, fewer, more))
 
 
 if __name__ == "__main__":

@@ -85,7 +85,6 @@ class ArmDifference:
         margin: Part below which a difference counts as none.
         next_arm: The arm whose next trial would tell most.
         next_setting: The parameters of that trial.
-        more: About how many more trials would halve the interval; None if more than are counted.
         nothing: Why the two are not compared, if an arm has learnt nothing yet.
         few: Why the study is too small for an answer, whatever its numbers are; empty if it is not.
     """
@@ -107,7 +106,6 @@ class ArmDifference:
     margin: float = MARGIN
     next_arm: str | None = None
     next_setting: Mapping[str, ParameterValue] | None = None
-    more: int | None = None
     nothing: NothingLearnt | None = None
     few: str = ""
 
@@ -133,7 +131,7 @@ class ArmDifference:
             "next": None
             if self.next_setting is None
             else {"arm": self.next_arm, "setting": dict(self.next_setting)},
-            "more": self.more,
+            "more": None,  # a number of trials once, which simulated studies did not bear out
             "unlearnt": [] if self.nothing is None else list(self.nothing.arms),
             "few": self.few,
         }

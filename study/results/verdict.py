@@ -188,13 +188,9 @@ def _next(found: ArmDifference) -> str:
         return "Next: confirm it from fresh seeds, since those who were chosen by their scores are flattered."
     if found.finding is Finding.EQUAL:
         return "Next: take either, the simpler one first."
-    if found.more is None:
-        return (
-            "Next: confirm the finalists from fresh seeds; more trials alone would not tell soon."
-        )
-    trials = counted(found.more, "more trials")
     return (
-        f"Next: confirm the finalists from fresh seeds, or about {trials} would halve the interval."
+        "Next: confirm the finalists from fresh seeds, or give the arms more trials (ttur extend): in "
+        "simulated studies twice as many made the interval narrower by about a quarter."
     )
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.answers import Answer, answers
+from benchmarks.answers import Answer, Kept, answers, narrowed
 from benchmarks.families import FAMILIES, UNIT, Formula, member
 
 
@@ -57,3 +57,17 @@ def test_a_trial_scores_the_height_with_its_noise() -> None:
     drawn = np.log([curves.curve(1e-3, 1e-3, 2, seed)[0] / UNIT for seed in range(2000)])
     assert drawn.mean() == pytest.approx(-3 - 6 + 3 + 10, abs=0.02)
     assert drawn.std() == pytest.approx(0.2, abs=0.01)
+
+
+def test_how_much_narrower_intervals_became_is_told_of_the_same_studies() -> None:
+    kept, of = Kept(None), {"covered": True, "differs": False, "found": False, "wrong": False}
+    for seed in range(11):
+        widths = {8: 2.0, 20: 1.0 + seed} if seed else {20: 99.0}
+        known = {n: Answer(**of, error=0.0, seconds=0.0, width=w) for n, w in widths.items()}
+        kept.add("bowl", seed, known)
+    # From 2 to 11 over 2 in ten studies; the eleventh has no answer at 8 trials.
+    assert narrowed(kept, 8, 20) == (
+        "intervals at 20 trials are 3.25 times as wide as at 8 in the median of 10 studies, "
+        "1.45 to 5.05 times in eight of ten"
+    )
+    assert "of 0 studies" in narrowed(kept, 20, 40)
