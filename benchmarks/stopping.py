@@ -25,6 +25,7 @@ EVALUATIONS = 5
 WAYS = {
     "rising": ("stopping.rule=rising",),
     "ahead": ("stopping.rule=ahead",),
+    "worth": ("stopping.rule=worth",),
     "median": ("stopping.rule=rising", "stopping.pruner={name: median}"),
     "asha": ("stopping.rule=rising", "stopping.pruner={name: asha}"),
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from study.search.ahead import reason_to_give_up
+from study.search.ahead import Stake, reason_to_give_up
 from study.search.arm import ArmState
 from study.spec.model import Spec
 from study.spec.parts import Stopping
@@ -77,7 +77,7 @@ class Judge:
 
     def __init__(self, spec: Spec, arms: Mapping[str, ArmState]) -> None:
         self._rule, self._arms = spec.stopping.over(spec.settings.evaluations), arms
-        self._last = spec.settings.steps
+        self._first, self._last = spec.settings.evaluate_every, spec.settings.steps
         self._pruner = spec.stopping.pruner
 
     def reason(self, arm: ArmState, number: int, history: Sequence[Measurement]) -> str | None:
@@ -98,7 +98,9 @@ class Judge:
         if not arm.ledger.is_newest(number, step):
             return None
         whole = [curve for state in self._arms.values() for curve in state.whole.values()]
-        if arm.best and (reason := reason_to_give_up(history, self._rule, whole, arm.best)):
+        left = (self._last - step) / (self._last - self._first)
+        stake = Stake(left, number + 1, max(arm.arm.trials, number + 1))
+        if arm.best and (reason := reason_to_give_up(history, self._rule, whole, arm.best, stake)):
             return reason
         if self._pruner and arm.ledger.should_prune(number):
             return f"{self._pruner.name} stopped it at step {step}"

@@ -70,18 +70,21 @@ class Pruner(Part):
 
 
 class Stopping(Part):
-    """When a trial ends before its last step: its score rises, collapses, or would not beat the best."""
+    """When a trial ends before its last step: its score rises, collapses, or would not be the best."""
 
-    rule: Literal["ahead", "rising", "none"] = Field(
+    rule: Literal["worth", "ahead", "rising", "none"] = Field(
         default="ahead",
         description="rising: its score rises or collapses; ahead: also if, by the curves of whole trials, "
-        "it would not beat the best of its arm; none: run every step.",
+        "it would not beat the best of its arm; worth: also if its chance to be the best of its arm in the "
+        "end is not worth the steps it has left; none: run every step.",
     )
-    chance: Number = Field(
-        default=0.005,
+    chance: Number | None = Field(
+        default=None,
         gt=0,
         lt=1,
-        description="Of ahead: the probability to beat the best below which a trial is stopped.",
+        description="Of ahead: the probability to beat the best below which a trial is stopped (default "
+        "0.005). Of worth: the probability to be the best in the end below which all steps after the first "
+        "evaluation are not worth it, less for fewer (default 0.02).",
     )
     warmup: Whole | None = Field(
         default=None,
@@ -104,6 +107,12 @@ class Stopping(Part):
     pruner: Pruner | None = Field(
         default=None, description="An optional comparison with other trials."
     )
+
+    @property
+    def limit(self) -> float:
+        """The chance, or what it is where the spec does not say."""
+        unsaid = 0.02 if self.rule == "worth" else 0.005
+        return unsaid if self.chance is None else self.chance
 
     def over(self, evaluations: int) -> Stopping:
         """The same with what it does not say filled in, for trials of so many evaluations.

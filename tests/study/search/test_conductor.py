@@ -602,6 +602,30 @@ def test_whole_trials_of_both_arms_say_of_a_curve_that_it_would_not_beat_its_arm
     assert ends["two_timescale"].outcome is None
 
 
+def ends_of(record: Ledger, places: Places, budget: int, at: int) -> str:
+    """What becomes of the seventh trial of an arm with such a budget at an evaluation, and why."""
+    spec = spec_of(trials=budget, stopping={"rule": "worth", "chance": 0.1})
+    conductor = Conductor(spec, record, places)
+    for number in range(12):
+        low = (0.9, 1.0, 1.1)[number % 3]
+        finish(conductor, begun(conductor), turn(4 * low, 3 * low, 2 * low, low, finished=True))
+    identity = begun(conductor)
+    finish(conductor, identity, turn(*[4.0, 3.0][: at // 10 - 1], 29.0))
+    return str(only_entry(record, identity).reason)
+
+
+@pytest.mark.parametrize(
+    ("budget", "at", "left"), [(7, 10, "1"), (9, 20, "0.67"), (20, 30, "0.33")]
+)
+def test_what_a_trial_is_worth_depends_on_its_place_in_its_arm_and_the_steps_it_has_left(
+    record: Ledger, places: Places, budget: int, at: int, left: str
+) -> None:
+    reason = ends_of(record, places, budget, at)
+    assert f"step {at}, " in reason
+    assert f"lowest of {budget} trials" in reason
+    assert f"times {left} for the steps left" in reason
+
+
 def test_a_history_that_is_handed_out_again_is_not_judged_anew_by_what_others_have_done_since(
     record: Ledger, places: Places
 ) -> None:

@@ -211,9 +211,19 @@ def test_a_record_from_before_curves_were_looked_ahead_along_goes_on_without() -
     stored = {"rule": "rising", "warmup": 2, "patience": 3, "min_delta": 1.0, "collapse": 10.0}
     old = Spec.model_validate({**data, "stopping": {**stored, "pruner": None}})
     new = Spec.model_validate({**data, "stopping": {"patience": 5}})
-    assert (new.stopping.rule, new.stopping.chance) == ("ahead", 0.005)
+    assert (new.stopping.rule, new.stopping.limit) == ("ahead", 0.005)
     stopping = continued(old, new, ASKED)[0].stopping
     assert (stopping.rule, stopping.warmup, stopping.patience) == ("rising", 2, 5)
+
+
+def test_a_record_that_looks_ahead_goes_on_so_until_its_spec_says_another_rule() -> None:
+    data = {key: value for key, value in saddle_spec(trials=4).items() if key != "stopping"}
+    stored = {"rule": "ahead", "chance": 0.005, "warmup": None, "patience": None, "pruner": None}
+    old = Spec.model_validate({**data, "stopping": stored})
+    stopping = continued(old, Spec.model_validate(data), ASKED)[0].stopping
+    assert (stopping.rule, stopping.limit) == ("ahead", 0.005)
+    said = Spec.model_validate({**data, "stopping": {"rule": "worth", "chance": 0.1}})
+    assert continued(old, said, ASKED)[0].stopping.limit == 0.1
 
 
 def test_what_only_costs_depend_on_may_change_in_a_study() -> None:
