@@ -155,14 +155,20 @@ def spec_for(curves: Curves, trials: int, changes: list[str], seed: int) -> Spec
     return parse_spec(set_fields(dict(data), changes))
 
 
-def replay(curves: Curves, spec: Spec, slots: int = 2, pruner: BasePruner | None = None) -> Replay:
-    """Replays one study; a pruner takes the place of the one that the spec names."""
+def replay(
+    curves: Curves,
+    spec: Spec,
+    slots: int = 2,
+    pruner: BasePruner | None = None,
+    sampler: BaseSampler | None = None,
+) -> Replay:
+    """Replays one study; a pruner and a sampler take the place of those that the spec names."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     began = time.process_time()
     places = Places(record="", tracking="", artifacts=None, checkpoints="/nowhere", cache="")
     conductor = Conductor(spec, MemoryRecord(), places)  # type: ignore[arg-type]
     for state in conductor.arms.values() if pruner is not None else ():
-        state.ledger.use(state.ledger.sampler, pruner)
+        state.ledger.use(sampler or state.ledger.sampler, pruner)
     found = Replay(spec)
     conductor.observe(found)
     running: list[tuple[float, int, Assignment, Iterator[Turn]]] = []

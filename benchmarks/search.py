@@ -6,7 +6,8 @@
 Compute is counted in full trials: the updates of one trial of one D update a step. After each of a ladder of
 computes the setting that would be taken then is held against the best one of the arm, both on the noise-free
 surface; `saved` and `winner` are what stopping.py says of the same studies. The peers are Optuna's samplers
-and pruners as a user would set them, through the same conductor, with two slots.
+and pruners as a user would set them, through the same conductor, with two slots; and BOHB, where Syne Tune is
+installed (`pip install syne-tune`: no extra of ours brings it, as it brings XGBoost and CUDA libraries).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 
 from benchmarks import many, recorded
+from benchmarks.bohb import Bohb
 from benchmarks.peers import RaysAsha, grid_changes
 from benchmarks.replay import Replay, full_trial, replay, spec_for
 from benchmarks.stopping import Saving, saving
@@ -38,6 +41,7 @@ class Way:
         by_surface: Whether the setting is where the surface is lowest; else the one with the lowest score.
         grid: Whether a grid is tried.
         rays_asha: Whether Ray's scheduler stops trials.
+        bohb: Whether Syne Tune's BOHB proposes settings and stops trials.
         dear: In how many turns of the others it has one, since its studies take long.
     """
 
@@ -45,12 +49,16 @@ class Way:
     by_surface: bool = False
     grid: bool = False
     rays_asha: bool = False
+    bohb: bool = False
     dear: int = 1
 
     def studied(self, curves: recorded.Recorded, trials: int, seed: int) -> Replay:
         """One study, replayed."""
         changes = [*self.changes, *(grid_changes(curves, trials) if self.grid else ())]
         spec = spec_for(curves, trials, changes, seed)
+        if self.bohb:
+            both = Bohb(spec, curves.steps)
+            return replay(curves, spec, pruner=both, sampler=both)
         return replay(curves, spec, pruner=RaysAsha(curves.steps) if self.rays_asha else None)
 
 
@@ -63,11 +71,15 @@ WAYS = {
     ),
     "tpe + asha": Way(("search.sampler=tpe", "stopping={rule: none, pruner: {name: asha}}")),
     "tpe + median": Way(("search.sampler=tpe", "stopping={rule: none, pruner: {name: median}}")),
+    "BOHB": Way(
+        ("search.sampler=random", "stopping={rule: none, pruner: {name: asha}}"), bohb=True
+    ),
     "gp": Way(("search.sampler=gp", "stopping.rule=none"), dear=3),
     "gp + median": Way(
         ("search.sampler=gp", "stopping={rule: none, pruner: {name: median}}"), dear=3
     ),
     "joint": Way(("search.sampler=joint", "stopping.rule=rising"), True),
+    "joint + worth": Way(("search.sampler=joint", "stopping.rule=worth"), True),
     "joint + ahead": Way(("search.sampler=joint", "stopping.rule=ahead"), True),
     "joint + median": Way(
         ("search.sampler=joint", "stopping={rule: none, pruner: {name: median}}"), True
@@ -181,7 +193,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=recorded.names())
     parser.add_argument("--studies", type=int, default=50)
     parser.add_argument("--trials", type=int, default=40, help="of each arm")
-    parser.add_argument("--only", nargs="*", choices=sorted(WAYS), default=list(WAYS))
+    at_hand = [name for name, way in WAYS.items() if not way.bohb or find_spec("syne_tune")]
+    parser.add_argument("--only", nargs="*", choices=sorted(WAYS), default=at_hand)
     many.arguments(parser)
     given = parser.parse_args()
     jobs = [
