@@ -8,7 +8,7 @@ class UserError(ValueError):
 
 
 class Unreachable(UserError):
-    """A store does not answer, and may later: the same is worth another try. Exit code 1."""
+    """A store or Ray does not answer, and may later: the same is worth another try. Exit code 1."""
 
 
 class StudyBusy(RuntimeError):

@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from study.engine.cpus import usable_cpus
-from study.errors import UserError
+from study.errors import Unreachable, UserError
 from study.ground.faults import point
 from study.spec.model import Resources
 from study.spec.user_code import modules
@@ -159,8 +159,12 @@ def _start(cpus: int) -> None:
                 _node_ip_address=LOOPBACK,
             )
         except Exception as error:  # Ray raises no class of its own here
-            if "timed out during startup" not in str(error) or not attempts_left:
+            if "timed out during startup" not in str(error):
                 raise
+            if not attempts_left:
+                raise Unreachable(
+                    "Ray did not start in 3 tries of 30 s each: this machine is too busy; launch again later"
+                ) from error
             logger.warning("Ray did not start within its 30 s; trying again.")
         else:
             return
@@ -290,10 +294,6 @@ def _fitting(node: Mapping[str, float], cpu: float, gpu: float) -> int:
 
 def nodes() -> str:
     """What the nodes hold, in words: ``2 nodes: 4 CPU, 1 GPU on 10.0.0.10; …``."""
-    alive = [node for node in ray.nodes() if node["Alive"]]
-    held = "; ".join(
-        f"{node['Resources'].get('CPU', 0):g} CPU, {node['Resources'].get('GPU', 0):g} GPU on "
-        f"{node['NodeManagerAddress']}"
-        for node in alive
-    )
-    return f"{counted(len(alive), 'nodes')}: {held}"
+    alive = [(n["Resources"], n["NodeManagerAddress"]) for n in ray.nodes() if n["Alive"]]
+    held = (f"{r.get('CPU', 0):g} CPU, {r.get('GPU', 0):g} GPU on {where}" for r, where in alive)
+    return f"{counted(len(alive), 'nodes')}: {'; '.join(held)}"
