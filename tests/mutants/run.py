@@ -38,11 +38,20 @@ HERE = Path(__file__).parent
 EXPLAINED = HERE / "explained.txt"
 PACKAGES = ("search_spaces", "study", "trainables")
 
-PLUGINS = ("quickly", "no:cacheprovider", "no:xdist", "no:unraisableexception")
-"""Of pytest: quickly.py is ours; unraisableexception collects garbage five times after each fault."""
+PLUGINS = (
+    *("quickly", "_hypothesis_pytestplugin", "pytest_timeout"),
+    *("no:cacheprovider", "no:unraisableexception"),
+)
+"""Of pytest: quickly.py is ours; unraisableexception collects garbage five times after each fault. Others are
+not looked for: pytest would read what each installed distribution says of itself, for every fault."""
+
+LOADED = ("numpy", "optuna", "scipy.optimize", "scipy.stats", "sqlalchemy", "torch")
+"""What mutmut's process imports before it forks: its runs without a fault, and its server, have it then."""
 
 SEEN = ("killed", "timeout", "segfault")
 """The states of mutmut in which a fault was noticed: a test failed, hung or fell."""
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 SPINNER = tuple("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 """With which each of mutmut's hundreds of lines about its progress begins."""
@@ -56,7 +65,7 @@ pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = {plugins}
 process_isolation = "forkserver"  # torch's threads do not outlive a fork
 use_git_change_detection = false
-timeout_constant = 5.0
+timeout_constant = 15.0  # times three: on a busy machine what lives must not pass for what hangs
 timeout_multiplier = 3.0
 """
 
@@ -102,14 +111,28 @@ def _named(modules: str, names: Sequence[str]) -> bool:
 
 
 def left_of(row: int) -> list[Path]:
-    """The modules that belong to a row, but for those that are left out or have no function."""
+    """The modules that belong to a row, but for those that are left out or take no fault."""
     names = [modules for modules, _ in ROWS]
     belongs = (
         path
         for path in sorted(ROOT.glob(names[row]))
         if not any(fnmatch.fnmatch(_short(path), name) for name in (*names[:row], *LEFT_OUT))
     )
-    return [path for path in belongs if "def " in path.read_text("utf-8")]
+    return [path for path in belongs if takes_faults(path.read_text("utf-8"))]
+
+
+def takes_faults(module: str) -> bool:
+    """Whether a module's text has a function that mutmut changes: one without a decorator of another kind.
+
+    Of a row without any mutmut says that it failed.
+    """
+    body = ast.parse(module).body
+    bodies = [body, *(node.body for node in body if isinstance(node, ast.ClassDef))]
+    functions = (node for part in bodies for node in part if isinstance(node, FUNCTIONS))
+    return any(
+        all(ast.unparse(one) in ("staticmethod", "classmethod") for one in function.decorator_list)
+        for function in functions
+    )
 
 
 def _short(path: Path) -> str:
@@ -161,10 +184,13 @@ def mutmut(folder: Path, *arguments: str) -> str:
     Raises:
         RuntimeError: It failed, as it does where the tests fail without any fault.
     """
-    command = [str(Path(sys.executable).with_name("mutmut")), *arguments]
+    imports = LOADED if arguments[0] == "run" else ()
+    code = "".join(f"import {module}; " for module in imports)
+    code += "from mutmut.__main__ import cli; cli()"
+    command = [sys.executable, "-P", "-c", code, *arguments]
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": str(HERE),  # the plugin, quickly.py
     }
     done = subprocess.run(
@@ -173,7 +199,7 @@ def mutmut(folder: Path, *arguments: str) -> str:
     if done.returncode:
         said = [line for line in done.stdout.splitlines() if not line.startswith(SPINNER)]
         raise RuntimeError(
-            "\n".join((f"{' '.join(command)} failed in {folder}:", *said, done.stderr))
+            "\n".join((f"mutmut {' '.join(arguments)} failed in {folder}:", *said, done.stderr))
         )
     return done.stdout
 
