@@ -220,9 +220,9 @@ def test_the_prior_is_log_normal_in_the_units_of_what_was_seen() -> None:
 class Known:
     """A process whose likelihood is that of one observation of the chain's first coordinate."""
 
-    def __init__(self, state: Array) -> None:
+    def __init__(self, state: Array, precision: float = 4.0) -> None:
         self.state = state
-        self.log_likelihood = -0.5 * (state[0] - 2.0) ** 2 / 0.25
+        self.log_likelihood = -0.5 * (state[0] - 2.0) ** 2 * precision
 
 
 def test_the_chain_samples_the_posterior_of_a_normal_law(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,22 +243,30 @@ def test_the_chain_samples_the_posterior_of_a_normal_law(monkeypatch: pytest.Mon
     assert states[:, 1:].var(0) == pytest.approx(np.ones(4), rel=0.25)
 
 
-def test_each_state_follows_by_an_elliptical_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Murray, Adams & MacKay 2010, Figure 2, as a plain loop with the same random numbers."""
-    monkeypatch.setattr(gaussian, "_process", lambda _seen, state, _shifted: Known(state))
+@pytest.mark.parametrize("precision", [4.0, 4e4])
+def test_each_state_follows_by_an_elliptical_slice(
+    monkeypatch: pytest.MonkeyPatch, precision: float
+) -> None:
+    """Murray, Adams & MacKay 2010, Figure 2, as a plain loop with the same random numbers.
+
+    Of the sharper law slices are some hundredths of a radian: brackets shrink far below one.
+    """
+    monkeypatch.setattr(
+        gaussian, "_process", lambda _seen, state, _shifted: Known(state, precision)
+    )
     draw, state = np.random.default_rng(3), [0.5] * 5
     begun, generator = np.array(state), np.random.default_rng(3)
     chain: Any = gaussian._chain(observed(), begun, False, generator)
     for found, process in itertools.islice(chain, 60):
         other = draw.normal(size=5).tolist()
-        level = -2 * (state[0] - 2) ** 2 + math.log(draw.uniform())
+        level = -precision / 2 * (state[0] - 2) ** 2 + math.log(draw.uniform())
         angle = 2 * math.pi * draw.uniform()
         least, most = angle - 2 * math.pi, angle
         while True:
             tried = [
                 x * math.cos(angle) + y * math.sin(angle) for x, y in zip(state, other, strict=True)
             ]
-            if -2 * (tried[0] - 2) ** 2 > level:
+            if -precision / 2 * (tried[0] - 2) ** 2 > level:
                 break
             if angle < 0:
                 least = angle
