@@ -62,11 +62,13 @@ PARTS: dict[str, Part] = {
             "--side 32 --width 16",
             "--side 32 --width 64",
             "--networks wgan_gp --side 32 --width 16",
+            "--networks characters --width 128",
         ),
         quick=("--side 8 --width 16 --updates 10", "--networks wgan_gp --side 8 --width 8"),
         least=(
             "--side 8 --width 2 --batch 4 --updates 1 --rounds 2",
             "--networks wgan_gp --side 8 --width 2 --batch 4 --updates 1 --rounds 2",
+            "--networks characters --width 4 --batch 4 --updates 1 --rounds 2",
         ),
     ),
     "frechet": Part(

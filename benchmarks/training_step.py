@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import gpu_loops
 from trainables.gan.batches import ImageBatches
 from trainables.gan.game import GanGame
 from trainables.gan.streams import Streams
+from trainables.language.text import load_text
 from trainables.networks.as_code import as_code
 from trainables.networks.build import build
 from trainables.networks.pair import Networks
 from trainables.protocol import Parameters
 from trainables.settings.gan import GanSettings
+from trainables.settings.language import LanguageSettings
 from trainables.settings.networks import NetworkSettings
 
 Step = Callable[[], None]
@@ -39,7 +44,7 @@ def tutorial_loop(networks: Networks, images: np.ndarray, batch: int, reads: boo
 
     With ``reads`` five values are read from the device in every update, as the tutorial does.
     """
-    data = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+    data = floats(images)
     g, d = networks.generator.train(), networks.discriminator.train()
     g_adam = torch.optim.Adam(g.parameters(), RATES["a"], (0.5, 0.999))
     d_adam = torch.optim.Adam(d.parameters(), RATES["b"], (0.5, 0.999))
@@ -70,9 +75,22 @@ def tutorial_loop(networks: Networks, images: np.ndarray, batch: int, reads: boo
     return step
 
 
-def wgan_gp_loop(networks: Networks, images: np.ndarray, batch: int) -> Step:
-    """The usual WGAN-GP loop: one Wasserstein update of D with its penalty, and one of G on fresh z."""
-    data = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+def floats(images: np.ndarray) -> Tensor:
+    """Images as the loops that people write keep them: contiguous floats in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+
+
+def wgan_gp_loop(
+    networks: Networks, draw: Callable[[Tensor], Tensor], count: int, batch: int
+) -> Step:
+    """The usual WGAN-GP loop: one Wasserstein update of D with its penalty, and one of G on fresh z.
+
+    Args:
+        networks: G and D.
+        draw: Makes a batch of real samples of their numbers.
+        count: Real samples.
+        batch: Samples of a batch.
+    """
     g, d = networks.generator.train(), networks.discriminator.train()
     g_adam = torch.optim.Adam(g.parameters(), RATES["a"], (0.5, 0.999))
     d_adam = torch.optim.Adam(d.parameters(), RATES["b"], (0.5, 0.999))
@@ -82,7 +100,7 @@ def wgan_gp_loop(networks: Networks, images: np.ndarray, batch: int) -> Step:
         return made
 
     def penalty(real: Tensor, fake: Tensor) -> Tensor:
-        alpha = torch.rand(batch, 1, 1, 1)
+        alpha = torch.rand(batch, *(1,) * (real.dim() - 1))
         at = (alpha * real + (1 - alpha) * fake).requires_grad_(True)
         scores = d(at)
         ones = torch.ones_like(scores)
@@ -91,7 +109,7 @@ def wgan_gp_loop(networks: Networks, images: np.ndarray, batch: int) -> Step:
 
     def step() -> None:
         d_adam.zero_grad()
-        real, fake = data[torch.randint(len(data), (batch,))], drawn().detach()
+        real, fake = draw(torch.randint(count, (batch,))), drawn().detach()
         (-d(real).mean() + d(fake).mean() + 10 * penalty(real, fake)).backward()
         d_adam.step()
         g_adam.zero_grad()
@@ -134,6 +152,32 @@ def our_loop(settings: GanSettings, images: np.ndarray) -> Step:
     return step
 
 
+def character_loops(width: int, batch: int) -> dict[str, Step]:
+    """The language GAN's update, lines of 32 characters, and the usual loop with the same networks."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder)
+        case = gpu_loops.Case("characters", {"networks": {"width": width}, "batch_size": batch}, 0)
+        settings = {
+            latents: case.settings(cache, generator_latents=latents)
+            for latents in ("fresh", "same")
+        }
+        fresh = settings["fresh"]
+        assert isinstance(fresh, LanguageSettings)
+        text = load_text(fresh.data, cache)
+        tokens = torch.from_numpy(np.array(text.tokens, np.int64))
+        kinds = len(text.characters)
+
+        def draw(numbers: Tensor) -> Tensor:
+            return F.one_hot(tokens[numbers], kinds).transpose(1, 2).float()
+
+        networks = case.networks(fresh, 0, cache)
+        return {
+            "tutorial loop": wgan_gp_loop(networks, draw, len(tokens), batch),
+            "ours, fresh z for G": gpu_loops.our_loop(case, fresh, "cpu", cache),
+            "ours, same z for G": gpu_loops.our_loop(case, settings["same"], "cpu", cache),
+        }
+
+
 def seconds(step: Step, count: int) -> float:
     start = time.process_time()
     for _ in range(count):
@@ -141,16 +185,8 @@ def seconds(step: Step, count: int) -> float:
     return (time.process_time() - start) / count
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--networks", choices=["dcgan", "wgan_gp"], default="dcgan")
-    parser.add_argument("--side", type=int, default=32)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--updates", type=int, default=4, help="updates in a round")
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+def image_loops(given: argparse.Namespace) -> dict[str, Step]:
+    """An image GAN's update, and the usual loops with the same networks."""
     shape = (1000, given.side, given.side, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     choice = NetworkSettings(name=given.networks, width=given.width)
@@ -174,16 +210,33 @@ def main() -> None:
     def built() -> Networks:
         return plain(build(choice, 3, given.side, 0))
 
-    peers = {"tutorial loop": tutorial_loop(built(), images, given.batch, True)}
     if penalised:
-        peers = {"tutorial loop": wgan_gp_loop(built(), images, given.batch)}
+        data = floats(images)
+        peers = {"tutorial loop": wgan_gp_loop(built(), data.__getitem__, len(data), given.batch)}
     else:
-        peers["the same without reads"] = tutorial_loop(built(), images, given.batch, False)
-    loops = {
+        peers = {
+            "tutorial loop": tutorial_loop(built(), images, given.batch, True),
+            "the same without reads": tutorial_loop(built(), images, given.batch, False),
+        }
+    return {
         **peers,
         "ours, fresh z for G": our_loop(settings["fresh"], images),
         "ours, same z for G": our_loop(settings["same"], images),
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", choices=["dcgan", "wgan_gp", "characters"], default="dcgan")
+    parser.add_argument("--side", type=int, default=32)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--updates", type=int, default=4, help="updates in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    characters = given.networks == "characters"
+    loops = character_loops(given.width, given.batch) if characters else image_loops(given)
     rounds: dict[str, list[float]] = {name: [] for name in loops}
     for step in loops.values():
         step()  # the first makes moments and buffers
@@ -191,10 +244,8 @@ def main() -> None:
         for name, step in loops.items():
             rounds[name].append(seconds(step, given.updates))
     middle = {name: statistics.median(each) for name, each in rounds.items()}
-    print(
-        f"{given.networks} {given.side}x{given.side}, width {given.width}, batch {given.batch}, CPU ms an "
-        "update"
-    )
+    size = "32 a line" if characters else f"{given.side}x{given.side}"
+    print(f"{given.networks} {size}, width {given.width}, batch {given.batch}, CPU ms an update")
     for name, value in middle.items():
         print(f"  {name:28s}{1e3 * value:8.1f}{middle['tutorial loop'] / value:8.2f}x")
 
