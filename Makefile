@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 SCOPE := not gpu and not exhaustive
 FAST := not slow and not cluster and not faults and not browser and $(SCOPE)
 SLOW := (slow or browser) and not faults and not cluster and $(SCOPE)
+MEASURED := $(BIN)/python
 
 .PHONY: help quickstart setup format lint docs test test-all faults cluster mutants bench bench-quick clean
 .DEFAULT_GOAL := help
@@ -34,20 +35,20 @@ docs: $(VENV)/.installed-dev  ## build the pages, with a reference made from the
 	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The quick tests run first, so that a plain mistake is known within two minutes. Two processes share the tests,
-# but those that start clusters and servers stay in one of them (tests/conftest.py). Both measured runs, their
-# child processes and the workers of their Ray clusters add to one measurement of coverage; what is
-# killed with SIGKILL, as in the tests after them, measures nothing.
-test: lint docs  ## every check, the tests of every kind that needs no GPU, and the coverage
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "$(FAST)"
-	$(BIN)/coverage run -m pytest -n 2 --dist loadscope -m "$(SLOW)"
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --skip-covered
+# but those that start clusters and servers stay in one of them (tests/conftest.py).
+test: lint docs  ## every check and the tests of every kind that needs no GPU
+	$(MEASURED) -m pytest -n 2 --dist worksteal -m "$(FAST)"
+	$(MEASURED) -m pytest -n 2 --dist loadscope -m "$(SLOW)"
 	$(MAKE) faults
 	$(MAKE) cluster
 
-test-all:  ## the same with every test (the marker exhaustive): repeats of a kind that make test has one of
-	$(MAKE) test SCOPE="not gpu"
+# Both measured runs, their child processes and the workers of their Ray clusters add to one measurement, which
+# makes them half as long again; what is killed with SIGKILL, as in the tests after them, measures nothing.
+test-all: $(VENV)/.installed-dev  ## the same with every test (the marker exhaustive), and the coverage
+	$(BIN)/coverage erase
+	$(MAKE) test SCOPE="not gpu" MEASURED="$(BIN)/coverage run"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
 
 faults: $(VENV)/.installed-dev  ## only the tests that kill real processes under running studies
 	$(BIN)/pytest -m "faults and $(SCOPE)"
