@@ -127,6 +127,15 @@ def test_where_nothing_is_known_of_later_scores_nothing_is_added(whole: list[Tri
     assert added[-1] == spread[-1] == 0.0
 
 
+def test_a_lowest_score_without_its_curve_is_no_gain_of_zero() -> None:
+    """Trials of a table, which have one score each, beside whole curves."""
+    tables = [trial(20 + n, {10: 5.0 + n}) for n in range(4)]
+    added, spread = still_to_come([*searched(), *tables, cut(6, {10: 50.0})])
+    known = gained(10)
+    assert added[-1] == pytest.approx(float(np.mean(known)), rel=1e-12)
+    assert spread[-1] == pytest.approx(doubt(known, 0.75), rel=1e-12)
+
+
 def test_at_the_last_step_there_is_nothing_to_come() -> None:
     """A rule that fired at the end, of whole trials that all end there: no spread at all."""
     added, spread = still_to_come([*searched(), cut(6, {10: 50.0, 20: 49.0, 40: 48.0})])
