@@ -224,5 +224,6 @@ def test_a_path_of_other_characters_is_the_same_to_every_store(tmp_path: Path) -
     run = client(places.tracking).create_run(experiment)
     client(places.tracking).log_text(run.info.run_id, "text", "file.txt")
     files = {path.name for path in home.path.rglob("*") if path.is_file()}
-    logs = {"mlflow.db-wal", "mlflow.db-shm"}  # MLflow keeps its connection, and SQLite its log beside the file
+    # MLflow keeps its connection, and SQLite its log beside the file.
+    logs = {"mlflow.db-wal", "mlflow.db-shm"}
     assert files - logs == {"record.db", "mlflow.db", "file.txt"}
