@@ -23,7 +23,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/scores/frechet.py", DISTANCE),
     ("trainables/scores/arithmetic.py", DISTANCE),
     ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
-    ("study/search/stopping.py", (f"{SEARCH}/test_stopping.py",)),
+    (
+        "study/search/stopping.py",
+        tuple(f"{SEARCH}/test_{n}.py" for n in ("stopping", "judge_by_hand")),
+    ),
     ("study/search/ahead.py", (f"{SEARCH}/test_ahead.py",)),
     ("study/surface/gains.py", (f"{SEARCH}/test_ahead.py", f"{SURFACE}/test_stopped.py")),
     ("study/surface/stopped.py", (f"{SURFACE}/test_stopped.py",)),
@@ -53,7 +56,14 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "study/results/confirmation.py",
         tuple(f"{RESULTS}/test_{n}.py" for n in ("confirmation", "seeds", "levels", "retrained")),
     ),
-    ("study/results/fresh.py", (f"{RESULTS}/test_fresh.py",)),
+    *(
+        (f"study/results/{n}.py", (f"{RESULTS}/test_{n}.py",))
+        for n in ("fresh", "advice", "effort", "levels", "looks", "seeds")
+    ),
+    (
+        "study/results/seed_difference.py",
+        tuple(f"{RESULTS}/test_{n}.py" for n in ("looks", "seeds", "confirmation")),
+    ),
     (
         "study/surface/observations.py",
         (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
