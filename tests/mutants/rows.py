@@ -125,7 +125,14 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("trainables/gan/batches.py", BATCHES),
     ("trainables/gan/ahead.py", BATCHES),
-    ("trainables/data/gather.py", ("tests/trainables/data/test_gather_by_hand.py",)),
+    *(
+        (f"trainables/data/{n}.py", (f"tests/trainables/data/test_{n}_by_hand.py",))
+        for n in ("gather", "listing")
+    ),
+    *(
+        (f"search_spaces/{n}.py", tuple(f"tests/search_spaces/test_{t}.py" for t in tests))
+        for n, tests in (("shares", ("shares",)), ("space", ("space", "build_space", "shares")))
+    ),
     (
         "trainables/scores/scorer.py",
         tuple(f"{SCORES}/test_{n}.py" for n in ("scorer_by_hand", "scorer", "noise", "statistics")),
