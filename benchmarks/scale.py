@@ -5,14 +5,15 @@
 Runs the saddle of Fig. 4 (100 updates, 2 evaluations) through ``ttur launch`` on the local engine, half of
 the trials in each arm, and prints for each tenth of them the seconds and CPU-seconds a trial, the
 driver's resident memory, and the size of the record and of MLflow's store. Then it times ``status``,
-``best``, ``compare`` and ``launch`` on the finished study, each as a process of its own. With --home a
-run that was cut off goes on.
+``best``, ``compare``, ``report`` and ``launch`` on the finished study, each as a process of its own, in
+seconds and CPU-seconds. With --home a run that was cut off goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import psutil
 import yaml
 
 TTUR = [sys.executable, "-m", "study.cli"]
-QUESTIONS = ("status", "best", "compare", "launch")
+QUESTIONS = ("status", "best", "compare", "report", "launch")
 
 
 def spec(trials: int, sampler: str) -> dict[str, object]:
@@ -66,7 +67,8 @@ def main() -> None:
         launched = run(path, home, given.trials)
         print(f"{given.trials} trials, sampler {given.sampler}: {launched:.0f} s in all")
         for verb in QUESTIONS:
-            print(f"{verb:8} {ask(verb, path, home):5.1f} s")
+            seconds, cpu = ask(verb, path, home)
+            print(f"{verb:8} {seconds:5.1f} s  {cpu:5.1f} CPU-s")
 
 
 def run(path: Path, home: Path, trials: int) -> float:
@@ -105,18 +107,22 @@ def run(path: Path, home: Path, trials: int) -> float:
     return time.monotonic() - began
 
 
-def ask(verb: str, path: Path, home: Path) -> float:
-    """Seconds of one command on the finished study."""
-    began = time.monotonic()
-    what = str(path) if verb == "launch" else "scale"
+def ask(verb: str, path: Path, home: Path) -> tuple[float, float]:
+    """Seconds and CPU-seconds of one command on the finished study, those of its own processes included."""
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    what = [str(path)] if verb == "launch" else ["scale"]
+    if verb == "report":
+        what += ["--output", str(home / "report")]
     subprocess.run(
-        [*TTUR, verb, what],
+        [*TTUR, verb, *what],
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=environment(home),
     )
-    return time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.monotonic() - began, cpu
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -117,7 +117,7 @@ class TrialRecord(Sampled):
     @cached_property
     def best(self) -> Measurement | None:
         """The evaluation with the lowest score (the first of equals), or None without evaluations."""
-        # Kept: sorting thousands of trials asks each of them dozens of times.
+        # Kept, as what follows from it is: sorting thousands of trials asks each of them dozens of times.
         return min(self.measurements, key=lambda m: m.score, default=None)
 
     @property
@@ -172,12 +172,12 @@ class TrialRecord(Sampled):
         bare = (Measurement(step=m.step, score=m.score, time=m.time) for m in self.measurements)
         return replace(self, measurements=tuple(bare))
 
-    @property
+    @cached_property
     def counts(self) -> bool:
         """Whether it belongs to the search's result: it ended, and not because of an error."""
         return self.outcome in (Outcome.COMPLETE, Outcome.STOPPED, Outcome.DIVERGED)
 
-    @property
+    @cached_property
     def objective(self) -> float:
         """What the search minimises: the lowest score, +inf for a trial without one."""
         return math.inf if self.best is None else self.best.score

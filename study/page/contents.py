@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from study.page.curves import CURVES_AN_ARM, Band, Curves, bands, leaders
-from study.page.importance import importances, parallel
+from study.page.importance import LINES, MOST, importances, parallel
 from study.page.landscape import Landscape, landscape
 from study.page.pictures import THUMBNAILS_AN_ARM, Sample, real, samples, thumbnails
 from study.page.plane import MOST_POINTS
@@ -21,6 +21,8 @@ from study.tracking.files import code_of, spec_text
 from study.tracking.reading import StudyNotFound
 from study.tracking.store import TrackingError
 from study.trial import TrialRecord
+
+PARALLEL, IMPORTANCES = "Parallel coordinates show", "Importances rest on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +199,14 @@ def _left_out(rows: Sequence[TrialRecord], arms: Sequence[str]) -> list[str]:
             f"Score curves are those of {CURVES_AN_ARM} trials an arm: half of them the best, the others "
             "evenly from the rest."
         )
+    scored = max(
+        sum(row.counts and row.score is not None for row in rows if row.arm == arm) for arm in arms
+    )
+    for what, most in ((PARALLEL, LINES), (IMPORTANCES, MOST)):
+        if scored > most:
+            notes.append(
+                f"{what} {most} trials an arm: a third of them the best, the others evenly from the rest."
+            )
     if any(sum(row.arm == arm for row in rows) > THUMBNAILS_AN_ARM for arm in arms):
         notes.append(f"Samples are shown of the {THUMBNAILS_AN_ARM} best trials of each arm.")
     return notes

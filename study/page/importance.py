@@ -25,8 +25,9 @@ from optuna.distributions import (
 from study.trial import TrialRecord, ranked
 from trainables.protocol import ParameterValue
 
-MOST = 150
-"""Trials an arm that are handed to Optuna: the best third, the others evenly from the rest."""
+MOST, LINES = 150, 60
+"""Trials an arm that Optuna's importances rest on, and that it draws as lines: the best third, the others
+evenly from the rest. A line costs Plotly milliseconds, and of more than a hundred none can be followed."""
 
 FEWEST = 4
 """Trials with a score below which nothing is said."""
@@ -44,7 +45,7 @@ def importances(rows: Sequence[TrialRecord], arms: Sequence[str]) -> dict[str, d
     """
     found = {}
     for arm in arms:
-        mine = _few([row for row in rows if row.arm == arm])
+        mine = _few([row for row in rows if row.arm == arm], MOST)
         if len(mine) < FEWEST:
             continue
         diagonal = all(row.b == row.a for row in mine)
@@ -106,7 +107,7 @@ def parallel(rows: Sequence[TrialRecord], arms: Sequence[str], score_name: str) 
         arms: The arms.
         score_name: What is minimised.
     """
-    kept = [row for arm in arms for row in _few([r for r in rows if r.arm == arm])]
+    kept = [row for arm in arms for row in _few([r for r in rows if r.arm == arm], LINES)]
     if len(kept) < FEWEST:
         return {}
     label: list[dict[str, ParameterValue]] = [
@@ -143,14 +144,14 @@ def _named(row: TrialRecord, diagonal: bool) -> dict[str, ParameterValue]:
     return {BOTH: known.pop("b")} | {name: v for name, v in known.items() if name != "a"}
 
 
-def _few(rows: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Trials with a score, at most :data:`MOST`."""
+def _few(rows: Sequence[TrialRecord], most: int) -> list[TrialRecord]:
+    """At most so many trials with a score."""
     best = ranked(rows)
-    if len(best) <= MOST:
+    if len(best) <= most:
         return best
-    first = MOST // 3
+    first = most // 3
     rest = best[first:]
-    return best[:first] + [rest[i * len(rest) // (MOST - first)] for i in range(MOST - first)]
+    return best[:first] + [rest[i * len(rest) // (most - first)] for i in range(most - first)]
 
 
 def _study(trials: Sequence[tuple[Mapping[str, ParameterValue], float]]) -> optuna.Study:

@@ -94,12 +94,7 @@ class Process:
     def log_likelihood(self) -> float:
         """Of what was seen, up to a constant that no hyperparameter changes."""
         fit = -0.5 * float(self._white @ self._white) - float(np.log(self._upper.diagonal()).sum())
-        if not self._seen.repeated:
-            return fit
-        # Values that stand for several: how far these lie from their mean tells of the noise alone.
-        variance = self.noise**2 + self._seen.noise**2
-        repeats = (self._seen.counts - 1) * np.log(variance) + self._seen.within / variance
-        return fit - 0.5 * float(repeats.sum())
+        return fit + _of_repeats(self._seen, self.noise)
 
     def with_shift(self, shift: float) -> Process:
         """The same with another standard deviation of the shifts, in that of the noise."""
@@ -150,7 +145,7 @@ class Process:
         if self._shift:
             between += self._shift**2 * pairs.same
         covariance.ravel()[pairs.places] = between
-        own = (self.noise**2 + seen.noise**2) / seen.counts
+        own = _own_variances(seen, self.noise)
         covariance.ravel()[:: n + 1] = self.amplitude**2 + common + own + _JITTER * seen.spread**2
         # Its lower triangle by rows is the upper one by columns, as LAPACK has matrices.
         factor, failed = dpotrf(covariance.T, lower=0, clean=0, overwrite_a=1)
@@ -166,6 +161,34 @@ class Process:
             raise np.linalg.LinAlgError(f"the factor is singular or no number ({failed})")
         found: Array = solved
         return found
+
+
+def most_likely(seen: Observations, noise: float) -> float:
+    """What no process with this noise exceeds in its log-likelihood, whatever its other hyperparameters are.
+
+    However well the other values tell a value, its own noise stays: the square of each element on the
+    Cholesky factor's diagonal is at least that variance. And nothing is likelier than what is expected.
+
+    Args:
+        seen: What was seen.
+        noise: Standard deviation of the part of the noise that is learnt, > 0.
+    """
+    own = _own_variances(seen, noise) + _JITTER * seen.spread**2
+    return _of_repeats(seen, noise) - 0.5 * float(np.log(own).sum())
+
+
+def _own_variances(seen: Observations, noise: float) -> Array:
+    """Variance of each value about f, shape (n,)."""
+    own: Array = (noise**2 + seen.noise**2) / seen.counts
+    return own
+
+
+def _of_repeats(seen: Observations, noise: float) -> float:
+    """Of values that stand for several: how far these lie from their mean tells of the noise alone."""
+    if not seen.repeated:
+        return 0.0
+    variance = noise**2 + seen.noise**2
+    return -0.5 * float(((seen.counts - 1) * np.log(variance) + seen.within / variance).sum())
 
 
 @one_thread()
@@ -202,10 +225,13 @@ def _chain(
         low, high = angle - 2 * np.pi, angle
         while True:
             proposed = state * np.cos(angle) + ellipse * np.sin(angle)
-            process = _process(seen, proposed, shifted)
             # At an angle of 0 the proposal is the state itself, so the bracket always ends there.
-            if process.log_likelihood > level or high - low < 1e-9:
-                break
+            ends = high - low < 1e-9
+            # Of many averaged values most proposals are too far off in the noise alone: that costs no factor.
+            if ends or most_likely(seen, _hyper(seen, proposed, shifted)[-2]) > level:
+                process = _process(seen, proposed, shifted)
+                if ends or process.log_likelihood > level:
+                    break
             low, high = (angle, high) if angle < 0 else (low, angle)
             angle = generator.uniform(low, high)
         state = proposed
@@ -213,9 +239,15 @@ def _chain(
 
 
 def _process(seen: Observations, state: Array, shifted: bool) -> Process:
-    """The process at a state of the chain, whose prior is standard normal in every direction."""
+    """The process at a state of the chain."""
+    return Process(seen, _hyper(seen, state, shifted))
+
+
+def _hyper(seen: Observations, state: Array, shifted: bool) -> Array:
+    """The hyperparameters at a state of the chain, whose prior is standard normal in every direction."""
     medians, spreads = _prior(seen.spread, len(state), shifted)
-    return Process(seen, medians * np.exp(spreads * state))
+    found: Array = medians * np.exp(spreads * state)
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -91,6 +91,7 @@ class Surface:
         self.arms, self.rows = tuple(arms), tuple(used)
         self.repeats = tuple(row for row in repeats if row.counts and row.arm in arms)
         self.plane = Plane(used)
+        self._named = {row.arm: row.parameters.to_json() for row in reversed(used)}
         self.common = self.plane.common
         groups = np.asarray([arms.index(row.arm) for row in used])
         points = self.plane.points(used)
@@ -150,8 +151,7 @@ class Surface:
 
     def setting_at(self, point: Array, arm: str) -> dict[str, ParameterValue]:
         """An arm's parameters at a point, shape (p,)."""
-        example = next(row for row in self.rows if row.arm == arm)
-        return self.plane.setting(point, example.parameters.to_json())
+        return self.plane.setting(point, self._named[arm])
 
     def spread(self, arm: str) -> tuple[Array, Array]:
         """Points spread evenly over an arm's region, shape (n, p), and the surface's mean there."""

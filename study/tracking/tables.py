@@ -7,6 +7,7 @@ there since its first database; where they are not, or the store is a server, it
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections import defaultdict
@@ -187,9 +188,11 @@ def read(uri: str, question: Callable[[Tables], T]) -> T | None:
 
 @contextmanager
 def _connected(uri: str) -> Iterator[Tables]:
-    engine = sa.create_engine(uri, poolclass=sa.pool.NullPool)
-    try:
-        with engine.connect() as connection:
-            yield Tables(connection)
-    finally:
-        engine.dispose()
+    with _engine(uri).connect() as connection:
+        yield Tables(connection)
+
+
+@functools.lru_cache(maxsize=8)
+def _engine(uri: str) -> sa.Engine:
+    """What statements are compiled with, once for all questions; it keeps no connection open."""
+    return sa.create_engine(uri, poolclass=sa.pool.NullPool)

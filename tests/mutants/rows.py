@@ -70,7 +70,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "study/surface/gaussian.py",
-        (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
+        tuple(f"{SURFACE}/test_{n}.py" for n in ("gaussian", "gaussian_by_hand", "bound")),
     ),
     ("study/surface/plane.py", (f"{SURFACE}/test_plane.py",)),
     ("study/surface/gathered.py", (f"{SURFACE}/test_surface_parts.py",)),

@@ -15,8 +15,9 @@ from PIL import Image
 from support.mlflow import changed, row
 
 from study.page.chart import level_lines, rounds, score_axis
+from study.page.contents import _left_out
 from study.page.curves import CURVES_AN_ARM, bands, leaders
-from study.page.importance import BOTH, importances, parallel
+from study.page.importance import BOTH, LINES, importances, parallel
 from study.page.intervals import answer
 from study.page.intervals import parallel as drawn_parallel
 from study.page.pictures import THUMBNAIL, real, small
@@ -84,6 +85,21 @@ def test_each_trial_is_a_line_over_parallel_axes() -> None:
     # The score is b alone, so both axes are alike.
     np.testing.assert_allclose([line[2] for line in lines], expected, atol=1e-9)
     assert parallel([], [TWO], "fd") == {}
+
+
+def test_a_page_says_that_optuna_sees_a_part_of_many_trials() -> None:
+    rows = spread(200)
+    lines = [each for each in parallel(rows, [TWO], "fd")["data"] if each.get("mode") == "lines"]
+    assert len(lines) == LINES == 60
+    few = {row.objective for row in sorted(rows, key=lambda row: row.objective)[:20]}
+    drawn = sorted(10 ** float(each["customdata"][0][1]) for each in lines)
+    assert drawn[:20] == pytest.approx(sorted(few), rel=0.02)  # the best third
+    said = [note for note in _left_out(rows, [TWO]) if "best, the others" in note]
+    assert [note.split(" trials")[0] for note in said[1:]] == [
+        "Parallel coordinates show 60",
+        "Importances rest on 150",
+    ]
+    assert not _left_out(rows[:LINES], [TWO])[1:]
 
 
 def test_a_small_picture_is_sixteen_images_and_not_scaled_where_it_fits() -> None:

@@ -217,6 +217,11 @@ def test_the_prior_is_log_normal_in_the_units_of_what_was_seen() -> None:
     assert gaussian._process(known, np.ones(5), False)._hyper[-1] == 0.0
 
 
+def _anything(*_: Any) -> float:
+    """The bound of a law that knows none."""
+    return math.inf
+
+
 class Known:
     """A process whose likelihood is that of one observation of the chain's first coordinate."""
 
@@ -232,6 +237,7 @@ def test_the_chain_samples_the_posterior_of_a_normal_law(monkeypatch: pytest.Mon
         return Known(state)
 
     monkeypatch.setattr(gaussian, "_process", made)
+    monkeypatch.setattr(gaussian, "most_likely", _anything)
     monkeypatch.setattr(gaussian, "KEPT", 4000)
     monkeypatch.setattr(gaussian, "APART", 2)
     chain: list[Any] = list(posterior(observed(), shifted=False))
@@ -254,6 +260,7 @@ def test_each_state_follows_by_an_elliptical_slice(
     monkeypatch.setattr(
         gaussian, "_process", lambda _seen, state, _shifted: Known(state, precision)
     )
+    monkeypatch.setattr(gaussian, "most_likely", _anything)
     draw, state = np.random.default_rng(3), [0.5] * 5
     begun, generator = np.array(state), np.random.default_rng(3)
     chain: Any = gaussian._chain(observed(), begun, False, generator)
@@ -288,6 +295,7 @@ def test_as_many_states_are_kept_as_said_and_the_first_ones_are_not() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gaussian, "_process", lambda _, state, __: Counted(state))
+        patch.setattr(gaussian, "most_likely", _anything)
         chain: list[Any] = list(posterior(known, shifted=False))
     assert len(chain) == gaussian.KEPT == 24
     assert chain[-1] is steps[-1]
