@@ -82,3 +82,46 @@ def test_the_steps_until_a_score_are_those_of_all_trials_before() -> None:
     unknown = effort(("one", "two"), [until("one", 0, 1.0, None)], two)
     assert unknown.reached[0] is not None
     assert unknown.reached[0].steps is None
+
+
+def test_an_effort_as_json() -> None:
+    one, two = arms()
+    assert effort((ONE, TWO), one, two).to_json() == {
+        "arms": [ONE, TWO],
+        "equal": True,
+        "trials": [3, 3],
+        "seconds": [60.0, 112.0],
+        "stopped": [0, 1],
+        "saved_seconds": [0.0, 38.0],
+        "reached": [None, {"trials": 2, "seconds": 52.0, "steps": None}],
+    }
+
+
+def test_a_stopped_trial_that_took_longer_than_whole_ones_saved_nothing_and_costs_nothing() -> None:
+    one = [trial(ONE, 0, 9.0, 10.0), trial(ONE, 1, 8.0, 20.0)]
+    one += [trial(ONE, 2, 7.0, 99.0, "stopped"), trial(ONE, 3, 7.0, 11.0, "stopped")]
+    found = effort((ONE, TWO), one, [trial(TWO, 0, 9.0, 12.0, "stopped")])
+    assert (found.stopped, found.saved) == ((2, 1), (4.0, None))
+    assert "Stopping early ended 3 of 5 trials and saved about 4 s." in str(found)
+
+
+def test_less_than_a_second_saved_is_not_said() -> None:
+    def said(seconds: float) -> str:
+        one = [trial(ONE, 0, 9.0, 10.0), trial(ONE, 1, 8.0, seconds, "stopped")]
+        return str(effort((ONE, TWO), one, [trial(TWO, 0, 9.0, 12.0)]))
+
+    assert "Stopping early ended 1 of 3 trials and saved about 1 s. " in said(9.0)
+    assert "Stopping early ended 1 of 3 trials. " in said(9.1)
+    none = [trial(ONE, 0, 9.0, 10.0, "stopped")]
+    assert "ended 2 of 2 trials. " in str(effort((ONE, TWO), none, [replace(none[0], arm=TWO)]))
+    assert "Stopping" not in str(effort((ONE, TWO), [trial(ONE, 0, 9.0, 1.0)], []))
+
+
+def test_an_equal_score_is_reached_and_of_no_score_nothing_is() -> None:
+    one, two = [trial(ONE, 0, 5.0, 1.0)], [trial(TWO, 0, 5.0, 2.0), trial(TWO, 1, 4.0, 3.0)]
+    found = effort((ONE, TWO), one, two)
+    assert found.reached == (None, Reached(trials=1, seconds=2.0))
+    assert effort((ONE, TWO), one, []).reached == (None, None)
+    assert effort((ONE, TWO), one, [trial(TWO, 0, None, 2.0, "diverged")]).reached == (None, None)
+    unended = replace(trial(TWO, 0, 5.0, 2.0), outcome=None)
+    assert effort((ONE, TWO), one, [unended]).reached == (None, None)
