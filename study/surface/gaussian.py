@@ -169,9 +169,7 @@ def most_likely(seen: Observations, noise: float) -> float:
     However well the other values tell a value, its own noise stays: the square of each element on the
     Cholesky factor's diagonal is at least that variance. And nothing is likelier than what is expected.
 
-    Args:
-        seen: What was seen.
-        noise: Standard deviation of the part of the noise that is learnt, > 0.
+    ``noise`` is the standard deviation of the part that is learnt, > 0.
     """
     own = _own_variances(seen, noise) + _JITTER * seen.spread**2
     return _of_repeats(seen, noise) - 0.5 * float(np.log(own).sum())
