@@ -58,12 +58,13 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     *(
         (f"study/results/{n}.py", (f"{RESULTS}/test_{n}.py",))
-        for n in ("fresh", "advice", "effort", "levels", "looks", "seeds")
+        for n in ("fresh", "advice", "effort", "levels")
     ),
-    (
-        "study/results/seed_difference.py",
-        tuple(f"{RESULTS}/test_{n}.py" for n in ("looks", "seeds", "confirmation")),
+    *(
+        (f"study/results/{n}.py", (f"{RESULTS}/test_{n}.py", f"{RESULTS}/test_seeds_by_hand.py"))
+        for n in ("looks", "seeds")
     ),
+    ("study/results/seed_difference.py", (f"{RESULTS}/test_seed_difference_by_hand.py",)),
     (
         "study/surface/observations.py",
         (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
