@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from study.driver.preparing import check_new, check_prepared, known_contents
@@ -157,7 +158,12 @@ def check_not_deleting(ledger: Ledger, study: str) -> None:
 
 def owner_of(publication: Publication) -> Owner:
     """The study of a record as MLflow knows it."""
-    return Owner(study=publication.study, record=publication.identity(), runs=publication.runs)
+    return Owner(
+        study=publication.study,
+        record=publication.identity(),
+        runs=publication.runs,
+        trials=publication.trials,
+    )
 
 
 def claim(publication: Publication, places: Places) -> None:
@@ -188,8 +194,9 @@ def check_free(study: str, record: str, places: Places, publication: Publication
     Raises:
         UserError: The experiment of this name is not this record's.
     """
-    runs = publication.runs if publication is not None else tuple
-    owner = Owner(study=study, record=record, runs=runs)
+    owner = Owner(study=study, record=record)
+    if publication is not None:
+        owner = replace(owner, runs=publication.runs, trials=publication.trials)
     try:
         store = open_store(places.tracking, study)
     except StudyNotFound:  # there is no store yet

@@ -72,6 +72,22 @@ class Publication:
 
         return self._ledger.patience(read)
 
+    def trials(self) -> dict[str, int]:
+        """How many trials the record has of each arm: the number that the arm's next trial gets."""
+        number = sa.func.max(TRIALS.c.number)
+        arms = STUDIES.outerjoin(TRIALS, STUDIES.c.study_id == TRIALS.c.study_id)
+        query = sa.select(STUDIES.c.study_name, number).select_from(arms).where(self._is_mine())
+        query = query.group_by(STUDIES.c.study_name)
+
+        def read() -> dict[str, int]:
+            with self._ledger.engine.connect() as connection:
+                found = connection.execute(query)
+                return {
+                    name.split("/", 1)[1]: 0 if last is None else last + 1 for name, last in found
+                }
+
+        return self._ledger.patience(read)
+
     def moved_to(self, place: str) -> bool:
         """Takes note of the store that trials are published to from now on.
 
@@ -137,11 +153,14 @@ class Publication:
             )
 
     def _trials(self) -> sa.Select[Any]:
-        trial, study = TRIALS, STUDIES
+        both = TRIALS.join(STUDIES)
+        return sa.select(TRIALS.c.trial_id).select_from(both).where(self._is_mine())
+
+    def _is_mine(self) -> sa.ColumnElement[bool]:
+        """Which of Optuna's studies are arms of this one."""
         prefix = f"{self._study}/"
         # Not LIKE: SQLite's takes capitals and small letters for the same.
-        mine = sa.func.substr(study.c.study_name, 1, len(prefix)) == prefix
-        return sa.select(trial.c.trial_id).select_from(trial.join(study)).where(mine)
+        return sa.func.substr(STUDIES.c.study_name, 1, len(prefix)) == prefix
 
     def _attributes(self) -> dict[str, Any]:
         try:

@@ -88,10 +88,14 @@ class Experiment:
         return runs(self.client, self.id, own)
 
     def find(self, condition: str) -> Run | None:
-        """The one run that matches; of several (a request repeated on the way) all but one go."""
+        """The one run that matches; of several (a request repeated on the way) all but one go.
+
+        Such have the same start. Another start is that of another copy of the home, whose run it is.
+        """
         found = sorted(self.runs(condition), key=lambda run: (run.info.start_time, run.info.run_id))
         for duplicate in found[1:]:
-            self.client.delete_run(duplicate.info.run_id)
+            if duplicate.info.start_time == found[0].info.start_time:
+                self.client.delete_run(duplicate.info.run_id)
         return found[0] if found else None
 
     def get(self, run_id: str) -> Run | None:

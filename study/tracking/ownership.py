@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,10 @@ def _none() -> Collection[str]:
     return ()
 
 
+def _no_trials() -> Mapping[str, int]:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Owner:
     """A study of a record, as MLflow knows it.
@@ -28,18 +32,22 @@ class Owner:
         record: Identity of the record, which its experiment and its runs carry.
         runs: Gives the ids of the MLflow runs that the record keeps with the study's trials: they prove
             that it made an experiment of before records had identities.
+        trials: Gives how many trials the record has of each arm that it knows. A copy of a home has the
+            same identity: what tells the two apart is that one of them lacks trials of the other's.
     """
 
     study: str
     record: str
     runs: Callable[[], Collection[str]] = _none
+    trials: Callable[[], Mapping[str, int]] = _no_trials
 
 
 def experiment_of(store: MlflowClient, owner: Owner) -> Experiment | None:
     """The experiment of a record's study, in MLflow's trash or not; None if its name is free.
 
     Raises:
-        UserError: The name is somebody else's, or this record's experiment has got another name.
+        UserError: The name is somebody else's, this record's experiment has got another name, or it
+            holds trials that this record does not have.
         One of :func:`study.tracking.store.failures`: The store could not be read.
     """
     where = without_credentials(str(store.tracking_uri))
@@ -53,7 +61,10 @@ def experiment_of(store: MlflowClient, owner: Owner) -> Experiment | None:
             f"{owner.study} again, or publish to another place (--tracking)"
         )
     holder = found.tags.get(words.RECORD)
-    if holder == owner.record or (holder is None and proven(store, found, owner)):
+    if holder == owner.record:
+        _check_same_copy(store, found, owner, where)
+        return found
+    if holder is None and proven(store, found, owner):
         return found
     trash = ", in the trash" if found.lifecycle_stage == "deleted" else ""
     named = f"experiment {owner.study} (id {found.experiment_id}{trash}) in MLflow at {where}"
@@ -65,6 +76,21 @@ def experiment_of(store: MlflowClient, owner: Owner) -> Experiment | None:
         f"the {named} {whose}; give this study another name (--name), or publish to another place "
         "(--tracking)"
     )
+
+
+def _check_same_copy(store: MlflowClient, experiment: Experiment, owner: Owner, where: str) -> None:
+    """Refuses an experiment that has the next trial of an arm: another copy of the home published it."""
+    for arm, number in owner.trials().items():
+        trial = f"{owner.study}/{arm}/{number}"
+        mine = f"tags.{words.TRIAL} = '{trial}' and tags.{words.RECORD} = '{owner.record}'"
+        found = store.search_runs([experiment.experiment_id], mine, max_results=1)
+        # In the middle of a launch the record may have got it meanwhile.
+        if found and owner.trials().get(arm, number) <= number:
+            raise UserError(
+                f"the experiment {owner.study} (id {experiment.experiment_id}) in MLflow at {where} holds "
+                f"{arm} #{number}, which this record does not have: another copy of this home went on with "
+                "the study; go on with that one, or publish this one to another place (--tracking)"
+            )
 
 
 def _renamed(store: MlflowClient, owner: Owner) -> str | None:

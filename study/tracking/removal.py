@@ -14,6 +14,8 @@ from study.tracking.store import collector_paused, is_http, runs, without_creden
 from trainables.counting import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
@@ -40,10 +42,12 @@ def experiments_of(store: MlflowClient, owner: Owner) -> list[Experiment]:
 
 def _check_own(store: MlflowClient, experiment: Experiment, owner: Owner) -> None:
     known = {run.info.run_id for run in proven(store, experiment, owner)}
+    trials = owner.trials()
     others = [
         run
         for run in _all_runs(store, experiment)
-        if run.data.tags.get(words.RECORD) != owner.record and run.info.run_id not in known
+        if (run.data.tags.get(words.RECORD) != owner.record and run.info.run_id not in known)
+        or _of_a_copy(run, trials)
     ]
     if others:
         where = without_credentials(str(store.tracking_uri))
@@ -51,6 +55,13 @@ def _check_own(store: MlflowClient, experiment: Experiment, owner: Owner) -> Non
             f"the experiment {experiment.name} in MLflow at {where} holds {counted(len(others), 'runs')} not "
             f"of this record's study {owner.study} ({others[0].info.run_id}, …); delete or move them first"
         )
+
+
+def _of_a_copy(run: Run, trials: Mapping[str, int]) -> bool:
+    """Whether it is a trial that another copy of this record's home has, and this record has not."""
+    arm, number = run.data.tags.get(words.ARM, ""), run.data.tags.get(words.NUMBER, "")
+    # An arm that is not known may be one whose deletion was cut off.
+    return number.isdecimal() and arm in trials and int(number) >= trials[arm]
 
 
 def _all_runs(store: MlflowClient, experiment: Experiment) -> list[Run]:

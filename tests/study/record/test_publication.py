@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
 import pytest
 from support.study import empty_record, saddle_spec, trial_of
 
@@ -68,6 +69,15 @@ def test_the_runs_of_a_study_are_those_kept_with_its_own_trials(
     found = {f"run-of-x/{arm}/0" for arm in ("one_timescale", "two_timescale")}
     assert Publication(ledger, "x").runs() == found
     assert Publication(ledger, "none").runs() == set()
+
+
+def test_the_next_number_of_each_arm_is_told(ledger: Ledger, tmp_path: Path) -> None:
+    for name in ("x", "X", "xx"):
+        filled(ledger, name, tmp_path / name)
+    assert Publication(ledger, "x").trials() == {"one_timescale": 1, "two_timescale": 1}
+    optuna.create_study(storage=ledger.storage, study_name="x/empty")
+    assert Publication(ledger, "x").trials()["empty"] == 0
+    assert Publication(ledger, "none").trials() == {}
 
 
 def test_published_is_true_of_one_store(ledger: Ledger, tmp_path: Path) -> None:

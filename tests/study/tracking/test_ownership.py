@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from support.mlflow import (
 )
 
 from study.errors import UserError
-from study.tracking import query, reading
+from study.tracking import query, reading, removal
 from study.tracking.content import ArmRecord
 from study.tracking.ownership import Owner
 from study.tracking.store import client
@@ -244,3 +245,67 @@ def test_who_asks_about_another_records_study_is_told(uri: str, tmp_path: Path) 
     reading.check_record("study", None, tracking_uri=uri)
     with pytest.raises(reading.StudyNotFound, match="belongs to another record"):
         reading.check_record("study", "r2", tracking_uri=uri)
+
+
+def copies(uri: str, has: int) -> tuple[Tracking, Tracking]:
+    """The writers of a home, whose record has one trial, and of a copy of it, whose record has so many."""
+    return (
+        writer(uri, "one", trials=lambda: {"two_timescale": 1}),
+        writer(uri, "one", trials=lambda: {"two_timescale": has}),
+    )
+
+
+def test_a_copy_of_a_home_is_refused_where_the_other_went_on(uri: str, store: MlflowClient) -> None:
+    home, copy = copies(uri, 2)
+    home.publish_arm(arm())
+    home.publish(record(scores=[3.0], outcome=Outcome.COMPLETE), fresh=True)
+    copy.publish_arm(arm())
+    copy.publish(record(number=1, scores=[2.0], outcome=Outcome.COMPLETE), fresh=True)
+    before = everything(store)
+    later = writer(uri, "one", trials=lambda: {"two_timescale": 1})  # the next launch
+    with pytest.raises(UserError, match=r"two_timescale #1.* another copy of this home"):
+        later.publish(record(number=1, scores=[1.0]), fresh=True)
+    with pytest.raises(UserError, match="another copy of this home"):
+        later.publish_arm(arm())
+    assert everything(store) == before
+    # What its own record has is no other copy's.
+    again = writer(uri, "one", trials=lambda: {"two_timescale": 2, "one_timescale": 0})
+    again.publish(record(number=1, scores=[2.0], outcome=Outcome.COMPLETE), fresh=False)
+    assert len(runs(store)) == 2
+
+
+def test_a_trial_that_the_record_gets_while_it_is_looked_for_is_its_own(
+    uri: str, store: MlflowClient
+) -> None:
+    home, _ = copies(uri, 1)
+    home.publish_arm(arm())
+    home.publish(record(scores=[3.0]), fresh=True)
+    has = iter([0, 1, 1, 1])
+    asking = writer(uri, "one", trials=lambda: {"two_timescale": next(has)})
+    asking.publish(record(scores=[3.0]), fresh=False)
+    assert len(runs(store)) == 1
+
+
+def test_two_runs_of_one_trial_by_two_copies_at_once_both_stay(
+    uri: str, store: MlflowClient
+) -> None:
+    for began in (BEGAN, BEGAN + 60):
+        made = writer(uri, "one")
+        made.publish(replace(record(scores=[3.0]), started=began), fresh=True)
+    assert len(runs(store)) == 2
+    writer(uri, "one").publish(record(scores=[3.0], outcome=Outcome.COMPLETE), fresh=False)
+    assert len(runs(store)) == 2, "only a request that was repeated made a run too many"
+
+
+def test_a_study_is_not_deleted_with_the_trials_of_another_copy(
+    uri: str, store: MlflowClient
+) -> None:
+    home, copy = copies(uri, 2)
+    home.publish(record(scores=[3.0]), fresh=True)
+    copy.publish(record(number=1, scores=[2.0]), fresh=True)
+    less = Owner(study="study", record="one", trials=lambda: {"two_timescale": 1})
+    with pytest.raises(UserError, match="holds 1 run not of this record's study"):
+        removal.experiments_of(store, less)
+    for known in ({"two_timescale": 2}, {}):  # all its own; its arm is deleted already
+        whole = Owner(study="study", record="one", trials=lambda known=known: known)
+        assert len(removal.experiments_of(store, whole)) == 1
