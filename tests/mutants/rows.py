@@ -58,13 +58,16 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     *(
         (f"study/results/{n}.py", (f"{RESULTS}/test_{n}.py",))
-        for n in ("fresh", "advice", "effort", "levels")
+        for n in ("fresh", "advice", "effort")
     ),
     *(
         (f"study/results/{n}.py", (f"{RESULTS}/test_{n}.py", f"{RESULTS}/test_seeds_by_hand.py"))
         for n in ("looks", "seeds")
     ),
-    ("study/results/seed_difference.py", (f"{RESULTS}/test_seed_difference_by_hand.py",)),
+    *(
+        (f"study/results/{n}.py", (f"{RESULTS}/test_{n}_by_hand.py",))
+        for n in ("levels", "seed_difference")
+    ),
     (
         "study/surface/observations.py",
         (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),
