@@ -21,7 +21,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/updates.py", (f"{GAN}/test_updates.py",)),
     ("trainables/gan/schedules.py", (f"{GAN}/test_schedules.py", f"{GAN}/test_average.py")),
     ("trainables/scores/frechet.py", DISTANCE),
-    ("trainables/scores/arithmetic.py", DISTANCE),
+    (
+        "trainables/scores/arithmetic.py",
+        (*DISTANCE, f"{SCORES}/test_arithmetic_by_hand.py"),
+    ),
     ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
     (
         "study/search/stopping.py",
