@@ -88,15 +88,17 @@ def examined(
     stored: dict[str, Any] | None,
     cache: str,
     say: Callable[[str], None],
+    *,
+    left: bool,
 ) -> dict[str, Any] | None:
     """Says what the study's data are, and refuses them before anything is stored: it may be corrected.
 
-    A study that has all its trials is asked for nothing more than the record holds, unless its files are
-    said to be elsewhere.
+    A study of which nothing is left to run is asked for nothing more than the record holds, unless its files
+    are said to be elsewhere.
     """
     before = None if stored is None else ledger.contents(spec.name)
     moved = stored is not None and parse_stored(stored).trial != spec.trial
-    if not (unfinished(ledger, spec) or moved):
+    if not (left or moved):
         return before
     check_prepared(spec, cache)
     if stored is None:
@@ -177,6 +179,12 @@ def claim(publication: Publication, places: Places) -> None:
     owner = owner_of(publication)
     experiment = Experiment(places.tracking, places.artifacts, owner, publication.moved_to)
     _asked(places.tracking, lambda: experiment.id)
+
+
+def may_be_anothers(places: Places) -> bool:
+    """Whether a name in MLflow could be taken already: there is a store, or a server that may have one."""
+    file = sqlite_path(places.tracking)
+    return file is None or file.exists()
 
 
 def check_free(study: str, record: str, places: Places, publication: Publication | None) -> str:

@@ -9,6 +9,7 @@ from study.driver.beginning import (
     claim,
     continued_spec,
     examined,
+    may_be_anothers,
     publication_of,
     store,
     unfinished,
@@ -46,9 +47,10 @@ def bring(spec: Spec, ledger: Ledger, session: Session) -> tuple[LaunchResult, S
     # 1. This spec and the stored one become one, or the launch is refused.
     spec, data = continued_spec(ledger, spec, places)
     # 2. Its data are those that it began with, and its trials can be built.
-    contents = examined(ledger, spec, data, places.cache, until(stop, session.say))
+    left = unfinished(ledger, spec)
+    contents = examined(ledger, spec, data, places.cache, until(stop, session.say), left=left)
     # 3. Its name in MLflow is ours too; workers get ready meanwhile.
-    publication = _claimed(spec, ledger, session)
+    publication = _claimed(spec, ledger, session, left)
     # 4. The record knows the spec, and the home where everything is.
     changed = store(ledger, spec, data, contents)
     site.remember(spec.name, publication.identity())
@@ -76,12 +78,17 @@ def bring(spec: Spec, ledger: Ledger, session: Session) -> tuple[LaunchResult, S
     return result, spec
 
 
-def _claimed(spec: Spec, ledger: Ledger, session: Session) -> Publication:
-    """Takes the study's name in MLflow; where trials are left, their workers are started before that."""
-    if unfinished(ledger, spec):
+def _claimed(spec: Spec, ledger: Ledger, session: Session, left: bool) -> Publication:
+    """Takes the study's name in MLflow; where trials are left, their workers are started.
+
+    They are before that only where nobody else can have the name: a launch that is refused starts nothing.
+    """
+    publication, places = publication_of(ledger, spec.name), session.site.places
+    if left and not may_be_anothers(places):
         session.engine.start(spec)
-    publication = publication_of(ledger, spec.name)
-    claim(publication, session.site.places)
+    claim(publication, places)
+    if left:
+        session.engine.start(spec)
     return publication
 
 

@@ -14,8 +14,15 @@ from typing import Any
 
 import psutil
 import ray
-from ray._private import ray_constants, services, worker
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray._private import node, ray_constants, services, worker
+from ray._raylet import (  # type: ignore[attr-defined]
+    DASHBOARD_AGENT_LISTEN_PORT_NAME,
+    METRICS_AGENT_PORT_NAME,
+    METRICS_EXPORT_PORT_NAME,
+    AuthenticationTokenLoader,
+    Config,
+    persist_port,
+)
 from ray.autoscaler._private.util import format_readonly_node_type
 from ray.autoscaler.v2.utils import is_autoscaler_v2
 from ray.experimental.internal_kv import _internal_kv_get
@@ -115,3 +122,48 @@ class _Server(services.ConsolePopen):
 
 
 services.ConsolePopen = _Server  # type: ignore[misc]
+
+
+AGENT = "--dashboard_agent_command="
+AGENT_PORTS = (METRICS_AGENT_PORT_NAME, METRICS_EXPORT_PORT_NAME, DASHBOARD_AGENT_LISTEN_PORT_NAME)
+
+
+class _Node(node.Node):
+    """The embedded engine's servers: of Ray's seven those three that trials need.
+
+    Nobody asks for a page, a log in the driver, an autoscaler or a metric here. Ray waits for the page's
+    server, and then its raylet for the agent, which are Python processes that import for seconds.
+    """
+
+    def start_monitor(self) -> None:
+        """Starts no autoscaler."""
+
+    def start_log_monitor(self) -> None:
+        """Starts nothing that reads the workers' logs."""
+
+    def start_api_server(self, **named: Any) -> None:  # noqa: ARG002
+        """Starts no page."""
+        self._webui_url = ""
+
+    def start_raylet(self, *arguments: Any, **named: Any) -> None:
+        """Starts the raylet without an agent that shows what it does.
+
+        It is told what an agent without pages tells it, that there are no ports. It insists on a process
+        with which it ends: one that does nothing, and ends when the raylet has, as its input does then.
+        """
+        for name in AGENT_PORTS:
+            persist_port(self._session_dir, self._node_id, name, -1)
+        begin = services.start_ray_process
+
+        def started(command: list[str], *rest: Any, **more: Any) -> Any:
+            changed = [f"{AGENT}cat" if part.startswith(AGENT) else part for part in command]
+            return begin(changed, *rest, **more)
+
+        services.start_ray_process = started
+        try:
+            super().start_raylet(*arguments, **named)
+        finally:
+            services.start_ray_process = begin
+
+
+node.Node = _Node  # type: ignore[misc]

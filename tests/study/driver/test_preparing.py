@@ -132,14 +132,15 @@ def test_a_limit_that_the_data_do_not_reach_names_no_score_of_a_new_study(tmp_pa
         describe(spec, place.places)
     ledger = Ledger(empty_record(tmp_path))
     with pytest.raises(UserError, match=false):
-        examined(ledger, spec, None, cache, lambda _: None)
+        examined(ledger, spec, None, cache, lambda _: None, left=True)
     said: list[str] = []
     api.prepare(spec, home=str(tmp_path / "home"), places={"cache": cache}, say=said.append)
     assert said[-1].startswith("data.limit is 1000"), (
         "a study that has begun may be prepared on more nodes"
     )
     # It goes on, under its name; so does what confirms it.
-    assert examined(ledger, spec, spec.model_dump(mode="json"), cache, lambda _: None) is not None
+    stored = spec.model_dump(mode="json")
+    assert examined(ledger, spec, stored, cache, lambda _: None, left=True) is not None
     check_new(spec.model_copy(update={"name": "little.confirm"}), cache)
     check_new(images({**data, "limit": 40}), cache)
     ledger.close()
