@@ -58,8 +58,8 @@ PARTS: dict[str, Part] = {
     "training_step": Part(
         title="One update of D and of G",
         full=(
-            "--side 8 --width 16 --updates 20",
-            "--side 32 --width 16",
+            "--side 8 --width 16 --updates 20 --compile",
+            "--side 32 --width 16 --compile",
             "--side 32 --width 64",
             "--networks wgan_gp --side 32 --width 16",
             "--networks characters --width 128",
@@ -104,6 +104,13 @@ PARTS: dict[str, Part] = {
         full=("",),
         quick=("--rounds 1",),
         least=("--rounds 1 --recipe saddle",),
+        starts_ray=True,
+    ),
+    "slots": Part(
+        title="Slots that are busy",
+        full=("", "--session 20", "--slots 64 --each 3"),
+        quick=("--slots 4 --seconds 10 --each 3",),
+        least=("--slots 2 --seconds 1 --each 2 --session 2",),
         starts_ray=True,
     ),
     "scale": Part(

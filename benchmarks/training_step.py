@@ -3,12 +3,14 @@
     OMP_NUM_THREADS=1 python -m benchmarks.training_step [--networks dcgan] [--side 32] [--width 64]
 
 One update is one of D and one of G. The loops take turns, and the median of their rounds counts, so that
-other work on the machine does less harm; times are CPU-seconds of one thread.
+other work on the machine does less harm; times are CPU-seconds of one thread. With ``--compile`` ours is also
+run with both networks compiled (torch.compile), and what its first update cost, which compiles, is printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import tempfile
 import time
@@ -37,6 +39,7 @@ from trainables.settings.networks import NetworkSettings
 
 Step = Callable[[], None]
 RATES = {"b": 1e-4, "a": 5e-4}
+COMPILED = "ours, same z, compiled"
 
 
 def tutorial_loop(networks: Networks, images: np.ndarray, batch: int, reads: bool) -> Step:
@@ -136,13 +139,16 @@ def plain(networks: Networks) -> Networks:
     )
 
 
-def our_loop(settings: GanSettings, images: np.ndarray) -> Step:
+def our_loop(settings: GanSettings, images: np.ndarray, compiled: bool = False) -> Step:
     """The trial's own update, with its checks for values that are not finite."""
     streams = Streams(0)
     networks = build(settings.networks, images.shape[3], images.shape[1], streams.weights_seed)
     batches = ImageBatches(images, settings.batch_size, False, streams, "cpu")
     parameters = Parameters(d_steps=1, **RATES)
     game, n = GanGame(settings, parameters, networks, batches, streams, "cpu"), 0
+    if compiled:
+        game.generator.compile()
+        game.discriminator.compile()
 
     def step() -> None:
         nonlocal n
@@ -185,6 +191,17 @@ def seconds(step: Step, count: int) -> float:
     return (time.process_time() - start) / count
 
 
+def first(step: Step) -> float:
+    """CPU-seconds of a loop's first update, a compiler's own process included."""
+
+    def children() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    before = children()
+    return seconds(step, 1) + children() - before
+
+
 def image_loops(given: argparse.Namespace) -> dict[str, Step]:
     """An image GAN's update, and the usual loops with the same networks."""
     shape = (1000, given.side, given.side, 3)
@@ -218,11 +235,13 @@ def image_loops(given: argparse.Namespace) -> dict[str, Step]:
             "tutorial loop": tutorial_loop(built(), images, given.batch, True),
             "the same without reads": tutorial_loop(built(), images, given.batch, False),
         }
-    return {
-        **peers,
+    ours = {
         "ours, fresh z for G": our_loop(settings["fresh"], images),
         "ours, same z for G": our_loop(settings["same"], images),
     }
+    if given.compile:
+        ours[COMPILED] = our_loop(settings["same"], images, compiled=True)
+    return {**peers, **ours}
 
 
 def main() -> None:
@@ -233,13 +252,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--updates", type=int, default=4, help="updates in a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="also with compiled networks")
     given = parser.parse_args()
     torch.set_num_threads(1)
     characters = given.networks == "characters"
     loops = character_loops(given.width, given.batch) if characters else image_loops(given)
     rounds: dict[str, list[float]] = {name: [] for name in loops}
-    for step in loops.values():
-        step()  # the first makes moments and buffers
+    # The first makes moments and buffers, and compiles.
+    spent = {name: first(step) for name, step in loops.items()}
     for _ in range(given.rounds):
         for name, step in loops.items():
             rounds[name].append(seconds(step, given.updates))
@@ -248,6 +268,8 @@ def main() -> None:
     print(f"{given.networks} {size}, width {given.width}, batch {given.batch}, CPU ms an update")
     for name, value in middle.items():
         print(f"  {name:28s}{1e3 * value:8.1f}{middle['tutorial loop'] / value:8.2f}x")
+    if COMPILED in spent:
+        print(f"  first update, compiled      {spent[COMPILED]:8.1f} CPU-seconds")
 
 
 if __name__ == "__main__":
