@@ -104,5 +104,11 @@ def after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
         return f"Next: take {names[0]}{extend}."
     if found.finding is Finding.EQUAL:
         return "Next: take either, the simpler one first."
+    if found.without == found.seeds:
+        return (
+            "Next: give the arms more trials (ttur extend): no run of either setting had a score."
+        )
     more = seeds_to_halve(max(found.seeds), found.look)
+    if any(found.without):  # a test of ranks, which has no interval
+        return f"Next: {more} more seeds for each (confirm with --seeds +{more}) may tell."
     return f"Next: {more} more seeds for each (confirm with --seeds +{more}) would about halve the interval."

@@ -56,6 +56,16 @@ def test_three_good_seeds_of_eight_are_not_better_than_eight() -> None:
     assert "two_timescale's #0 had no score in 5 of 8 runs" in text
     assert "one_timescale's #0 had no score in 0 of 8 runs" in text
     assert "No difference can be told over fresh seeds" in text
+    assert text.endswith("more seeds for each (confirm with --seeds +44) may tell.")
+    assert "halve" not in text, "ranks have no interval"
+
+
+def test_where_no_run_has_a_score_more_seeds_are_not_what_is_missing() -> None:
+    found, text = difference([INF] * 4, [INF] * 4)
+    assert found.finding is Finding.OPEN
+    assert text.endswith(
+        "Next: give the arms more trials (ttur extend): no run of either setting had a score."
+    )
 
 
 def test_a_setting_that_mostly_diverges_is_worse() -> None:
