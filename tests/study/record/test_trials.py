@@ -285,6 +285,19 @@ def test_the_run_of_a_trial_that_has_ended_is_kept_in_a_database(tmp_path: Path)
     assert [t.published for t in again(kept).trials()] == [False, True]
 
 
+def test_in_a_database_nothing_waits_where_all_that_has_not_ended_runs_here(tmp_path: Path) -> None:
+    kept = optuna.create_study(storage=empty_record(tmp_path), study_name="s/x")
+    arm, points = ArmLedger(kept, Patience()), deque([GOOD, {"b": 2e-3, "d_steps": 1}])
+    for made in range(2):
+        assert arm.queue(SPACE) == 0
+        assert arm.ask(SPACE, points).b == (made + 1) / 1000
+    assert (arm.queue(SPACE), len(points)) == (0, 0)
+    kept.enqueue_trial({"b": 3e-3, "d_steps": 1})
+    assert arm.queue(SPACE) == 1
+    assert arm.ask(SPACE, deque([GOOD])).b == 3e-3
+    assert arm.queue(SPACE) == 0
+
+
 def test_the_places_at_which_tests_kill_have_their_names(
     arm: ArmLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
