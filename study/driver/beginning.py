@@ -51,7 +51,7 @@ def continued_spec(
     data = ledger.stored_spec(spec.name)
     check_not_deleting(ledger, spec.name)
     if data is None:
-        _check_unused(spec.name, places)
+        check_unused(spec.name, places)
         return spec, None
     asked = {name: ledger.counts(spec.name, name).asked for name in spec.arms}
     known = ledger.contents(spec.name) is not None
@@ -61,7 +61,7 @@ def continued_spec(
     return spec, data
 
 
-def _check_unused(study: str, places: Places) -> None:
+def check_unused(study: str, places: Places) -> None:
     """Refuses a new study where trials of another one of its name lie: they would be continued."""
     folder = f"{places.checkpoints.rstrip('/')}/{study}"
     if Folder(folder).names():

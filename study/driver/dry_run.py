@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study.driver.beginning import check_free
+from study.driver.beginning import check_free, check_not_deleting, check_unused
 from study.driver.preparing import check, check_new, steps
 from study.places.locations import Places
 from study.places.urls import check_installed
@@ -21,11 +21,11 @@ def describe(spec: Spec, places: Places) -> str:
     The YAML is the whole spec: read again, it is the same one.
 
     Raises:
-        UserError: A stored study of this name cannot be continued with this spec, its name in MLflow is
-            another record's, or what it needs cannot be used.
+        UserError: A stored study of this name cannot be continued with this spec or was being deleted, its
+            name in MLflow is another record's, or what it needs cannot be used.
     """
     check_installed(places)
-    spec, asked, raised = _continued(spec, places.record)
+    spec, asked, raised = _continued(spec, places)
     unknown = _name_is_free(spec.name, places)
     todo = steps(spec, places.cache)
     check(spec, places.cache)
@@ -52,14 +52,17 @@ def describe(spec: Spec, places: Places) -> str:
     return "\n".join(lines)
 
 
-def _continued(spec: Spec, record: str) -> tuple[Spec, dict[str, int], str]:
+def _continued(spec: Spec, places: Places) -> tuple[Spec, dict[str, int], str]:
     """The spec that would run, the trials that each arm has, and which budgets the record raises."""
-    ledger = existing(record)  # a dry run makes nothing, not even an empty SQLite file
+    ledger = existing(places.record)  # a dry run makes nothing, not even an empty SQLite file
     if ledger is None:
+        check_unused(spec.name, places)
         return spec, {}, ""
     try:
         data = ledger.stored_spec(spec.name)
+        check_not_deleting(ledger, spec.name)
         if data is None:
+            check_unused(spec.name, places)
             return spec, {}, ""
         old = parse_stored(data)
         asked = {name: ledger.counts(spec.name, name).asked for name in old.arms}

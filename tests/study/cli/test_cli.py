@@ -17,6 +17,7 @@ from support.study import empty_record, saddle_spec
 from study.api import read_spec
 from study.cli import main
 from study.driver import launch
+from study.driver.beginning import publication_of
 from study.driver.ending import LaunchResult
 from study.errors import Interrupted, StudyBusy, TrialsFail, Unreachable, UserError
 from study.places.home import Home
@@ -166,6 +167,24 @@ def test_a_dry_run_says_what_would_run_and_makes_nothing(ttur: Line) -> None:
     assert "# one_timescale: 3 trials to run, 0 there already" in out
     assert "# score: saddle_norm" in out
     assert sorted(ttur.folder.rglob("*")) == before
+
+
+def test_a_dry_run_refuses_what_a_launch_would_after_a_deletion_that_was_cut_off(
+    ttur: Line,
+) -> None:
+    stored(ttur)
+    ledger = Ledger(f"sqlite:///{ttur.folder}/home/record.db")
+    publication_of(ledger, "little").intend_deletion()
+    ledger.close()
+    assert "finish it with `ttur delete little`" in ttur.refused(
+        "launch", "little.yaml", "--dry-run"
+    )
+    # A record that was removed leaves the trials' folders.
+    (ttur.folder / "home" / "checkpoints" / "other" / "one_timescale" / "00000").mkdir(parents=True)
+    dry = ("launch", "little.yaml", "--dry-run", "--name", "other")
+    assert "holds trials of an earlier study other" in ttur.refused(*dry)
+    (ttur.folder / "home" / "record.db").unlink()
+    assert "holds trials of an earlier study other" in ttur.refused(*dry)
 
 
 def test_a_dry_run_prints_the_whole_spec(ttur: Line) -> None:
