@@ -15,6 +15,8 @@ other end of the interval (``optima``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +93,6 @@ class Surface:
         self.arms, self.rows = tuple(arms), tuple(used)
         self.repeats = tuple(row for row in repeats if row.counts and row.arm in arms)
         self.plane = Plane(used)
-        self._named = {row.arm: row.parameters.to_json() for row in reversed(used)}
         self.common = self.plane.common
         groups = np.asarray([arms.index(row.arm) for row in used])
         points = self.plane.points(used)
@@ -148,6 +149,11 @@ class Surface:
     def setting(self, candidate: int) -> dict[str, ParameterValue]:
         """The parameters of a candidate."""
         return self.setting_at(self.points[candidate], self.arms[self.of[candidate]])
+
+    @cached_property
+    def _named(self) -> dict[str, dict[str, Any]]:
+        """The parameters of each arm's first trial, from which a setting takes its names."""
+        return {row.arm: row.parameters.to_json() for row in reversed(self.rows)}
 
     def setting_at(self, point: Array, arm: str) -> dict[str, ParameterValue]:
         """An arm's parameters at a point, shape (p,)."""
