@@ -46,6 +46,8 @@ class TuneTrainable(Trainable):
             with self._printed.taken():
                 turn = self._turn()
         except BaseException:
+            # An update may be half done: the next try goes on from the newest checkpoint before it.
+            self.run = None
             self._printed.write()
             raise
         # The driver may end the trial at an evaluation, and then publishes what is there.

@@ -97,6 +97,31 @@ def test_what_can_fail_fails_in_a_step_which_tune_tries_again(tmp_path: Path) ->
     trainable.cleanup()
 
 
+def test_what_a_step_that_raised_left_half_done_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = made(config(tmp_path / "whole"))
+    scores = [turn_of(whole.step()).measurements[0].score for _ in range(3)]
+    trainable = made(config(tmp_path))
+    trainable.step()
+    run = trainable.run
+    assert run is not None
+
+    def half(pause: object) -> None:
+        state = run.trial.save()
+        run.trial.load({**state, "step": state["step"] + 1})  # as if D had moved, and G not
+        raise RuntimeError("out of memory")
+
+    run.trial.advance = half  # type: ignore[method-assign, assignment]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        trainable.step()
+    trainable.save_checkpoint(str(tmp_path))
+    trainable.cleanup()
+    again = made(config(tmp_path))
+    turns = [turn_of(again.step()) for _ in range(3)]
+    assert [turn.step for turn in turns] == [300, 600, 900]
+    assert [turn.measurements[0].score for turn in turns] == scores
+
+
 def test_a_users_modules_are_found_where_the_driver_found_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
