@@ -77,7 +77,7 @@ class Ending:
             leave(self._number, str(error))
 
     def _late(self, number: signal.Signals) -> None:
-        within = f"its trials did not end within {self._seconds:g} s"
+        within = f"the launch did not end within {self._seconds:g} s"
         leave(number, f"{words(number)}, but {within}; {self._how_to_go_on()}")
 
     def _how_to_go_on(self) -> str:

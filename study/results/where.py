@@ -96,10 +96,10 @@ def check_names(names: Collection[str], known: Collection[str], what: str, furth
         if name in known:
             continue
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        hint = f"did you mean {close[0]}? The" if close else "the"
         raise UserError(
-            f"{what} names {name!r}, which is not a field of these trials; {hint}"
-            f"The fields are {', '.join(known)}{further}"
+            f"{what} names {name!r}, which is not a field of these trials; "
+            f"{hint} fields are {', '.join(known)}{further}"
         )
 
 

@@ -143,7 +143,7 @@ def test_a_launch_that_cannot_end_in_time_ends_all_the_same(tmp_path: Path) -> N
     resources = {"stop_seconds": 0.5}
     spec = str(place.write(saddle_spec(trials=1, resources=resources)))
     said = signalled(place, spec, "assigned:2", "SIGTERM:group")
-    assert "but its trials did not end within 0.5 s; go on from the last checkpoints" in said
+    assert "but the launch did not end within 0.5 s; go on from the last checkpoints" in said
     place.ttur("launch", spec)
     assert_whole(place, "little", 1)
 

@@ -139,3 +139,5 @@ def test_an_unknown_field_is_named_with_those_that_there_are() -> None:
         "the condition names 'd_step', which is not a field of these trials; did you mean d_steps? "
         "The fields are b, d_steps!"
     )
+    with pytest.raises(UserError, match=r"these trials; the fields are b, a$"):
+        check_names(["elsewhere"], ["b", "a"], "the condition", "")
