@@ -54,6 +54,9 @@ def test_of_a_curve_its_second_half_counts_and_three_evaluations_at_least() -> N
     assert longer([*steep[-3:], *flat[-3:]], 1000.0 - 400.0) == pytest.approx(4.0)
     # Of eight the last four: one of the steep ones is none of them.
     assert longer([*steep[-4:], *flat[-4:]], 1000.0 - 400.0) == pytest.approx(4.0)
+    # Least squares by hand: the mean 80 at step 65, a slope of -700 / 500.
+    bent = [(50, 100.0), (60, 90.0), (70, 70.0), (80, 60.0)]
+    assert longer([*steep[:4], *bent], 80.0 - 1.4 * (240 - 65)) == pytest.approx(3.0)
     assert longer(line(3), 1000.0 - 90.0) == pytest.approx(3.0)
     assert longer(line(2), 1000.0 - 90.0) is None
     assert longer([], 1.0) is None
@@ -120,7 +123,7 @@ def test_how_much_longer_is_said_for_the_one_that_needs_most(reached: float, wor
 def test_what_is_needed_minds_the_noise_and_the_spread() -> None:
     """A line that falls by 1 an update from 400 at step 100."""
     curve = [(n, 500.0 - n) for n in (80, 90, 100)]
-    for scores, noise in (([400.0], 0.0), ([400.0], 60.0), ([340.0, 460.0], 0.0)):
+    for scores, noise in (([400.0], 0.0), ([400.0], 60.0), ([230.0, 570.0], 0.0)):
         one = Judged("x", trial(noise=noise), scores, curve)
         needed = LEVELS.needed(noise, one.spread)
         found = nothing_learnt([one], LEVELS)

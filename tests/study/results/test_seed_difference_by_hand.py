@@ -89,6 +89,16 @@ def test_a_look_keeps_only_what_it_does_not_contradict() -> None:
     higher = replace(FOUND, finding=Finding.HIGHER)
     assert now.keeping(higher) is now
     assert against.keeping(higher) == replace(against, finding=Finding.HIGHER, kept=higher)
+    nothing = replace(FOUND, finding=Finding.OPEN)
+    assert now.keeping(nothing) is now
+    told = replace(now, finding=Finding.LOWER)
+    assert told.keeping(FOUND) is told
+    other = replace(FOUND, numbers=(3, 6))
+    assert now.keeping(other) is now
+
+
+def test_two_settings_of_a_table_have_no_arms() -> None:
+    assert replace(FOUND, arms=None).to_json()["arms"] is None
 
 
 def test_every_part_is_in_the_json() -> None:
