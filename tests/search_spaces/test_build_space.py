@@ -134,20 +134,6 @@ def test_a_users_own_function_builds_the_space(own_space: str) -> None:
     assert build_space(f"{own_space}:anything", {"b": [1e-4, 1e-2]}).bounds("a") == (1e-4, 1e-2)
 
 
-def test_the_space_that_the_documentation_shows_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "own-code.md").read_text(encoding="utf-8")
-    section = page.partition("## A search space of your own")[2]
-    code = section.partition("```python\n")[2].partition("```")[0]
-    (tmp_path / "shown_spaces.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    arguments = {"b": [1e-4, 1e-2], "times": [1, 30]}
-    space = build_space("shown_spaces:slower_generator", arguments)
-    sampled = {"b": 0.008, "times": 8.0, "d_steps": 2}
-    assert space.derive(sampled) == {"b": 0.008, "a": pytest.approx(0.001), "d_steps": 2}
-
-
 def test_a_users_own_function_is_held_to_the_same_rules(own_space: str) -> None:
     with pytest.raises(ValueError, match=r"ratio is not a field of the space .* it takes b, times"):
         build_space(f"{own_space}:faster_critic", {"b": [1e-4, 1e-2], "ratio": [1, 2]})
