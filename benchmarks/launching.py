@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import signal
 import statistics
 import subprocess
@@ -24,6 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from benchmarks import children
 
 DRIVER = "import study.driver.launch, study.cli.progress, mlflow, study.engine.tune"
 WORKER = "import trainables.tune, trainables.gan.trial"
@@ -83,11 +84,9 @@ def launched(recipe: str) -> dict[str, float]:
 
 def imports(code: str) -> tuple[float, float]:
     """Seconds and CPU-seconds of a process that only imports."""
-    spent, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    before, began = children.cpu_seconds(), time.monotonic()
     subprocess.run([sys.executable, "-c", code], check=True)
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime
-    return time.monotonic() - began, cpu
+    return time.monotonic() - began, children.cpu_seconds() - before
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,8 @@ import time
 from pathlib import Path
 
 import yaml
+
+from benchmarks import children
 
 STOCK = """
 import sys
@@ -82,16 +83,14 @@ def stock(trials: int, folder: Path) -> list[str]:
 
 def measured(command: list[str], folder: Path) -> tuple[float, float]:
     """Seconds and CPU-seconds of a command and all that it waited for."""
-    spent, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    before, began = children.cpu_seconds(), time.monotonic()
     quiet = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "TUNE_DISABLE_AUTO_INIT": "1"}
     quiet |= {"MLFLOW_DISABLE_TELEMETRY": "true", "RAY_AUTH_MODE": "disabled"}
     with (folder / "said.txt").open("w") as said:
         subprocess.run(
             command, cwd=folder, env=os.environ | quiet, stdout=said, stderr=said, check=True
         )
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime
-    return time.monotonic() - began, cpu
+    return time.monotonic() - began, children.cpu_seconds() - before
 
 
 def main() -> None:

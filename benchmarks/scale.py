@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from pathlib import Path
 
 import psutil
 import yaml
+
+from benchmarks import children
 
 TTUR = [sys.executable, "-m", "study.cli"]
 QUESTIONS = ("status", "best", "compare", "report", "launch")
@@ -109,7 +110,7 @@ def run(path: Path, home: Path, trials: int) -> float:
 
 def ask(verb: str, path: Path, home: Path) -> tuple[float, float]:
     """Seconds and CPU-seconds of one command on the finished study, those of its own processes included."""
-    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, began = children.cpu_seconds(), time.monotonic()
     what = [str(path)] if verb == "launch" else ["scale"]
     if verb == "report":
         what += ["--output", str(home / "report")]
@@ -120,9 +121,7 @@ def ask(verb: str, path: Path, home: Path) -> tuple[float, float]:
         stderr=subprocess.DEVNULL,
         env=environment(home),
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - began, cpu
+    return time.monotonic() - began, children.cpu_seconds() - before
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -10,7 +10,6 @@ run with both networks compiled (torch.compile), and what its first update cost,
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import tempfile
 import time
@@ -24,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks import gpu_loops
+from benchmarks import children, gpu_loops
 from trainables.gan.batches import ImageBatches
 from trainables.gan.game import GanGame
 from trainables.gan.streams import Streams
@@ -193,13 +192,8 @@ def seconds(step: Step, count: int) -> float:
 
 def first(step: Step) -> float:
     """CPU-seconds of a loop's first update, a compiler's own process included."""
-
-    def children() -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    before = children()
-    return seconds(step, 1) + children() - before
+    before = children.cpu_seconds()
+    return seconds(step, 1) + children.cpu_seconds() - before
 
 
 def image_loops(given: argparse.Namespace) -> dict[str, Step]:
