@@ -12,7 +12,7 @@ import pytest
 from benchmarks.run import PARTS, section, sections_of, versions
 
 ROOT = Path(__file__).parents[2]
-MEASURES_NOTHING = {"bohb", "gpu_loops", "gpu_scores", "gpu_trials", "many", "sleeping"}
+MEASURES_NOTHING = {"bohb", "children", "gpu_loops", "gpu_scores", "gpu_trials", "many", "sleeping"}
 MEASURES_NOTHING |= {"run", "families", "peers", "record_surfaces", "recorded", "replay", "reading"}
 """What runs the others, what they are made of, what records surfaces for hours, and what counts files."""
 RESULTS = """# Results
