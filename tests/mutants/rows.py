@@ -191,7 +191,11 @@ EQUAL = (
         "typing's cast does not look at its first argument",
     ),
     (r"astype\((None|np\.float64)\)", "astype()", "to NumPy None is float64"),
-    (r"\b(replace|shuffle)=(None|False)", "=False", "to NumPy None is False there"),
+    (
+        r"\b(replace|shuffle|hidden|follow_symlinks)=(None|False)",
+        "=False",
+        "None is as false there, to NumPy, to os and to us",
+    ),
     (r"(?i)\butf-8(-sig)?\b", "utf-8", "an encoding's name has no case"),
 )
 """Kinds of faults that change nothing: a pattern and what it becomes on both sides, and the reason."""

@@ -174,7 +174,33 @@ def test_a_point_may_leave_values_to_the_sampler_only_where_asked() -> None:
         (
             {"b": RATE, "a": CategoricalDistribution(["x"]), "d_steps": STEPS},
             IDENTITY,
-            "only numbers have bounds",
+            "a must be one of 'x'; only numbers have bounds",
+        ),
+        (
+            {"b": RATE, "kind": CategoricalDistribution(["x"]), "d_steps": STEPS},
+            {**IDENTITY, "a": {"b": 1, "kind": 1}},
+            "kind must be one of 'x'; only numbers have bounds",
+        ),
+        (
+            {"b": RATE, "a": FloatDistribution(0, 1), "d_steps": STEPS},
+            {**IDENTITY, "a": {"b": 1, "a": 1}},
+            "a can be 0; a factor of a must be > 0",
+        ),
+        *(
+            (
+                {"b": RATE, "a": RATE, "d_steps": STEPS},
+                {**IDENTITY, "a": {"b": 1, "a": power}},
+                f"to the power {power!r}",
+            )
+            for power in (True, 0.5)
+        ),
+        *(
+            (
+                {"b": RATE, "a": RATE, "d_steps": CategoricalDistribution(choices)},
+                IDENTITY,
+                "it may only take whole numbers >= 1",
+            )
+            for choices in ([1, 1.5], [1, 2.0], [True, 2], [0, 1])
         ),
         (
             {"b": RATE, "a": FloatDistribution(-1, 1), "d_steps": STEPS},
@@ -260,6 +286,14 @@ def test_a_space_does_not_change_with_the_mapping_it_was_made_of() -> None:
     assert set(space.distributions) == {"b", "a", "d_steps"}
 
 
+def test_a_space_does_not_change_with_the_powers_it_was_made_of() -> None:
+    derived = {name: dict(powers) for name, powers in IDENTITY.items()}
+    space = SearchSpace({"b": RATE, "a": RATE, "d_steps": STEPS}, derived)
+    derived["a"]["b"] = 1
+    derived["loss"] = {"b": 1}
+    assert space.derived == IDENTITY
+
+
 def test_only_parameters_have_bounds() -> None:
     with pytest.raises(
         ValueError, match="ratio is not a parameter of this space; b, a, d_steps are"
@@ -291,3 +325,12 @@ def test_corners_of_very_many_choices_show_each_choice() -> None:
     assert len(corners) < 100
     for name, value in further.items():
         assert {sample[name] for sample in corners} == set(value["choices"])
+
+
+def test_a_thousand_combinations_are_all_shown_and_one_more_is_too_many() -> None:
+    def corners(*counts: int) -> int:
+        further = {f"w{i}": {"choices": list(range(count))} for i, count in enumerate(counts)}
+        return sum(1 for _ in one_timescale([1e-4, 1e-2], [1], further).corners())
+
+    assert corners(10, 10, 10) == 2 * 1000
+    assert corners(7, 11, 13) == 2 * 13

@@ -194,7 +194,7 @@ def members_in(names: Iterable[str]) -> tuple[list[str], Counter[str]]:
     left_out: Counter[str] = Counter()
     for name in names:
         parts = PurePosixPath(name).parts
-        if any(is_hidden(part) for part in parts if part not in (".", "..")):
+        if any(is_hidden(part) for part in parts if part != ".."):  # parts have no "."
             left_out["hidden"] += 1
         elif is_image(name):
             taken.append(name)
