@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,16 +62,13 @@ def submit(spec: Spec, options: Options) -> Job:
         RuntimeError: The job did not start.
     """
     entrypoint = _entrypoint(_stated(options.given))
-    for module in options.modules:
-        if not Path(module).is_dir() and not (Path(module).is_file() and module.endswith(".py")):
-            raise UserError(
-                f"--module {module}: there is no such folder or .py file; name that of a package or module"
-            )
+    modules = _by_name(options.modules)
     client = _client(options.address or "")
     name = f"ttur-{spec.name}"
     with tempfile.TemporaryDirectory(prefix="ttur-job-") as folder:
         text = dump_yaml(spec.model_dump(mode="json"))
         (Path(folder) / SPEC_FILE).write_text(text, encoding="utf-8")
+        _put_beside(modules, Path(folder))
         environment: dict[str, Any] = {
             "working_dir": folder,
             "env_vars": {
@@ -78,12 +76,36 @@ def submit(spec: Spec, options: Options) -> Job:
                 "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
             },
         }
-        if options.modules:  # Ray takes an empty list for one without a path
-            environment["py_modules"] = [str(Path(each).absolute()) for each in options.modules]
         started = _submit_once(client, name, entrypoint, environment)
     if started:
         _await_start(client, name)
     return Job(name=name, started=started)
+
+
+def _by_name(modules: Sequence[str]) -> dict[str, Path]:
+    """The user's modules by the names of their files and folders, under which the job finds them."""
+    found: dict[str, Path] = {}
+    for module in modules:
+        path = Path(module).resolve()
+        if not path.is_dir() and not (path.is_file() and path.suffix == ".py"):
+            raise UserError(
+                f"--module {module}: there is no such folder or .py file; name that of a package or module"
+            )
+        if found.setdefault(path.name, path) != path:
+            raise UserError(f"--module {module}: {found[path.name]} has the same name; rename one")
+    return found
+
+
+def _put_beside(modules: Mapping[str, Path], folder: Path) -> None:
+    """Puts modules beside the spec, where the driver looks for what it names, and sends it to the workers.
+
+    Ray's client would send packages by itself (``py_modules``), but it fails at a single file.
+    """
+    for name, path in modules.items():
+        if path.is_dir():
+            shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(path, folder / name)
 
 
 def _stated(given: Mapping[str, str | None]) -> dict[str, str]:

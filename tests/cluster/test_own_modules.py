@@ -1,4 +1,4 @@
-"""A spec's own modules are sent to the workers of a running cluster (``--address host:port``)."""
+"""A spec's own modules are sent to a running cluster: to its workers, or to a job (``--module``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -79,18 +80,30 @@ INSIDE = 'mount -t tmpfs tmpfs "$1" && cp -r "$2/." "$1" && cd "$1" && shift 2 &
 """Files that only the driver sees: its folder is a mount of its own."""
 
 
-@pytest.fixture
-def head() -> Iterator[tuple[str, dict[str, str]]]:
-    """Ray on one host, started before any file of the study is there; its address, and who may use it."""
-    with socket.socket() as free:
+@dataclass(frozen=True)
+class Head:
+    """Where Ray's head is, where its job server, and the environment of who may use it."""
+
+    address: str
+    jobs: str
+    variables: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """Ray on one host, started before any file of the study is there."""
+    with socket.socket() as free, socket.socket() as other:
         free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+        other.bind(("127.0.0.1", 0))
+        address, jobs = (f"127.0.0.1:{each.getsockname()[1]}" for each in (free, other))
     folder = tempfile.mkdtemp(prefix="ttur-ray-", dir="/tmp")
     variables = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     variables |= {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    variables |= {"TTUR_HOME": f"{folder}/home"}  # of a job's driver
     command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=1"]
     command += ["--node-ip-address=127.0.0.1", f"--port={address.rpartition(':')[2]}"]
-    command += ["--include-dashboard=false", "--object-store-memory=80000000"]
+    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={jobs.rpartition(':')[2]}"]
+    command += ["--include-dashboard=true", "--object-store-memory=80000000"]
     with Path(folder, "said").open("wb") as said:
         process = subprocess.Popen(
             [*command, f"--temp-dir={folder}/ray"],
@@ -105,37 +118,64 @@ def head() -> Iterator[tuple[str, dict[str, str]]]:
         wait_until(
             "Ray runs", lambda: "Ray runtime started" in Path(said.name).read_text(), process
         )
-        yield address, variables
+        yield Head(address, f"http://{jobs}", variables)
     finally:
         end_hard(process)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("unshare") is None, reason="a mount of one's own needs root"
-)
-def test_what_a_spec_names_and_what_lies_beside_it_is_sent(
-    tmp_path: Path, head: tuple[str, dict[str, str]]
-) -> None:
-    address, variables = head
-    files, hidden, home = (tmp_path / name for name in ("files", "hidden", "home"))
-    hidden.mkdir()
+@pytest.fixture
+def hidden(tmp_path: Path) -> Path:
+    """A folder in which only the launch sees the study's files."""
+    made = tmp_path / "hidden"
+    made.mkdir()
     for name, text in PACKAGE.items():
-        (files / name).parent.mkdir(parents=True, exist_ok=True)
-        (files / name).write_text(text)
+        path = tmp_path / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return made
 
-    def ttur(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "study.cli", *words, "--home", str(home)]
+
+@pytest.fixture
+def ttur(
+    tmp_path: Path, hidden: Path, head: Head
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "study.cli", *words, "--home", str(tmp_path / "home")]
+        mount = [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            INSIDE,
+            "sh",
+            str(hidden),
+            str(hidden.parent / "files"),
+        ]
         return subprocess.run(
-            ["unshare", "--mount", "sh", "-c", INSIDE, "sh", str(hidden), str(files), *command],
-            env=variables,
+            [*mount, *command],
+            env=head.variables,
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
         )
 
-    done = ttur("launch", "own.yaml", "--address", address)
+    return run
+
+
+Ttur = Callable[..., subprocess.CompletedProcess[str]]
+
+own_mount = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="a mount of one's own needs root"
+)
+
+
+@own_mount
+def test_what_a_spec_names_and_what_lies_beside_it_is_sent(
+    head: Head, hidden: Path, ttur: Ttur
+) -> None:
+    done = ttur("launch", "own.yaml", "--address", head.address)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not list(hidden.iterdir()), "the workers saw the driver's files"
     (found,) = json.loads(ttur("status", "own", "--json").stdout)["arms"].values()
@@ -143,3 +183,25 @@ def test_what_a_spec_names_and_what_lies_beside_it_is_sent(
     log = ttur("logs", "own", "one_timescale/0").stdout
     assert "imported from" in log
     assert str(hidden) not in log
+
+
+@own_mount
+def test_a_package_and_a_module_of_one_file_go_with_a_job(
+    tmp_path: Path, head: Head, hidden: Path, ttur: Ttur
+) -> None:
+    there = [
+        f"--record=sqlite:///{tmp_path}/record.db",
+        f"--tracking=sqlite:///{tmp_path}/mlflow.db",
+    ]
+    there += [f"--checkpoints={tmp_path}/checkpoints"]
+    own = ["--module", "mine", "--module", "beside.py"]
+    submitted = ttur("launch", "own.yaml", "--address", head.jobs, *own, *there)
+    assert submitted.returncode == 0, submitted.stdout + submitted.stderr
+    assert not list(hidden.iterdir()), "the job saw the submitter's files"
+
+    def complete() -> bool:
+        said = ttur("status", "own", "--json", *there)
+        arms = json.loads(said.stdout)["arms"] if said.returncode == 0 else {}
+        return [arm["complete"] for arm in arms.values()] == [2]
+
+    wait_until("both trials have ended", complete, seconds=300)

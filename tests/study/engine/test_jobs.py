@@ -72,24 +72,38 @@ def test_a_module_that_is_not_there_is_refused(spec: Spec) -> None:
         jobs.submit(spec, Options(address=UNUSED, modules=("nowhere",)))
 
 
-def test_a_module_of_one_file_goes_with_the_job(
+def test_modules_lie_beside_the_spec_that_goes_with_the_job(
     spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environments: list[dict[str, Any]] = []
+    sent: list[set[str]] = []
 
     def submit(client: object, job: str, entrypoint: str, environment: dict[str, Any]) -> bool:
-        environments.append(environment)
+        assert "py_modules" not in environment, "Ray's client fails at a single file"
+        folder = Path(environment["working_dir"])
+        sent.append({str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()})
         return False
 
     monkeypatch.setattr(jobs, "_client", lambda address: None)
     monkeypatch.setattr(jobs, "_submit_once", submit)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").touch()
-    (tmp_path / "notes.txt").touch()
-    jobs.submit(spec, Options(address=UNUSED, modules=("mine.py",)))
-    assert environments[0]["py_modules"] == [str(tmp_path / "mine.py")]
+    for name in ("mine.py", "notes.txt", "pack/__init__.py", "pack/in/it.py", "pack/__pycache__/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    jobs.submit(spec, Options(address=UNUSED, modules=("mine.py", "./pack/", "mine.py")))
+    assert sent == [{jobs.SPEC_FILE, "mine.py", "pack/__init__.py", "pack/in/it.py"}]
     with pytest.raises(UserError, match=r"notes\.txt: there is no such folder or \.py file"):
         jobs.submit(spec, Options(address=UNUSED, modules=("notes.txt",)))
+
+
+def test_two_modules_of_one_name_are_refused(spec: Spec, tmp_path: Path) -> None:
+    paths = [tmp_path / "one" / "mine.py", tmp_path / "two" / "mine.py"]
+    for path in paths:
+        path.parent.mkdir()
+        path.touch()
+    with pytest.raises(
+        UserError, match=r"--module .*two/mine\.py: .*one/mine\.py has the same name"
+    ):
+        jobs.submit(spec, Options(address=UNUSED, modules=tuple(map(str, paths))))
 
 
 @pytest.mark.parametrize(

@@ -106,3 +106,24 @@ def test_in_another_store_only_the_runs_of_this_studys_trials_are_still_known(
     assert publication.moved_to("there") is True
     assert publication.shown() is None
     assert attributes(ledger, "x")["published_to"] == "there"
+
+
+def test_an_arm_has_as_many_trials_as_its_highest_number_says(ledger: Ledger) -> None:
+    trials(ledger, "x/one", {}, {}, {})
+    trials(ledger, "x/of/two", {})
+    trials(ledger, "x/none")
+    trials(ledger, "y/one", *({} for _ in range(5)))
+    Publication(ledger, "x").identity()
+    assert Publication(ledger, "x").trials() == {"one": 3, "of/two": 1, "none": 0}
+    assert Publication(ledger, "y").trials() == {"one": 5}
+    assert Publication(ledger, "z").trials() == {}
+
+
+def test_trials_are_counted_again_after_an_outage(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials(ledger, "x/one", {})
+    patience, asked = ledger.patience, list[object]()
+    monkeypatch.setattr(ledger, "patience", lambda read: asked.append(read) or patience(read))
+    assert Publication(ledger, "x").trials() == {"one": 1}
+    assert len(asked) == 1

@@ -83,3 +83,10 @@ def test_it_is_reached_where_noise_is_all_there_is() -> None:
     flat = replace(apart, values=np.full(40, 2.0), noise=np.zeros(40))
     hyper = np.array([1.0, 1.0, 1e-6, 0.5, 0.0])
     assert 0 <= most_likely(flat, 0.5) - Process(flat, hyper).log_likelihood < 1e-6
+
+
+def test_without_noise_it_is_what_a_factor_adds_to_its_diagonal() -> None:
+    """1e-8 of the values' variance, without which a factor of equal points does not exist."""
+    seen = replace(observed(False), noise=np.zeros(40))
+    added = 1e-8 * float(np.var(seen.values))
+    assert most_likely(seen, 1e-9) == pytest.approx(-20 * math.log(added), rel=1e-6)
