@@ -49,7 +49,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "study/results/comparison.py",
-        tuple(f"{RESULTS}/test_{n}.py" for n in ("comparison", "difference", "levels")),
+        tuple(f"{RESULTS}/test_{n}.py" for n in ("comparison", "difference", "levels", "fresh")),
     ),
     (
         "study/results/difference.py",
@@ -57,7 +57,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "study/results/confirmation.py",
-        tuple(f"{RESULTS}/test_{n}.py" for n in ("confirmation", "seeds", "levels", "retrained")),
+        tuple(
+            f"{RESULTS}/test_{n}.py"
+            for n in ("confirmation", "seeds", "levels", "retrained", "looks")
+        ),
     ),
     *(
         (f"study/results/{n}.py", (f"{RESULTS}/test_{n}.py",))
