@@ -149,7 +149,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("trainables/scores/disturb.py", (f"{SCORES}/test_disturb.py",)),
     ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity_by_hand.py",)),
-    ("trainables/scores/statistics.py", (f"{SCORES}/test_statistics_by_hand.py",)),
+    (
+        "trainables/scores/statistics.py",
+        (f"{SCORES}/test_statistics_by_hand.py", f"{SCORES}/test_scorer_by_hand.py"),
+    ),
     ("trainables/scores/own.py", (f"{SCORES}/test_own_by_hand.py",)),
     (
         "trainables/games/figures.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ def confirmed(
     two: Sequence[float],
     looked: Sequence[int] = (),
     started: Callable[[int], float] = lambda number: 0.0,
+    steps: Mapping[tuple[str, int], int] | None = None,
 ) -> Confirmation:
     rows = [
         TrialRecord(
@@ -39,7 +40,7 @@ def confirmed(
         for arm, scores in (("one-0", one), ("two-0", two))
         for number, score in enumerate(scores)
     ]
-    found = confirmation("s", rows, looked=looked)
+    found = confirmation("s", rows, steps=steps, looked=looked)
     assert found is not None
     return found
 
@@ -139,9 +140,17 @@ def test_what_a_look_has_found_stays_found() -> None:
     assert "this being the 2nd look" in text
     assert "Next: take two's #0." in text
     assert found.to_json()["kept"]["look"] == 1
+    of_none = confirmed(*both, [0, 8], in_turn)  # nothing had run when it ended
+    assert of_none.difference.kept == first.difference
     third = confirmed([*both[0], 4.7], [*both[1], 4.6], [8, 16], in_turn).difference
     assert (third.finding, third.look) == (Finding.LOWER, 3)
     assert third.kept == first.difference
+
+
+def test_what_was_found_at_a_step_stays_found_at_it() -> None:
+    both = FIRST_ONE + LATER_ONE, FIRST_TWO + LATER_TWO
+    found = confirmed(*both, [8], in_turn, {("one", 0): 1, ("two", 0): 1}).difference
+    assert (found.steps, found.finding) == ((1, 1), Finding.LOWER)
 
 
 def test_a_look_keeps_nothing_that_it_contradicts_or_that_is_of_others() -> None:

@@ -102,6 +102,7 @@ def test_an_arm_is_what_its_record_holds() -> None:
     assert state.any_ran
     assert state.last_end == 70.0
     assert state.results == {0: 3.0, 1: math.inf, 5: 2.0}
+    assert state.whole == {0: {10: 3.0}, 5: {10: 2.0}}
     # A failed trial's score counts nowhere, one of a trial that runs does.
     assert state.best in ((0.5, 2), (1.0, 6))
     assert (state.left, state.done, state.finished) == (3 + 3, 4, False)

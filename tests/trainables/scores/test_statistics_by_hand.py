@@ -25,6 +25,7 @@ from trainables.scores.statistics import (
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (90, 2, 2, 1), dtype=np.uint8)
 DATA = ImageData(IMAGES, "mine", "pixels-of-mine", None)
+MU_3 = np.zeros(3)
 FEATURES = IMAGES.reshape(90, 4)[:, :3].astype(np.float32)
 
 
@@ -185,6 +186,43 @@ def test_given_moments_are_taken_as_they_are(tmp_path: Path) -> None:
     assert made.fingerprint == total
     assert statistics_path(tmp_path, total).with_name(f"{total[:16]}-root.npy").is_file()
     check_statistics(tmp_path / "given.npz", "pixels", 3, tmp_path)
+
+
+def test_the_factor_of_given_moments_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = given(tmp_path, np.zeros(3), spread())
+    monkeypatch.setattr(module, "_write_reference", lambda *_: pytest.fail("made again"))
+    again = given_statistics(tmp_path / "given.npz", "pixels", 3, tmp_path)
+    np.testing.assert_array_equal(again.reference.root, first.reference.root)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "held"),
+    [
+        ({}, "nothing"),
+        ({"mean": MU_3, "sigma": MU_3}, "mean, sigma"),
+        (None, "one array without a name"),
+    ],
+)
+def test_a_file_without_mu_and_sigma_says_what_it_holds(
+    tmp_path: Path, arrays: dict[str, np.ndarray] | None, held: str
+) -> None:
+    path = tmp_path / "given.npz"
+    with path.open("wb") as file:
+        np.save(file, MU_3) if arrays is None else np.savez(file, **arrays)
+    with pytest.raises(DataError) as caught:
+        given_statistics(path, "pixels", 3, tmp_path)
+    sentence = (
+        f"score.statistics is {str(path)!r}, which holds {held}; write an .npz with mu and sigma"
+    )
+    assert str(caught.value) == sentence
+    path.write_bytes(b"no archive")
+    with pytest.raises(
+        DataError, match=r"which cannot be read as an \.npz with mu and sigma"
+    ) as caught:
+        given_statistics(path, "pixels", 3, tmp_path)
+    assert str(caught.value).startswith(f"score.statistics is {str(path)!r}, which cannot")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64, np.uint8])
