@@ -188,3 +188,21 @@ def test_the_search_says_that_it_knows_the_runs() -> None:
     (verdict,) = compare("s", searched(), confirmation=confirmation("s", single)).verdicts
     assert verdict.source == "search"
     assert "by the search's 16 trials and 2 runs of its finalists" in verdict.sentence
+
+
+def test_a_comparison_has_its_confirmation_with_the_room_that_its_surface_leaves(
+    known: Comparison, alone: Comparison
+) -> None:
+    assert alone.confirmation is None
+    assert alone.to_json()["confirmation"] is None
+    found, surface = known.confirmation, known.surface
+    assert found is not None
+    assert surface is not None
+    assert found.rows == tuple(fresh())
+    (difference,) = found.differences
+    assert difference.numbers == (4, 4)
+    rows = {(row.arm, row.number): row for row in searched()}
+    room = tuple(surface.room_below(rows[arm, 4]) for arm in (ONE, TWO))
+    assert difference.room == room
+    assert known.to_json()["confirmation"] == found.to_json()
+    assert found.to_json()["difference"]["room"] == pytest.approx(list(room))
