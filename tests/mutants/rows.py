@@ -64,7 +64,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     *(
         (f"study/results/{n}.py", (f"{RESULTS}/test_{n}.py",))
-        for n in ("fresh", "advice", "effort")
+        for n in ("fresh", "advice", "effort", "finalists", "retrained")
     ),
     *(
         (f"study/results/{n}.py", (f"{RESULTS}/test_{n}.py", f"{RESULTS}/test_seeds_by_hand.py"))

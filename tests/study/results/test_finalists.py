@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
+from study.results import finalists as module
 from study.results.finalists import promising
 from study.trial import TrialRecord
 
@@ -70,3 +72,26 @@ def test_of_too_few_trials_the_lowest_scores_are_taken() -> None:
         ONE: [row.number for row in mine[:2]],
         "nobody": [],
     }
+
+
+def test_an_arm_is_asked_for_as_itself_and_equal_ones_in_the_order_of_their_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, groups, places = trials(150, 2, 0.2), list[set[int]](), list[np.ndarray]()
+
+    def equal(_law: object, points: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, None]:
+        groups.append(set(of.tolist()))
+        places.append(points)
+        return np.zeros(len(points)), None
+
+    def draws(_law: object, points: np.ndarray, of: np.ndarray, each: int) -> np.ndarray:
+        np.testing.assert_array_equal(points, places[-1][:100])
+        return np.ones((each, len(points)))
+
+    monkeypatch.setattr(module, "mixed", equal)
+    monkeypatch.setattr(module, "drawn", draws)
+    found = promising(rows, [ONE, TWO], 2)
+    assert groups == [{0}, {1}]
+    for arm, numbers in found.items():
+        mine = sorted((row.objective, row.number) for row in rows if row.arm == arm)
+        assert numbers == [number for _, number in mine[:2]]

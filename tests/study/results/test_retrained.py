@@ -11,7 +11,7 @@ from scipy import stats
 
 from study.results.confirmation import confirmation
 from study.results.difference import Finding
-from study.results.retrained import mean_interval, score_at
+from study.results.retrained import finalist_of, mean_interval, read_at, score_at
 from study.results.seed_difference import AT_STEP, LOWEST, SeedDifference
 from study.results.verdict import concluded, of_seeds
 from study.trial import Outcome, TrialRecord
@@ -42,6 +42,64 @@ def test_a_run_is_read_at_the_step_and_not_at_its_lowest() -> None:
     assert score_at(run(ONE, 0, early, Outcome.DIVERGED), 200) == 5.0
     assert score_at(run(ONE, 0, early, Outcome.FAILED), 200) is None
     assert score_at(run(ONE, 0, early), 50) is None
+
+
+def levelled(row: TrialRecord, noise: float, floor: float, ceiling: float) -> TrialRecord:
+    levels = {"score_floor": floor, "score_ceiling": ceiling}
+    return replace(
+        row, measurements=tuple(replace(m, noise=noise, metrics=levels) for m in row.measurements)
+    )
+
+
+def test_a_finalist_is_its_runs_in_the_order_of_their_seeds() -> None:
+    rows = [
+        levelled(run(f"{ONE}-7", 1, {100: 6.0, 200: 7.0}), 0.5, 1.0, 12.0),
+        run(f"{ONE}-7", 3, {100: 2.0}, Outcome.FAILED),
+        levelled(run(f"{ONE}-7", 0, {100: 8.0, 200: 4.0}), 0.25, 2.0, 11.0),
+        run(f"{ONE}-7", 2, {100: 9.0}, Outcome.DIVERGED),
+    ]
+    rows[2] = replace(rows[2], parameters=Parameters(b=5e-3, a=2e-3, d_steps=4))
+    found = finalist_of(f"{ONE}-7", rows, {(ONE, 7): 200, (TWO, 7): 100})
+    assert (found.arm, found.number, found.step) == (ONE, 7, 200)
+    assert found.runs == (4.0, 6.0, 9.0, None)  # what a run had before it diverged counts
+    assert found.at_step == (4.0, 7.0, None, None)
+    assert found.read(lowest=True) == [4.0, 6.0, 9.0, math.inf]
+    assert found.read(lowest=False) == [4.0, 7.0, math.inf, math.inf]
+    mean = 19 / 3
+    width = stats.t.ppf(0.975, 2) * math.sqrt(19 / 9) / mean  # of 4, 6 and 9: a variance of 19/3
+    at_step = stats.t.ppf(0.975, 1) * 1.5 / 5.5
+    assert found.to_json() == {
+        "arm": ONE,
+        "number": 7,
+        "b": 5e-3,
+        "a": 2e-3,
+        "d_steps": 4,
+        "step": 200,
+        "noise": 0.5,
+        "runs": [4.0, 6.0, 9.0, None],
+        "scores": [4.0, 6.0, 9.0],
+        "without": 1,
+        "mean": pytest.approx(mean),
+        "interval": pytest.approx([mean / math.exp(width), mean * math.exp(width)]),
+        "at_step": [4.0, 7.0, None, None],
+        "mean_at_step": 5.5,
+        "interval_at_step": pytest.approx([5.5 / math.exp(at_step), 5.5 * math.exp(at_step)]),
+        "levels": {"floor": 1.0, "ceiling": 11.0},
+        "share": pytest.approx((11 - mean) / 10),
+    }
+
+
+def test_of_a_finalist_without_a_score_nothing_is_said() -> None:
+    rows = [run(f"{ONE}-7", n, {100: 2.0}, Outcome.FAILED) for n in range(2)]
+    told = finalist_of(f"{ONE}-7", rows, {(ONE, 7): 200}).to_json()
+    for name in ("mean", "interval", "mean_at_step", "interval_at_step", "share"):
+        assert told[name] is None
+    assert (told["scores"], told["without"], told["noise"]) == ([], 2, 0.0)
+
+
+def test_runs_are_read_where_the_search_s_trial_was_lowest() -> None:
+    rows = [run(ONE, 3, {100: 3.0, 200: 1.0}), run(TWO, 4, {100: 3.0, 200: 5.0}), run(TWO, 5, {})]
+    assert read_at(rows) == {(ONE, 3): 200, (TWO, 4): 100}
 
 
 def test_the_difference_is_that_at_the_steps_and_the_lowest_is_told_beside_it() -> None:
