@@ -155,7 +155,7 @@ def finalist_of(name: str, rows: Sequence[TrialRecord], steps: Steps) -> Finalis
         parameters=rows[0].parameters,
         runs=runs,
         step=step,
-        noise=max((row.noise for row in rows), default=0.0),
+        noise=max(row.noise for row in rows),
         levels=lowest([row.levels for row in rows]),
         at_step=() if step is None else tuple(score_at(row, step) for row in rows),
     )

@@ -90,11 +90,13 @@ def test_a_finalist_is_its_runs_in_the_order_of_their_seeds() -> None:
 
 
 def test_of_a_finalist_without_a_score_nothing_is_said() -> None:
-    rows = [run(f"{ONE}-7", n, {100: 2.0}, Outcome.FAILED) for n in range(2)]
+    lost = run(f"{ONE}-7", 0, {100: 2.0}, Outcome.FAILED)
+    rows = [levelled(lost, 0.0, 1.0, 9.0), replace(lost, number=1)]
     told = finalist_of(f"{ONE}-7", rows, {(ONE, 7): 200}).to_json()
     for name in ("mean", "interval", "mean_at_step", "interval_at_step", "share"):
         assert told[name] is None
     assert (told["scores"], told["without"], told["noise"]) == ([], 2, 0.0)
+    assert told["levels"] == {"floor": 1.0, "ceiling": 9.0}
 
 
 def test_runs_are_read_where_the_search_s_trial_was_lowest() -> None:
