@@ -86,7 +86,7 @@ def _by_name(modules: Sequence[str]) -> dict[str, Path]:
     """The user's modules by the names of their files and folders, under which the job finds them."""
     found: dict[str, Path] = {}
     for module in modules:
-        path = Path(module).resolve()
+        path = Path(os.path.abspath(module))  # noqa: PTH100 - a link goes by its own name
         if not path.is_dir() and not (path.is_file() and path.suffix == ".py"):
             raise UserError(
                 f"--module {module}: there is no such folder or .py file; name that of a package or module"
@@ -103,7 +103,8 @@ def _put_beside(modules: Mapping[str, Path], folder: Path) -> None:
     """
     for name, path in modules.items():
         if path.is_dir():
-            shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            compiled = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(path, folder / name, ignore=compiled, ignore_dangling_symlinks=True)
         else:
             shutil.copyfile(path, folder / name)
 

@@ -91,6 +91,10 @@ def test_modules_lie_beside_the_spec_that_goes_with_the_job(
         (tmp_path / name).touch()
     jobs.submit(spec, Options(address=UNUSED, modules=("mine.py", "./pack/", "mine.py")))
     assert sent == [{jobs.SPEC_FILE, "mine.py", "pack/__init__.py", "pack/in/it.py"}]
+    (tmp_path / "other.py").symlink_to("mine.py")
+    (tmp_path / "pack" / "to_nothing").symlink_to("nowhere")
+    jobs.submit(spec, Options(address=UNUSED, modules=("other.py", "pack/in/..")))
+    assert sent[1] == {jobs.SPEC_FILE, "other.py", "pack/__init__.py", "pack/in/it.py"}
     with pytest.raises(UserError, match=r"notes\.txt: there is no such folder or \.py file"):
         jobs.submit(spec, Options(address=UNUSED, modules=("notes.txt",)))
 
