@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.postgres import free_port
 from support.processes import end_hard, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -80,6 +80,9 @@ INSIDE = 'mount -t tmpfs tmpfs "$1" && cp -r "$2/." "$1" && cd "$1" && shift 2 &
 """Files that only the driver sees: its folder is a mount of its own."""
 
 
+Ttur = Callable[..., subprocess.CompletedProcess[str]]
+
+
 @dataclass(frozen=True)
 class Head:
     """Where Ray's head is, where its job server, and the environment of who may use it."""
@@ -92,17 +95,14 @@ class Head:
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
     """Ray on one host, started before any file of the study is there."""
-    with socket.socket() as free, socket.socket() as other:
-        free.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        address, jobs = (f"127.0.0.1:{each.getsockname()[1]}" for each in (free, other))
+    port, jobs_port = free_port(), free_port()
     folder = tempfile.mkdtemp(prefix="ttur-ray-", dir="/tmp")
     variables = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     variables |= {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
     variables |= {"TTUR_HOME": f"{folder}/home"}  # of a job's driver
     command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=1"]
-    command += ["--node-ip-address=127.0.0.1", f"--port={address.rpartition(':')[2]}"]
-    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={jobs.rpartition(':')[2]}"]
+    command += ["--node-ip-address=127.0.0.1", f"--port={port}"]
+    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={jobs_port}"]
     command += ["--include-dashboard=true", "--object-store-memory=80000000"]
     with Path(folder, "said").open("wb") as said:
         process = subprocess.Popen(
@@ -118,7 +118,7 @@ def head() -> Iterator[Head]:
         wait_until(
             "Ray runs", lambda: "Ray runtime started" in Path(said.name).read_text(), process
         )
-        yield Head(address, f"http://{jobs}", variables)
+        yield Head(f"127.0.0.1:{port}", f"http://127.0.0.1:{jobs_port}", variables)
     finally:
         end_hard(process)
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,30 +130,19 @@ def hidden(tmp_path: Path) -> Path:
     made = tmp_path / "hidden"
     made.mkdir()
     for name, text in PACKAGE.items():
-        path = tmp_path / "files" / name
+        path = made.with_name("files") / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return made
 
 
 @pytest.fixture
-def ttur(
-    tmp_path: Path, hidden: Path, head: Head
-) -> Callable[..., subprocess.CompletedProcess[str]]:
+def ttur(tmp_path: Path, hidden: Path, head: Head) -> Ttur:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "study.cli", *words, "--home", str(tmp_path / "home")]
-        mount = [
-            "unshare",
-            "--mount",
-            "sh",
-            "-c",
-            INSIDE,
-            "sh",
-            str(hidden),
-            str(hidden.parent / "files"),
-        ]
+        files = hidden.with_name("files")
         return subprocess.run(
-            [*mount, *command],
+            ["unshare", "--mount", "sh", "-c", INSIDE, "sh", str(hidden), str(files), *command],
             env=head.variables,
             capture_output=True,
             text=True,
@@ -163,8 +152,6 @@ def ttur(
 
     return run
 
-
-Ttur = Callable[..., subprocess.CompletedProcess[str]]
 
 own_mount = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("unshare") is None, reason="a mount of one's own needs root"
@@ -189,10 +176,8 @@ def test_what_a_spec_names_and_what_lies_beside_it_is_sent(
 def test_a_package_and_a_module_of_one_file_go_with_a_job(
     tmp_path: Path, head: Head, hidden: Path, ttur: Ttur
 ) -> None:
-    there = [
-        f"--record=sqlite:///{tmp_path}/record.db",
-        f"--tracking=sqlite:///{tmp_path}/mlflow.db",
-    ]
+    stores = {"record": "record.db", "tracking": "mlflow.db"}
+    there = [f"--{name}=sqlite:///{tmp_path}/{file}" for name, file in stores.items()]
     there += [f"--checkpoints={tmp_path}/checkpoints"]
     own = ["--module", "mine", "--module", "beside.py"]
     submitted = ttur("launch", "own.yaml", "--address", head.jobs, *own, *there)

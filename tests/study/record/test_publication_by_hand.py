@@ -119,7 +119,7 @@ def test_an_arm_has_as_many_trials_as_its_highest_number_says(ledger: Ledger) ->
     assert Publication(ledger, "z").trials() == {}
 
 
-def test_trials_are_counted_again_after_an_outage(
+def test_trials_are_counted_with_the_record_s_patience(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials(ledger, "x/one", {})

@@ -378,14 +378,11 @@ def test_arms_of_which_one_is_worse_everywhere_are_shifted() -> None:
     assert not Surface([row for row in equal if row.arm == "y"], ["y"]).shifted
 
 
-def some(arms: list[str]) -> list[TrialRecord]:
-    rates = np.geomspace(1e-4, 1e-2, 9)
-    rows = [(arm, i, float(rate)) for arm in arms for i, rate in enumerate(rates)]
-    return [trial(arm, i, 2.0 + (i - 4) ** 2 / 8, (rate, rate)) for arm, i, rate in rows]
-
-
 def test_a_score_is_moved_by_what_is_still_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, seen = some(["x"]), list[Observations]()
+    scores = [2.0 + (i - 4) ** 2 / 8 for i in range(9)]
+    rates = np.geomspace(1e-4, 1e-2, 9).tolist()
+    rows = [trial("x", i, scores[i], (rates[i], rates[i])) for i in range(9)]
+    seen = list[Observations]()
     added, doubt = np.zeros(9), np.zeros(9)
     added[3], doubt[3] = -0.25, 0.125
     monkeypatch.setattr(module, "still_to_come", lambda _rows: (added, doubt))
@@ -394,7 +391,7 @@ def test_a_score_is_moved_by_what_is_still_to_come(monkeypatch: pytest.MonkeyPat
         module, "posterior", lambda found, **named: seen.append(found) or law(found, **named)
     )
     assert Surface(rows, ["x"]).forecast == (rows[3],)
-    logs = [math.log(2.0 + (i - 4) ** 2 / 8) for i in range(9)]
+    logs = np.log(scores)
     assert sorted(seen[0].values) == pytest.approx(sorted([*logs[:3], logs[3] - 0.25, *logs[4:]]))
     assert sorted(seen[0].noise) == [0.0] * 8 + [0.125]
 
@@ -405,7 +402,8 @@ def test_one_arm_alone_is_not_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         module, "perhaps_shifted", lambda found: asked.append(len(found)) or law(found)
     )
-    Surface(some(["x"]), ["x"])
+    rows = studied()
+    Surface([row for row in rows if row.arm == "x"], ["x"])
     assert asked == []
-    Surface(some(["x", "y"]), ["x", "y"])
+    Surface(rows, ["x", "y"])
     assert len(asked) == 1

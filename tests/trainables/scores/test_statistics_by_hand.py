@@ -25,8 +25,8 @@ from trainables.scores.statistics import (
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (90, 2, 2, 1), dtype=np.uint8)
 DATA = ImageData(IMAGES, "mine", "pixels-of-mine", None)
-MU_3 = np.zeros(3)
 FEATURES = IMAGES.reshape(90, 4)[:, :3].astype(np.float32)
+MU, SIGMA = np.zeros(3), 4 * np.eye(3)
 
 
 class Pixels:
@@ -191,7 +191,7 @@ def test_given_moments_are_taken_as_they_are(tmp_path: Path) -> None:
 def test_the_factor_of_given_moments_is_made_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = given(tmp_path, np.zeros(3), spread())
+    first = given(tmp_path, MU, spread())
     monkeypatch.setattr(module, "_write_reference", lambda *_: pytest.fail("made again"))
     again = given_statistics(tmp_path / "given.npz", "pixels", 3, tmp_path)
     np.testing.assert_array_equal(again.reference.root, first.reference.root)
@@ -201,7 +201,7 @@ def test_the_factor_of_given_moments_is_made_once(
     ("arrays", "held"),
     [
         ({}, "nothing"),
-        ({"mean": MU_3, "sigma": MU_3}, "mean, sigma"),
+        ({"mean": MU, "sigma": MU}, "mean, sigma"),
         (None, "one array without a name"),
     ],
 )
@@ -210,7 +210,7 @@ def test_a_file_without_mu_and_sigma_says_what_it_holds(
 ) -> None:
     path = tmp_path / "given.npz"
     with path.open("wb") as file:
-        np.save(file, MU_3) if arrays is None else np.savez(file, **arrays)
+        np.save(file, MU) if arrays is None else np.savez(file, **arrays)
     with pytest.raises(DataError) as caught:
         given_statistics(path, "pixels", 3, tmp_path)
     sentence = (
@@ -239,7 +239,6 @@ def changed(sigma: np.ndarray, row: int, column: int, value: float) -> np.ndarra
     return other
 
 
-MU, SIGMA = np.zeros(3), 4 * np.eye(3)
 REFUSED = {
     "mu of type bool, where real numbers are needed": (MU > 0, SIGMA),
     "sigma of type complex128, where real numbers are needed": (MU, SIGMA * 1j),
