@@ -7,6 +7,7 @@ it finds, starting it again is all it takes.
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -26,7 +27,15 @@ LONGEST_PAUSE_SECONDS = 120.0
 LONG_LIFE_SECONDS = 600.0
 """A driver that lived this long made progress: its death is counted as the first again."""
 
+SUBMISSION = "TTUR_SUBMISSION"
+"""The environment variable that tells one submission from others of its name, whose log Ray goes on with."""
+
 logger = logging.getLogger(__name__)
+
+
+def begun(submission: str) -> str:
+    """What the driver of a submission says first, so that who submitted it knows that it runs."""
+    return f"the driver of the submission {submission} has begun"
 
 
 def run(
@@ -74,6 +83,7 @@ def _noticed(notice: Callable[[], None]) -> AbstractContextManager[None]:
 def main() -> None:
     """Runs ``ttur`` with this process's arguments."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logger.info(begun(os.environ.get(SUBMISSION, "")))
     sys.exit(run([sys.executable, "-m", "study.cli", *sys.argv[1:]]))
 
 

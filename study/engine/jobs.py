@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shlex
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 
 from ray.job_submission import JobStatus, JobSubmissionClient
 
+from study.engine.job_driver import SUBMISSION, begun
 from study.errors import UserError
 from study.ground.credentials import hidden, holds_secret
 from study.places.locations import ENVIRONMENT, Options
@@ -31,6 +33,7 @@ HOME_THERE = '--home "${TTUR_HOME:-$HOME/ttur-home}"'
 STOP_SECONDS = 60
 """How long ``ray job stop`` waits for the trials' checkpoints before it kills the driver."""
 START_SECONDS = 120.0
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,7 @@ def submit(spec: Spec, options: Options) -> Job:
     entrypoint = _entrypoint(_stated(options.given))
     modules = _by_name(options.modules)
     client = _client(options.address or "")
-    name = f"ttur-{spec.name}"
+    name, submission = f"ttur-{spec.name}", secrets.token_hex(8)
     with tempfile.TemporaryDirectory(prefix="ttur-job-") as folder:
         text = dump_yaml(spec.model_dump(mode="json"))
         (Path(folder) / SPEC_FILE).write_text(text, encoding="utf-8")
@@ -72,13 +75,14 @@ def submit(spec: Spec, options: Options) -> Job:
         environment: dict[str, Any] = {
             "working_dir": folder,
             "env_vars": {
+                SUBMISSION: submission,
                 "RAY_JOB_STOP_SIGNAL": "SIGINT",
                 "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
             },
         }
         started = _submit_once(client, name, entrypoint, environment)
     if started:
-        _await_start(client, name)
+        _await_start(client, name, submission)
     return Job(name=name, started=started)
 
 
@@ -184,16 +188,29 @@ def _make_room(client: JobSubmissionClient, job: str) -> None:
             raise
 
 
-def _await_start(client: JobSubmissionClient, job: str) -> None:
+def _await_start(client: JobSubmissionClient, job: str, submission: str) -> None:
+    """Waits until the driver says that it runs: Ray counts a job as running before its command is found."""
     deadline = time.monotonic() + START_SECONDS
-    while client.get_job_status(job) == JobStatus.PENDING:
+    while not (status := client.get_job_status(job)).is_terminal():
+        if status == JobStatus.RUNNING and begun(submission) in _log(client, job):
+            return
         if time.monotonic() > deadline:
+            if status == JobStatus.RUNNING:  # its driver is an older one, which says nothing
+                return
             raise RuntimeError(
                 f"the job {job} has not started within {START_SECONDS:g} s; see: ray job status {job}"
             )
-        time.sleep(0.5)
-    if client.get_job_status(job) == JobStatus.FAILED:
+        time.sleep(LOOK_SECONDS)
+    if status == JobStatus.FAILED:
         message = (client.get_job_info(job).message or "").strip().splitlines() or [
             "no reason given"
         ]
         raise RuntimeError(f"the job {job} failed: {message[-1]}; see: ray job logs {job}")
+
+
+def _log(client: JobSubmissionClient, job: str) -> str:
+    """What a job has said, also in earlier jobs of its name; nothing while its node does not answer."""
+    try:
+        return client.get_job_logs(job)
+    except RuntimeError:
+        return ""

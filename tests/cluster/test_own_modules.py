@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.cluster import BIN
 from support.postgres import free_port
 from support.processes import end_hard, wait_until
 
@@ -100,7 +101,8 @@ def head() -> Iterator[Head]:
     variables = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     variables |= {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
     variables |= {"TTUR_HOME": f"{folder}/home"}  # of a job's driver
-    command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=1"]
+    variables |= {"PATH": f"{BIN}:{os.environ['PATH']}"}  # its command is `python`
+    command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=1"]
     command += ["--node-ip-address=127.0.0.1", f"--port={port}"]
     command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={jobs_port}"]
     command += ["--include-dashboard=true", "--object-store-memory=80000000"]

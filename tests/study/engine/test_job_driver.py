@@ -75,6 +75,20 @@ def test_a_stop_signal_ends_the_retries_and_is_not_passed_on(tmp_path: Path) -> 
     assert done.returncode in (1, 130)
 
 
+def test_the_driver_says_that_it_has_begun_before_it_runs_anything() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "study.engine.job_driver", "--no-such-flag"],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {job_driver.SUBMISSION: "abc", "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.returncode == 2
+    first, *rest = done.stderr.splitlines()
+    assert first.endswith(job_driver.begun("abc"))
+    assert any("no-such-flag" in line for line in rest)
+
+
 def test_the_handlers_are_as_before_afterwards(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     tries(tmp_path, "sys.exit(0)")

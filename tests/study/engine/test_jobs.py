@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.job_submission import JobStatus
 from support.secrets import WITH_SECRETS
 
 from study.engine import jobs
+from study.engine.job_driver import begun
 from study.errors import UserError
 from study.places.locations import Options
 from study.spec.model import Spec
@@ -108,6 +111,69 @@ def test_two_modules_of_one_name_are_refused(spec: Spec, tmp_path: Path) -> None
         UserError, match=r"--module .*two/mine\.py: .*one/mine\.py has the same name"
     ):
         jobs.submit(spec, Options(address=UNUSED, modules=tuple(map(str, paths))))
+
+
+class Server:
+    """A job server that answers each question about a job with the next of its states."""
+
+    def __init__(self, *states: tuple[JobStatus, str], answers: bool = True) -> None:
+        self.states = list(states)
+        self.answers = answers
+        self.now = states[0]
+
+    def get_job_status(self, job: str) -> JobStatus:
+        self.now = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return self.now[0]
+
+    def get_job_logs(self, job: str) -> str:
+        if not self.answers:
+            raise RuntimeError("no agent")
+        return self.now[1]
+
+    def get_job_info(self, job: str) -> SimpleNamespace:
+        return SimpleNamespace(message=self.now[1])
+
+
+PENDING, RUNNING = (JobStatus.PENDING, ""), (JobStatus.RUNNING, "Running entrypoint")
+FAILED = (JobStatus.FAILED, "exit code 1:\npython: No module named 'study'\n")
+BEGUN = (JobStatus.RUNNING, f"Running entrypoint\nINFO: {begun('new')}\n")
+
+
+def await_start(server: Server, monkeypatch: pytest.MonkeyPatch, seconds: float = 60) -> None:
+    monkeypatch.setattr(jobs, "START_SECONDS", seconds)
+    monkeypatch.setattr(jobs, "LOOK_SECONDS", 0)
+    jobs._await_start(server, "ttur-s", "new")  # type: ignore[arg-type]
+
+
+def test_a_job_has_started_when_its_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (JobStatus.RUNNING, f"INFO: {begun('old')}\n")  # Ray goes on with the log of that name
+    server = Server(PENDING, RUNNING, before, BEGUN, FAILED)
+    await_start(server, monkeypatch)
+    assert server.states == [FAILED], "it asked on"
+
+
+def test_a_job_whose_command_fails_at_once_is_not_called_submitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "the job ttur-s failed: python: No module named 'study'; see: ray job logs ttur-s"
+    with pytest.raises(RuntimeError, match=f"^{said}$"):
+        await_start(Server(PENDING, RUNNING, FAILED), monkeypatch)
+
+
+@pytest.mark.parametrize("end", [JobStatus.SUCCEEDED, JobStatus.STOPPED])
+def test_a_job_that_has_ended_well_had_started(
+    end: JobStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await_start(Server(RUNNING, (end, "")), monkeypatch)
+
+
+def test_a_job_that_waits_too_long_is_said_and_one_that_runs_silently_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(RuntimeError, match=r"the job ttur-s has not started within 0\.05 s"):
+        await_start(Server(PENDING), monkeypatch, seconds=0.05)
+    await_start(Server(RUNNING), monkeypatch, seconds=0.05)
+    await_start(Server(BEGUN, answers=False), monkeypatch, seconds=0.05)
 
 
 @pytest.mark.parametrize(
