@@ -108,7 +108,7 @@ def available(settings: TextSettings, cache: Path, most: int) -> int:
     """Counts the lines there are, up to so many; a text that was prepared has no more than ``limit``."""
     if settings.path == BUNDLED:
         return sum(1 for _ in islice(bundled.lines(), most))
-    files, _ = _files(settings, cache)
+    files, _ = find_files(Path(settings.path), settings.rules)
     folder = text_folder(settings, files, cache)
     if folder.exists():
         return len(_read(folder).tokens)
@@ -133,7 +133,8 @@ def preparation(settings: TextSettings, cache: Path) -> list[str]:
             f"convert the text {settings.path}, once you have put it there (a UTF-8 text file, one "
             "sentence a line, or a folder of such files)"
         ]
-    folder = text_folder(settings, _files(settings, cache)[0], cache)
+    files, _ = find_files(Path(settings.path), settings.rules)
+    folder = text_folder(settings, files, cache)
     return [] if folder.exists() else [f"convert the text {settings.path} into {folder}"]
 
 

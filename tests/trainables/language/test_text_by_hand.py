@@ -18,7 +18,14 @@ import pytest
 from trainables.data.errors import DataError
 from trainables.data.store import Progress
 from trainables.language import bundled, text
-from trainables.language.text import check_text, find_files, load_text, preparation, text_folder
+from trainables.language.text import (
+    available,
+    check_text,
+    find_files,
+    load_text,
+    preparation,
+    text_folder,
+)
 from trainables.settings.text import TextSettings
 
 LINES = ["one two three", "two", "", "  ", "three four five six seven", "äöü zz", "one"]
@@ -230,6 +237,13 @@ def test_a_text_is_not_read_further_than_a_batch(tmp_path: Path) -> None:
     check_text(settings(tmp_path), tmp_path / "cache", 2)
     with pytest.raises(DataError, match="not UTF-8"):
         check_text(settings(tmp_path), tmp_path / "cache", 3)
+
+
+def test_no_more_lines_are_counted_than_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundled, "topics", {"a": "1\n2\n3"})
+    assert [available(TextSettings(path="pydoc"), tmp_path, most) for most in (2, 9)] == [2, 3]
 
 
 def test_a_prepared_text_is_not_read_again(file: Path, tmp_path: Path) -> None:

@@ -110,6 +110,16 @@ def test_inception_gives_features_and_logits_of_the_checked_file(tmp_path: Path)
     torch.testing.assert_close(grey, images(channels=1).float().mean((2, 3)).expand(3, 3) * 2)
 
 
+def test_inception_is_taken_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = weights.inception_paths(tmp_path)[0]
+    path.parent.mkdir(parents=True)
+    monkeypatch.setattr(weights, "INCEPTION_SHA256", plain_weights(path))
+    network = network_of(
+        fidelity.build_inception(ScoreSettings(extractor="inception"), tmp_path, "cpu")
+    )
+    assert network.file.getvalue() == path.read_bytes()
+
+
 class Placed:
     """Images that note the device that they are brought to."""
 

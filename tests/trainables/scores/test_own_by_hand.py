@@ -115,6 +115,9 @@ def test_it_is_given_the_batches_of_each_draw_with_its_own_random_numbers(seen: 
     assert sampler.asked == [(4, 12), (5, 12), (6, 12)]
     assert score.value == 12 * 4 * 4
     assert score.noise == pytest.approx(48.0)  # 192, 240, 288
+    pair = scorer(samples=12, noise_draws=2).evaluate(Sampler(), draw=4)
+    assert pair.noise == pytest.approx(48 / math.sqrt(2))  # of 192 and 240
+    del seen[3:]
     assert score.metrics == {}
     assert [[len(each) for each in given] for given, _, _ in seen] == [[5, 5, 2]] * 3
     assert [random for _, random, _ in seen] == [first_of(4), first_of(5), first_of(6)]
