@@ -83,6 +83,11 @@ class Finalist(Sampled):
         scores = self.scores_at_step
         return statistics.fmean(scores) if scores else math.nan
 
+    @property
+    def share(self) -> float | None:
+        """The part of the way from nothing to real data that the scores told have come on average."""
+        return self.levels.share(statistics.fmean(self.told)) if self.told else None
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         at_step, sampled = self.scores_at_step, self.parameters.to_json()
@@ -102,7 +107,7 @@ class Finalist(Sampled):
             "mean_at_step": self.mean_at_step if at_step else None,
             "interval_at_step": listed(mean_interval(at_step)),
             "levels": self.levels.to_json(),
-            "share": self.levels.share(self.mean) if self.scores else None,
+            "share": self.share,
         }
 
 

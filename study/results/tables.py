@@ -156,9 +156,9 @@ def finalists_table(found: Confirmation) -> str:
 def _shares(found: Confirmation) -> list[str]:
     """How much of the way from noise to real data each finalist has come, on average over its seeds."""
     shares = [
-        f"{f.arm} #{f.number} {signed_percent(share)}"
+        f"{f.arm} #{f.number} {signed_percent(f.share)}"
         for f in found.finalists
-        if f.scores and (share := f.levels.share(f.mean)) is not None
+        if f.share is not None
     ]
     return [f"Of the way from noise to real data: {', '.join(shares)}."] if shares else []
 

@@ -85,8 +85,10 @@ def test_a_finalist_is_its_runs_in_the_order_of_their_seeds() -> None:
         "mean_at_step": 5.5,
         "interval_at_step": pytest.approx([5.5 / math.exp(at_step), 5.5 * math.exp(at_step)]),
         "levels": {"floor": 1.0, "ceiling": 11.0},
-        "share": pytest.approx((11 - mean) / 10),
+        "share": pytest.approx((11 - 5.5) / 10),  # where it is read
     }
+    unread = finalist_of(f"{ONE}-7", rows, {})
+    assert unread.share == pytest.approx((11 - mean) / 10)
 
 
 def test_of_a_finalist_without_a_score_nothing_is_said() -> None:
