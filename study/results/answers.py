@@ -83,7 +83,10 @@ def _confirmed(
     read = read_at(searched) if steps is None else _at_the_end(rows, steps)
     evaluated, looked = _with_evaluations(rows, tracking_uri), _looked(name, tracking_uri)
     found = confirmation(study, evaluated, arms, read, looked)
-    return None if found is None else replace(found, steps=steps)
+    if found is None:
+        return None
+    trained = tuple(replace(each, trained=steps) for each in found.differences)
+    return replace(found, steps=steps, differences=trained)
 
 
 def _looked(name: str, tracking_uri: str) -> list[int]:

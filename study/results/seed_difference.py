@@ -45,6 +45,7 @@ class SeedDifference:
         kept: What an earlier look at these two finalists has found, where this one alone could not tell: all
             looks together err seldom, so what one of them has found stays found.
         lowest: The same finalists at each run's lowest evaluation, which flatters; None if that is ``read``.
+        trained: Generator updates of the runs; None if they are as long as the search's.
     """
 
     arms: tuple[str, str] | None
@@ -65,6 +66,7 @@ class SeedDifference:
     look: int = 1
     kept: SeedDifference | None = None
     lowest: SeedDifference | None = None
+    trained: int | None = None
 
     def keeping(self, earlier: SeedDifference) -> SeedDifference:
         """The same with what an earlier look has found, if this one cannot tell and points to no other."""

@@ -94,8 +94,9 @@ def _at_lowest(found: SeedDifference | None) -> str:
 
 def after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     """What to do next."""
+    longer = "" if found.trained is None else f"--steps {found.trained} "
     if found.finding is Finding.NONE:
-        return "Next: confirm with more seeds (--seeds +2); two for each finalist are the least."
+        return f"Next: confirm with more seeds ({longer}--seeds +2); two for each finalist are the least."
     open_ = found.finding is not found.arms_finding
     extend = ", or give the arms more trials (ttur extend) to know" if open_ else ""
     if found.finding is Finding.LOWER:
@@ -110,5 +111,8 @@ def after_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
         )
     more = seeds_to_halve(max(found.seeds), found.look)
     if any(found.without):  # a test of ranks, which has no interval
-        return f"Next: {more} more seeds for each (confirm with --seeds +{more}) may tell."
-    return f"Next: {more} more seeds for each (confirm with --seeds +{more}) would about halve the interval."
+        return f"Next: {more} more seeds for each (confirm with {longer}--seeds +{more}) may tell."
+    return (
+        f"Next: {more} more seeds for each (confirm with {longer}--seeds +{more}) would about halve the "
+        "interval."
+    )

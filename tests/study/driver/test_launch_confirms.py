@@ -140,7 +140,8 @@ def test_seeds_are_added_and_finalists_trained_longer(here: Here) -> None:
     assert here.look() == (2, 0.995)
     assert here.confirm(spec(), steps=80).study == "little.confirm-80"
     (longer,) = api.compare("little", home=here.home).longer
-    assert longer.steps == 80
+    assert longer.steps == longer.difference.trained == 80
+    assert found.confirmation.difference.trained is None
     assert {f.step for f in longer.finalists} == {80}
     assert [(f.arm, f.number) for f in longer.finalists] == list(
         zip(found.confirmation.difference.arms or (), longer.difference.numbers or (), strict=True)

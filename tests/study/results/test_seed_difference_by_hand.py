@@ -122,6 +122,7 @@ def test_every_part_is_in_the_json() -> None:
         "read": AT_STEP,
         "steps": [300, 500],
         "room": [0.01, 0.02],
+        "trained": None,
         "look": 1,
         "level": pytest.approx(0.96),
         "relative": -0.25,

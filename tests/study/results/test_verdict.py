@@ -150,6 +150,8 @@ def test_fresh_seeds_say_who_is_to_be_taken() -> None:
     assert of_seeds(seeds(finding=Finding.OPEN)).next.startswith(
         f"Next: {seeds_to_halve(8, 1)} more seeds"
     )
+    longer = of_seeds(seeds(finding=Finding.OPEN, trained=700)).next
+    assert f"(confirm with --steps 700 --seeds +{seeds_to_halve(8, 1)})" in longer
     nothing = of_seeds(
         seeds(finding=Finding.NONE, means=(None, None), interval=None, absolute=None)
     )
