@@ -49,7 +49,9 @@ def score_curves(rows: Sequence[TrialRecord], curves: Curves, score_name: str) -
         leaders = ranked(drawn)
         if leaders:
             band = leaders[: max(2, math.ceil(BEST_SHARE * len(leaders)))]
-            _band(panel, [curves[row.identity] for row in band], colour)
+            _band(
+                panel, [curves[row.identity] for row in band], colour, "range of the best quarter"
+            )
             best = leaders[0]
             line = _xy(curves[best.identity])
             panel.plot(*line, color=colour, linewidth=2.2, zorder=3, marker="o", markersize=3)
@@ -66,14 +68,15 @@ def settings_plane(
     """Trials by b and a on logarithmic axes, coloured by their best score, with the line b = a.
 
     A trial without a score is a cross; the best of each arm has a ring. With a surface, the trials are those
-    at the d_steps where it is lowest, and its region within 10 % of the lowest score is enclosed.
+    at the d_steps where it is lowest (an arm whose best is at others has no ring), and its region within 10 %
+    of the lowest score is enclosed.
     """
     figure = _figure(width=7.4, height=5.8)
     axes: Axes = figure.subplots()
     arms = _arms(rows)
+    best = {arm: ranked([row for row in rows if row.arm == arm])[:1] for arm in arms}
     if ground is not None:
         rows = [row for row in rows if row.d_steps == ground.best]
-        axes.set_title(f"d_steps = {ground.best}", loc="right", fontsize="small")
     norm = _norm(rows, ground)
     edge = [value for row in rows for value in (row.b, row.a)]
     line = (min(edge) / 1.5, max(edge) * 1.5)
@@ -86,16 +89,20 @@ def settings_plane(
         lost = [row for row in mine if row.score is None]
         axes.scatter([r.b for r in lost], [r.a for r in lost], marker="x", s=34, color="0.45")
         shaded = _shaded(axes, ranked(mine), norm, marker, arm)
-        _ring(axes, ranked(mine)[:1], colour, f"best of {arm}")
+        _ring(axes, [row for row in best[arm] if row in rows], colour, f"best of {arm}")
     if shaded is not None and any(row.score is not None for row in rows):
-        figure.colorbar(shaded, label=f"best {score_name} of a trial")
+        bar = figure.colorbar(shaded, label=f"best {score_name} of a trial")
+        if bar.ax.get_yscale() == "log":
+            _round_ticks(bar.ax, *bar.mappable.get_clim())
     axes.set(xscale="log", yscale="log", xlim=line, ylim=line)
     axes.set(
         xlabel="b, learning rate of the discriminator", ylabel="a, learning rate of the generator"
     )
     axes.set_box_aspect(1)
     # Above the points: within them it would lie on one.
-    axes.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+    legend = axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), fontsize="small", ncols=3)
+    if ground is not None:
+        legend.set_title(f"d_steps = {ground.best}", {"size": "small"})
     return _finished(figure)
 
 
@@ -189,7 +196,9 @@ def _markers(arms: Sequence[str]) -> list[str]:
     return ["os^Dv<"[index % 6] for index in range(len(arms))]
 
 
-def _band(panel: Axes, curves: Sequence[Sequence[tuple[int, float]]], colour: str) -> None:
+def _band(
+    panel: Axes, curves: Sequence[Sequence[tuple[int, float]]], colour: str, label: str
+) -> None:
     """Lowest to highest score at each step that at least two of the curves reached."""
     by_step: dict[int, list[float]] = {}
     for curve in curves:
@@ -198,7 +207,10 @@ def _band(panel: Axes, curves: Sequence[Sequence[tuple[int, float]]], colour: st
     steps = sorted(step for step, scores in by_step.items() if len(scores) > 1)
     low = [min(by_step[step]) for step in steps]
     high = [max(by_step[step]) for step in steps]
-    panel.fill_between(steps, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
+    panel.fill_between(
+        steps, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2, label=label
+    )
+    panel.legend(fontsize="small", loc="upper right")
 
 
 def _xy(curve: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
@@ -218,13 +230,17 @@ def _spans(scores: Sequence[float]) -> bool:
 
 
 def _scale(axes: Axes, scores: Sequence[float]) -> None:
-    from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullFormatter
-
     if _spans(scores):
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(FixedLocator(rounds(min(scores), max(scores))))
-        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        _round_ticks(axes, min(scores), max(scores))
+
+
+def _round_ticks(axes: Axes, low: float, high: float) -> None:
+    from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullFormatter
+
+    axes.yaxis.set_major_locator(FixedLocator(rounds(low, high)))
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _figure(*, width: float, height: float) -> Figure:
@@ -235,6 +251,7 @@ def _figure(*, width: float, height: float) -> Figure:
 
 def _finished(figure: Figure) -> Figure:
     for axes in figure.axes:
-        axes.grid(alpha=0.25)
+        if axes.get_label() != "<colorbar>":
+            axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     return figure

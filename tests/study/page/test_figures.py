@@ -5,6 +5,7 @@ import pytest
 from support.mlflow import changed, row
 
 from study.page import figures
+from study.page.landscape import Landscape, Slice
 from study.results.comparison import compare
 from study.trial import Outcome
 
@@ -41,6 +42,30 @@ def test_the_plane_has_equal_axes_and_marks_what_has_no_score() -> None:
     assert found_two == ring_two == [[1e-2, 1e-4]]
     line = axes.lines[0]
     np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
+
+
+def test_a_slice_of_the_plane_rings_an_arm_s_best_where_it_is_the_best_of_all() -> None:
+    b, a = np.geomspace(1e-3, 1e-2, 4), np.geomspace(1e-4, 1e-2, 3)
+    scores = np.linspace(4.0, 90.0, 12).reshape(3, 4)
+    mine = Slice(d_steps=5, scores=scores, errors=np.zeros((3, 4)))
+    ground = Landscape(arm=TWO, b=b, a=a, slices=(mine,), best=5, near=9.0, given={})
+    rows = [
+        changed(row(ONE, 0, 4.0), d_steps=2),
+        changed(row(ONE, 1, 50.0), d_steps=5),
+        changed(row(TWO, 0, 5.0), d_steps=5, b=2e-3, a=1e-3),
+        changed(row(TWO, 1, 6.0), d_steps=2),
+    ]
+    figure = figures.settings_plane(rows, "fd", ground)
+    axes, bar = figure.axes
+    offsets = [np.asarray(c.get_offsets()).tolist() for c in axes.collections[2:]]
+    _, found_one, _, found_two, ring_two = offsets
+    assert found_one == [[1e-3, 5e-4]]
+    assert found_two == ring_two == [[2e-3, 1e-3]]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_title().get_text() == "d_steps = 5"
+    assert "best of one_timescale" not in [text.get_text() for text in legend.get_texts()]
+    assert [tick.get_text() for tick in bar.get_yticklabels()] == ["5", "10", "20", "50"]
 
 
 def test_a_plane_without_any_score_can_be_drawn() -> None:
