@@ -102,7 +102,8 @@ def settings_plane(
     # Above the points: within them it would lie on one.
     legend = axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), fontsize="small", ncols=3)
     if ground is not None:
-        legend.set_title(f"d_steps = {ground.best}", {"size": "small"})
+        legend.set_title(f"d_steps = {ground.best}")
+        legend.get_title().set_fontsize("small")
     return _finished(figure)
 
 
