@@ -74,6 +74,16 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (f"study/results/{n}.py", (f"{RESULTS}/test_{n}_by_hand.py",))
         for n in ("levels", "seed_difference")
     ),
+    *(
+        (f"study/results/{n}.py", tuple(f"{RESULTS}/test_{t}.py" for t in tests))
+        for n, tests in (
+            ("optimum", ("difference", "fresh", "optimum")),
+            ("unexplored", ("difference", "fresh", "unexplored")),
+            ("where", ("where",)),
+            ("frame", ("frame", "compare_table")),
+            ("verdict", ("verdict", "seeds", "levels")),
+        )
+    ),
     (
         "study/surface/observations.py",
         (f"{SURFACE}/test_gaussian.py", f"{SURFACE}/test_gaussian_by_hand.py"),

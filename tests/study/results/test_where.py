@@ -24,6 +24,8 @@ TRIAL: dict[str, Any] = {
     "in": 1,
     "d loss/x": 2.0,
     "flag": True,
+    "part": "rose",
+    "half": 2.5e-4,
     "nothing": float("nan"),
 }
 
@@ -52,6 +54,11 @@ TRIAL: dict[str, Any] = {
         "flag = true and flag != false",
         "nothing is null",
         "d_steps = 1\n  and b < 1",
+        "-b = -0.0005 and +b = 0.0005 and -(-b) = b and b = -(-0.0005)",
+        "half = b / 2 and half != b and 2 * half = b and b != half * 3",
+        "null = outcome and null != arm and not null = arm",
+        "b in (a, 2 * half) and b in (half, b) and b not in (a, half)",
+        "part in reason and part not in arm",
     ],
 )
 def test_a_condition_that_holds(text: str) -> None:
@@ -74,6 +81,14 @@ def test_a_condition_that_holds(text: str) -> None:
         "nothing + 1 > 0",
         "arm in ('two')",
         "'ROSE' in reason",
+        "b != outcome or outcome != b",
+        "half != b / 2",
+        "null = arm or null != outcome",
+        "+b = -0.0005 or -b = 0.0005",
+        "b in (a, half)",
+        "b in (outcome, nothing) or outcome in (outcome, 1)",
+        "arm in part or outcome in reason or part in outcome",
+        "part not in outcome",
     ],
 )
 def test_a_condition_that_does_not_hold(text: str) -> None:
@@ -114,6 +129,18 @@ def test_what_is_not_a_condition_is_refused_in_one_sentence(text: str) -> None:
         condition(text).holds(TRIAL)
     assert "\n" not in str(caught.value).replace(text, "")
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(("length", "kept"), [(199, 199), (200, 200), (201, 200), (300, 200)])
+def test_a_long_text_is_cut_in_the_sentence(length: int, kept: int) -> None:
+    text = "b" * length
+    shown = text if kept == length else "b" * kept + "…"
+    with pytest.raises(UserError) as caught:
+        condition(text)
+    assert str(caught.value) == (
+        f"the condition {shown!r} compares nothing where it must; write one such as "
+        '"d_steps = 1 and b < 1e-3" (texts in quotes, fields bare)'
+    )
 
 
 @given(st.text(max_size=30))
