@@ -147,8 +147,8 @@ class _Record:
     def _get(self, name: str) -> Any:
         """The value of a column, None if it is empty or not there."""
         value = self._values.get(name)
-        # NaN, NaT and pandas' own NA are not equal to themselves, the last one not even that.
-        if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+        # NaN and NaT are not equal to themselves; of pandas' own NA not even that is true.
+        if value is None or type(value).__name__ == "NAType" or value != value:
             return None
         return value.item() if hasattr(value, "item") else value
 

@@ -239,6 +239,13 @@ def test_a_bad_value_is_one_sentence(name: str, values: list[object], said: str)
     assert "\n" not in str(caught.value)
 
 
+def test_what_a_number_may_be_is_said() -> None:
+    for name, wanted in (("score", "a number"), ("noise", "a number >= 0"), ("a", "a number > 0")):
+        with pytest.raises(UserError) as caught:
+            rows_of(table(**{name: ["x", "x", "x"]}))
+        assert str(caught.value) == f"column {name!r} holds 'x' in row 0, which is not {wanted}"
+
+
 def test_a_column_twice_is_named() -> None:
     twice = pd.concat([table(), table()[["b"]]], axis=1)
     with pytest.raises(UserError, match="two columns 'b'"):
