@@ -12,8 +12,8 @@ from trainables.counting import counted
 def of_arms(found: SeedDifference) -> list[str]:
     """What the difference of two settings says of their arms, as far as the search tells."""
     told = found.kept or found
-    interval = told.arms_interval
-    if interval is None or found.arms is None or found.finding is Finding.OPEN:
+    interval, room = told.arms_interval, found.room
+    if interval is None or room is None or found.arms is None or found.finding is Finding.OPEN:
         return []
     if found.finding is found.arms_finding:
         if found.finding is Finding.EQUAL:
@@ -21,11 +21,10 @@ def of_arms(found: SeedDifference) -> list[str]:
         return [
             f"So do the arms, whatever the search has left untried ({_coverage(told)} {span(interval)})."
         ]
-    one, two = found.room or (0.0, 0.0)
     first, second = found.arms
     return [
         "Whether the arms differ cannot be told yet: by the search another setting may score lower still, "
-        f"by up to {percent(one)} in {first} and {percent(two)} in {second}."
+        f"by up to {percent(room[0])} in {first} and {percent(room[1])} in {second}."
     ]
 
 

@@ -32,18 +32,18 @@ def percent(part: float) -> str:
     """A part of one as percent: 12 %, 1.2 %, 0.04 %, under 0.01 %; from ten on as 12 times."""
     if part >= TIMES:
         return f"{part:.2g} times"
-    value = part * 100
+    value = part * 100 + 0.0  # -0.0 is 0, not -0
     if 0 < value < 0.005:
         return f"under 0.01{UNIT}"
-    digits = 0 if value >= 9.95 or value == 0 else 1
-    return f"{value:.{digits}f}{UNIT}" if value >= 0.095 or value == 0 else f"{value:.1g}{UNIT}"
+    digits = 0 if value >= 9.95 else 1
+    return f"{value:.{digits}f}{UNIT}" if value >= 0.095 else f"{value:.1g}{UNIT}"
 
 
 def sure(probability: float) -> str:
     """A probability as percent; a finite number of draws never makes one certain."""
-    if probability > 0.995:
+    if probability >= 0.995:
         return "over 99 %"
-    return "under 1 %" if probability < 0.005 else f"{probability * 100:.0f} %"
+    return "under 1 %" if probability <= 0.005 else f"{probability * 100:.0f} %"
 
 
 def ordinal(place: int) -> str:

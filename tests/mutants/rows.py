@@ -82,6 +82,8 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
             ("where", ("where",)),
             ("frame", ("frame", "compare_table")),
             ("verdict", ("verdict", "seeds", "levels")),
+            ("seed_wording", ("wording",)),
+            ("wording", ("wording", "verdict")),
         )
     ),
     (

@@ -87,7 +87,7 @@ def test_what_is_not_known_counts_as_nought() -> None:
     """None of it happens beside an interval."""
     bare = {"relative": None, "relative_interval": None, "scores": None, "probability": None}
     start = "two's best setting scores 0 % higher than one's "
-    start += "(0.000 against 0.000; 95 % interval -0 to -0 % lower), "
+    start += "(0.000 against 0.000; 95 % interval 0 to 0 % lower), "
     told = "by the search's 80 trials"
     lower = of_search(found(Finding.LOWER, **bare)).sentence
     assert lower == f"{start}{told}, with a probability of under 1 %."
