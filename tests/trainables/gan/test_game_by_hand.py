@@ -128,6 +128,27 @@ def test_a_weight_that_is_not_finite_is_said_with_its_network(player: str) -> No
     assert str(caught.value) == f"the {player}'s weight is inf"
 
 
+def test_a_state_has_every_stream_by_its_name() -> None:
+    class Flipped(Given):
+        """Their own stream of flips is ahead of what was handed out; the rest is the order's."""
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"order": 3, "flip": torch.tensor([5, 6], dtype=torch.uint8)}
+
+    batch = torch.zeros(4, 1, 4, 4)
+    plain, flipped = (game(batches=each).state_dict() for each in (Given(batch), Flipped(batch)))
+    names = {"flip", "latent", "regulariser", "networks", "devices"}
+    for state in (plain, flipped):
+        assert set(state["streams"]) == names
+        # None has been drawn from yet: each is a stream of its own.
+        states = [state["streams"][name] for name in ("flip", "latent", "regulariser", "networks")]
+        assert all(isinstance(each, Tensor) for each in states)
+        assert len({each.numpy().tobytes() for each in states}) == 4
+    assert (plain["batches"], flipped["batches"]) == ({}, {"order": 3})
+    assert flipped["streams"]["flip"].tolist() == [5, 6]
+    assert plain["streams"]["flip"].numel() > 2
+
+
 @pytest.mark.parametrize("further", [PENALISED, PLAIN], ids=["penalised", "plain"])
 def test_a_state_is_the_same_wherever_it_was_taken_and_is_gone_on_from_anywhere(
     further: dict[str, Any],
