@@ -25,6 +25,7 @@ from study.results.seed_difference import (
     CHOSEN,
     LOWEST,
     RANKS,
+    SAME,
     WELCH,
     SeedDifference,
 )
@@ -216,7 +217,17 @@ def _compared(
         steps=None if at_lowest else (steps[0] or 0, steps[1] or 0),
     )
     nothing = _nothing(arms, (one.finalist, two.finalist), (first, second))
-    return replace(made, finding=Finding.NONE if nothing else _finding(made), nothing=nothing)
+    if nothing is not None:
+        return replace(made, nothing=nothing)
+    if _same(one.finalist, two.finalist) and None not in made.means:
+        known = replace(made, absolute=0.0, interval=(0.0, 0.0), p_value=1.0, lower=0.5)
+        return replace(known, finding=Finding.EQUAL, same=True, method=SAME)
+    return replace(made, finding=_finding(made))
+
+
+def _same(one: Finalist, two: Finalist) -> bool:
+    """Whether two finalists are one setting (a corner of both arms, say), and so their runs the same runs."""
+    return one.parameters == two.parameters and one.runs == two.runs
 
 
 def _nothing(

@@ -11,6 +11,7 @@ from study.results.looks import level_of_look
 
 WELCH = "Welch's t interval of the difference of means over seeds"
 RANKS = "rank test (Mann-Whitney) over all seeds, those without a score last; without an interval of means"
+SAME = "the two finalists are one setting, and their runs the same"
 CHOSEN = ", over the seeds that had no part in choosing the finalist"
 """What the certainty of a confirmation rests on."""
 
@@ -46,6 +47,7 @@ class SeedDifference:
             looks together err seldom, so what one of them has found stays found.
         lowest: The same finalists at each run's lowest evaluation, which flatters; None if that is ``read``.
         trained: Generator updates of the runs; None if they are as long as the search's.
+        same: Whether the two are one setting with the same runs, so that there is no difference.
     """
 
     arms: tuple[str, str] | None
@@ -67,6 +69,7 @@ class SeedDifference:
     kept: SeedDifference | None = None
     lowest: SeedDifference | None = None
     trained: int | None = None
+    same: bool = False
 
     def keeping(self, earlier: SeedDifference) -> SeedDifference:
         """The same with what an earlier look has found, if this one cannot tell and points to no other."""

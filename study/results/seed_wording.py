@@ -31,6 +31,9 @@ def of_arms(found: SeedDifference) -> list[str]:
 def by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     """The finalists, how they scored, how sure that is, and how often each had no score."""
     one, two = found.means
+    if found.same and one is not None and two is not None:
+        means = f"mean {scored(two)} and {scored(one)}{_where(found)}, {_runs(found)}"
+        return f"{names[1]} and {names[0]} are one setting ({means})"
     if any(found.without):
         lost = " and ".join(
             f"{name} had no score in {lost} of {counted(of, 'runs')}"

@@ -36,6 +36,20 @@ def pressed(values: Array, among: Array | None = None) -> Array:
     return pressed_
 
 
+def distinct(rows: Sequence[TrialRecord]) -> list[int]:
+    """The places of the rows without those that are a run of another arm over again, in order.
+
+    Where two arms try one setting (a corner of both) from one seed, the score is the same: seen once.
+
+    Args:
+        rows: Trials.
+    """
+    arms: dict[tuple[object, ...], str] = {}
+    runs = ((row.seed, row.objective, *sorted(row.parameters.to_json().items())) for row in rows)
+    pairs = enumerate(zip(rows, runs, strict=True))
+    return [place for place, (row, run) in pairs if arms.setdefault(run, row.arm) == row.arm]
+
+
 def thinned(
     points: Array,
     lengths: NDArray[np.int64],

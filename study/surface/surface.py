@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from study.surface.gathered import pressed, repeated, thinned
+from study.surface.gathered import distinct, pressed, repeated, thinned
 from study.surface.gaussian import Process, drawn, mixed, posterior
 from study.surface.observations import Array
 from study.surface.plane import Plane, regions
@@ -91,7 +91,8 @@ class Surface:
             if reason := lacking(used, arm):
                 raise NoSurface(reason)
         self.arms, self.rows = tuple(arms), tuple(used)
-        self.repeats = tuple(row for row in repeats if row.counts and row.arm in arms)
+        further = [row for row in repeats if row.counts and row.arm in arms]
+        self.repeats = tuple(further[place] for place in distinct(further))
         self.plane = Plane(used)
         self.common = self.plane.common
         groups = np.asarray([arms.index(row.arm) for row in used])
@@ -105,7 +106,8 @@ class Surface:
         # How high a trial without a score would have scored is not known, only that it is high.
         vague = float(values.max() - np.median(values))
         noise = np.where(np.isfinite(scores), noise, vague)
-        seen = thinned(points, self.plane.lengths, groups, values, noise)
+        once = distinct(used)
+        seen = thinned(points[once], self.plane.lengths, groups[once], values[once], noise[once])
         if self.repeats:
             seen = seen.joined(repeated(self.plane, arms, self.repeats, logs, vague))
         self.processes: list[Process] = posterior(seen, shifted=False)

@@ -21,7 +21,9 @@ from study.results.confirmation import (
     place_of_best,
 )
 from study.results.difference import Finding
+from study.results.seed_difference import SAME as ONE_SETTING
 from study.results.seed_difference import SeedDifference
+from study.results.verdict import of_seeds
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
 
@@ -215,7 +217,8 @@ def test_of_several_finalists_the_second_half_is_compared_and_said_to_be() -> No
         ([-5.0, -5.1, -4.9], [-3.0, -3.1, -2.9], Finding.HIGHER),
         ([-5.0, -4.0, -3.0], [-5.1, -3.0, -4.0], Finding.OPEN),
         ([5.0, 5.0], [5.0, 5.0], Finding.EQUAL),
-        ([-3.0, -3.0], [-3.0, -3.0], Finding.OPEN),
+        ([-3.0, -3.0], [-3.0, -3.0], Finding.EQUAL),  # the same runs of one setting
+        ([-3.0, -3.0], [-2.0, -4.0], Finding.OPEN),
         ([5.0], [1.0], Finding.NONE),
         ([None] * 4, [1.0] * 4, Finding.LOWER),
         ([1.0] * 4, [None] * 4, Finding.HIGHER),
@@ -229,6 +232,48 @@ def test_what_runs_come_to(
     found = confirmation("s", [*runs("x-0", one), *runs("y-0", two)])
     assert found is not None
     assert found.difference.finding is expected
+
+
+def test_finalists_that_are_one_setting_with_the_same_runs_do_not_differ() -> None:
+    """Both arms have the corner of their ranges in common, and run k of each has one seed."""
+
+    def found(*other: TrialRecord, lost: bool = False) -> SeedDifference:
+        rows = runs("x-5", [None if lost else 5.0, 6.0, 7.5])
+        made = confirmation("s", [*rows, *other], steps={("x", 5): 1, ("y", 6): 2})
+        assert made is not None
+        return made.difference
+
+    same = found(*runs("y-6", [5.0, 6.0, 7.5]))
+    assert (same.same, same.finding, same.method) == (True, Finding.EQUAL, ONE_SETTING)
+    assert (same.absolute, same.interval, same.p_value, same.lower) == (0.0, (0.0, 0.0), 1.0, 0.5)
+    assert same.lowest is not None
+    assert same.lowest.same
+    verdict = of_seeds(same)
+    assert str(verdict) == (
+        "No difference above the margin of 2.0 % over fresh seeds: y's #6 and x's #5 are one setting (mean "
+        "6.167 and 6.167 at steps 2 and 1, 3 runs each). Next: take either, the simpler one first."
+    )
+    roomy = of_seeds(same.with_room((0.1, 0.2)))
+    assert (roomy.finding, roomy.settings) == (Finding.OPEN, Finding.EQUAL)
+    assert "another setting may score lower still, by up to 10 % in x and 20 % in y" in str(roomy)
+
+    others = runs("y-6", [5.0, 6.0, 7.5])
+    parted = [replace(each, parameters=SAME) for each in others]
+    assert not found(*parted).same
+    assert found(*parted).method == WELCH
+    assert not found(*runs("y-6", [5.0, 6.0, 7.6])).same
+    lost = found(*runs("y-6", [None, 6.0, 7.5]), lost=True)
+    assert lost.same
+    assert lost.without == (1, 1)
+    noise = {"score_floor": 1.0, "score_ceiling": 6.0}
+    rows = [*runs("x-5", [5.9, 6.1]), *runs("y-6", [5.9, 6.1])]
+    rows = [
+        replace(row, measurements=tuple(replace(m, metrics=noise) for m in row.measurements))
+        for row in rows
+    ]
+    unlearnt = confirmation("s", rows)
+    assert unlearnt is not None
+    assert (unlearnt.difference.same, unlearnt.difference.finding) == (False, Finding.NONE)
 
 
 def test_a_relative_difference_needs_a_positive_mean() -> None:

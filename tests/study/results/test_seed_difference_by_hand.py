@@ -123,6 +123,7 @@ def test_every_part_is_in_the_json() -> None:
         "steps": [300, 500],
         "room": [0.01, 0.02],
         "trained": None,
+        "same": False,
         "look": 1,
         "level": pytest.approx(0.96),
         "relative": -0.25,

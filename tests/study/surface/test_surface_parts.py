@@ -10,7 +10,7 @@ import pytest
 
 from study.surface import gathered
 from study.surface import surface as module
-from study.surface.gathered import pressed, repeated, thinned
+from study.surface.gathered import distinct, pressed, repeated, thinned
 from study.surface.observations import Array, Observations
 from study.surface.plane import Plane, Region
 from study.surface.surface import Surface, lacking, too_few
@@ -354,6 +354,35 @@ def test_a_surface_is_told_of_further_runs_that_count_and_are_of_its_arms(
     (seen,) = fitted
     # What is high is said by the search: its scores bend at 13 and end at 21.
     assert seen.values == pytest.approx([*range(11), 13 + 8 * (1 - math.exp(-2 / 8))])
+
+
+def test_a_run_of_another_arm_over_again_is_seen_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials of one number have one seed: where two arms try one setting their scores are the same."""
+    one = [trial("x", n, 2.0 + n) for n in range(6)]
+    two = [replace(row, arm="y") for row in one]
+    two[1] = replace(two[1], seed=7)
+    two[2] = replace(two[2], parameters=Parameters(b=1e-3, a=2e-3, d_steps=1))
+    two[3] = replace(two[3], parameters=Parameters(b=1e-3, a=1e-3, d_steps=1, further={"l": 1}))
+    two[4] = trial("y", 4, 6.5)
+    lost = [replace(trial(arm, 6, None), outcome=Outcome.DIVERGED) for arm in ("x", "y")]
+    again = [trial("x", 7, 2.0), trial("y", 7, 9.0), trial("y", 8, 9.0)]  # within an arm all count
+    rows = [*one, lost[0], again[0], *two, lost[1], *again[1:]]
+    left = [place for place in range(len(rows)) if place not in (8, 13, 14)]
+    assert distinct(rows) == left
+
+    fitted: list[Observations] = []
+
+    def catch(seen: Observations, shifted: bool) -> None:
+        fitted.append(seen)
+        raise LookupError
+
+    monkeypatch.setattr(module, "posterior", catch)
+    runs = [trial("x", 1, 3.5), trial("x", 1, 4.5), trial("y", 2, 3.5), trial("y", 2, 4.5)]
+    with pytest.raises(LookupError):
+        Surface([*one, *(trial("y", n, 2.0 + n) for n in range(6))], ["x", "y"], runs)
+    (seen,) = fitted
+    assert seen.groups.tolist() == [0] * 7
+    assert seen.counts.tolist() == [1.0] * 6 + [2.0]
 
 
 def test_arms_of_which_one_is_worse_everywhere_are_shifted() -> None:
