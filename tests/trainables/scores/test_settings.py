@@ -106,7 +106,11 @@ def test_extrapolation_is_allowed_where_blocks_have_more_images_than_features(
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("nowhere", r"not a known data set .* write \./nowhere"),
+        ("nowhere", r"not a known data set .* write \./nowhere \["),
+        ({"name": "nowhere"}, r"known data set .* write path: \./nowhere, without a name \["),
+        ({"name": "./pics"}, r"known data set .* write path: \./pics, without a name \["),
+        ({"name": "set.npz"}, r"known data set .* write path: set\.npz, without a name \["),
+        ({"name": "images", "path": "./pics"}, r"write its path alone, which says what it is \["),
         ({"name": "folder"}, "path is missing"),
         ({"name": "digits", "path": "x"}, "remove it"),
         ({"name": "cifar10", "split": "valid"}, "cifar10 has train, test"),
