@@ -234,6 +234,15 @@ def test_what_runs_come_to(
     assert found.difference.finding is expected
 
 
+@pytest.mark.parametrize(("score", "expected"), [(5.0, Finding.EQUAL), (-3.0, Finding.OPEN)])
+def test_equal_runs_of_two_settings_differ_by_nothing(score: float, expected: Finding) -> None:
+    two = [replace(each, parameters=SAME) for each in runs("y-1", [score] * 3)]
+    found = confirmation("s", [*runs("x-0", [score] * 3), *two])
+    assert found is not None
+    assert (found.difference.interval, found.difference.same) == ((0.0, 0.0), False)
+    assert found.difference.finding is expected
+
+
 def test_finalists_that_are_one_setting_with_the_same_runs_do_not_differ() -> None:
     """Both arms have the corner of their ranges in common, and run k of each has one seed."""
 
@@ -257,6 +266,23 @@ def test_finalists_that_are_one_setting_with_the_same_runs_do_not_differ() -> No
     assert (roomy.finding, roomy.settings) == (Finding.OPEN, Finding.EQUAL)
     assert "another setting may score lower still, by up to 10 % in x and 20 % in y" in str(roomy)
 
+    def twice(rows: list[TrialRecord]) -> list[TrialRecord]:
+        """The same with an evaluation before, which was higher by what the run's number is, and by 1."""
+        early = [Measurement(step=1, score=(row.score or 0.0) + 1 + row.number) for row in rows]
+        late = [replace(row.measurements[0], step=2) for row in rows]
+        return [
+            replace(row, measurements=both) for row, *both in zip(rows, early, late, strict=True)
+        ]
+
+    read_apart = confirmation(
+        "s",
+        [*twice(runs("x-5", [5.0, 6.0])), *twice(runs("y-6", [5.0, 6.0]))],
+        steps={("x", 5): 1, ("y", 6): 2},
+    )
+    assert read_apart is not None
+    apart = read_apart.difference
+    assert apart.means == (7.0, 5.5)
+    assert (apart.absolute, apart.p_value, apart.lower) == (0.0, 1.0, 0.5)
     others = runs("y-6", [5.0, 6.0, 7.5])
     parted = [replace(each, parameters=SAME) for each in others]
     assert not found(*parted).same

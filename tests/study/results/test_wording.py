@@ -89,6 +89,15 @@ def test_two_finalists_in_words() -> None:
     assert by_seeds(equal, NAMES).startswith("two's #3 scores 0 % higher than one's #7")
 
 
+def test_one_setting_is_called_so() -> None:
+    one = replace(FOUND, same=True, steps=(500, 400), seeds=(4, 3), means=(8.0, 7.5))
+    assert by_seeds(one, NAMES) == (
+        "two's #3 and one's #7 are one setting (mean 7.500 and 8.000 at steps 400 and 500, 3 and 4 runs)"
+    )
+    for means in ((None, 6.0), (8.0, None)):
+        assert by_seeds(replace(one, means=means), NAMES) == "an arm has no run that counts"
+
+
 def test_scores_below_nothing_have_no_percent() -> None:
     below = replace(FOUND, means=(-2.0, -3.5), absolute=-1.5, interval=(-2.5, 0.25))
     assert by_seeds(below, NAMES) == (

@@ -246,6 +246,21 @@ def test_no_more_lines_are_counted_than_are_asked_for(
     assert [available(TextSettings(path="pydoc"), tmp_path, most) for most in (2, 9)] == [2, 3]
 
 
+def test_files_are_found_by_the_rules_that_the_study_began_with(tmp_path: Path) -> None:
+    """By the first rules hidden folders were read."""
+    folder, cache = tmp_path / "lines", tmp_path / "cache"
+    (folder / ".hidden").mkdir(parents=True)
+    (folder / "a.txt").write_text("1\n2\n")
+    (folder / ".hidden" / "b.txt").write_text("3\n")
+    first, newest = settings(folder, rules=1), settings(folder)
+    assert [available(each, cache, 9) for each in (first, newest)] == [3, 2]
+    load_text(first, cache)
+    assert preparation(first, cache) == []
+    assert len(preparation(newest, cache)) == 1
+    load_text(newest, cache)
+    assert preparation(newest, cache) == []
+
+
 def test_a_prepared_text_is_not_read_again(file: Path, tmp_path: Path) -> None:
     chosen = settings(file)
     folder = load_text(chosen, tmp_path).folder
