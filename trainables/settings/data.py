@@ -127,12 +127,12 @@ class DataSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        bare, value = isinstance(value, str), expanded(value)
+        value = expanded(value)
         name = value.get("name") if isinstance(value, dict) else None
         if isinstance(name, str) and name not in NAMES and not is_reference(name):
             path = name if is_path(name) else f"./{name}"
-            hint = path if bare else f"path: {path}, without a name"
-            if not bare and value.get("path") is not None:
+            hint = f"data: {path} (or, beside other keys, path: {path} without a name)"
+            if value.get("path") is not None:
                 hint = "its path alone, which says what it is"
             raise ValueError(
                 f"data is {name!r}, which is not a known data set ({', '.join(DATA_SETS)}); "

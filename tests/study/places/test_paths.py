@@ -121,8 +121,8 @@ def test_a_home_folder_of_nobody_is_refused(folders: tuple[Path, Path]) -> None:
 
 def test_a_bare_name_says_how_a_folder_is_written(folders: tuple[Path, Path]) -> None:
     (folders[1] / "faces").mkdir()
-    for data, written in (("faces", r"\./faces"), ({"name": "faces"}, r"path: \./faces, without")):
-        with pytest.raises(UserError, match=rf"data is 'faces', .* write {written}") as caught:
+    for data in ("faces", {"name": "faces"}):
+        with pytest.raises(UserError, match=r"data is 'faces', .* write data: \./faces ") as caught:
             read_spec(gan(data))
         assert "more like it" not in str(caught.value)
 

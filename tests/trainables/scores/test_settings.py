@@ -106,10 +106,19 @@ def test_extrapolation_is_allowed_where_blocks_have_more_images_than_features(
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ("nowhere", r"not a known data set .* write \./nowhere \["),
-        ({"name": "nowhere"}, r"known data set .* write path: \./nowhere, without a name \["),
-        ({"name": "./pics"}, r"known data set .* write path: \./pics, without a name \["),
-        ({"name": "set.npz"}, r"known data set .* write path: set\.npz, without a name \["),
+        ("nowhere", r"not a known data set .* write data: \./nowhere \("),
+        (
+            {"name": "nowhere"},
+            r"known data set .* write data: \./nowhere \(or, beside other keys, path: \./nowhere without",
+        ),
+        (
+            {"name": "./pics"},
+            r"known data set .* write data: \./pics \(or, beside other keys, path: \./pics without",
+        ),
+        (
+            {"name": "set.npz"},
+            r"known data set .* write data: set\.npz \(or, beside other keys, path: set\.npz without",
+        ),
         ({"name": "images", "path": "./pics"}, r"write its path alone, which says what it is \["),
         ({"name": "folder"}, "path is missing"),
         ({"name": "digits", "path": "x"}, "remove it"),
