@@ -147,7 +147,7 @@ def test_what_two_settings_say_of_their_arms() -> None:
         both
         == "So do the arms, whatever the search has left untried (96 % interval 12 to 50 % lower)."
     )
-    unsure = replace(FOUND.with_room((0.5, 0.25)))
+    unsure = FOUND.with_room((0.5, 0.25))
     assert of_arms(unsure) == [
         "Whether the arms differ cannot be told yet: by the search another setting may score lower still, "
         "by up to 50 % in one and 25 % in two."

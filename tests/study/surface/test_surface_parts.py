@@ -364,7 +364,7 @@ def test_a_run_of_another_arm_over_again_is_seen_once(monkeypatch: pytest.Monkey
     two[2] = replace(two[2], parameters=Parameters(b=1e-3, a=2e-3, d_steps=1))
     two[3] = replace(two[3], parameters=Parameters(b=1e-3, a=1e-3, d_steps=1, further={"l": 1}))
     two[4] = trial("y", 4, 6.5)
-    lost = [replace(trial(arm, 6, None), outcome=Outcome.DIVERGED) for arm in ("x", "y")]
+    lost = [trial(arm, 6, None, outcome=Outcome.DIVERGED) for arm in ("x", "y")]
     again = [trial("x", 7, 2.0), trial("y", 7, 9.0), trial("y", 8, 9.0)]  # within an arm all count
     rows = [*one, lost[0], again[0], *two, lost[1], *again[1:]]
     left = [place for place in range(len(rows)) if place not in (8, 13, 14)]
