@@ -26,13 +26,22 @@ class FidelityExtractor:
         self.weights_sha256 = sha256
         self.identity = f"{name}:1:{sha256}"
         self._device = torch.device(device)
-        self._network: Any = network.to(self._device).to(memory_format=torch.channels_last)
+        self._network: Any = network.to(self._device).to(memory_format=_layout(self._device))
         self._network.eval().requires_grad_(False)
 
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Extracts the features and, of Inception, the logits without bias (Inception Score)."""
         features, *logits = self._network(rgb(images.to(self._device)))
         return features, logits[0] if logits else None
+
+
+def _layout(device: torch.device) -> torch.memory_format:
+    """The layout in which convolutions in full float32 are faster there.
+
+    Inception, images a second: 8 against 5 on a CPU in ``channels_last``, but 1,607 against 1,936 on an H100,
+    whose fast kernels for that layout are those of TF32.
+    """
+    return torch.contiguous_format if device.type == "cuda" else torch.channels_last
 
 
 def build_inception(settings: ScoreSettings, cache: Path, device: str) -> FidelityExtractor:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.devices import accelerator
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -106,6 +107,27 @@ def test_fid_equals_that_of_torch_fidelity(
     )
     kid = theirs["kernel_inception_distance_mean"]
     assert ours.metrics["kid"] == pytest.approx(kid, rel=1e-3)
+
+
+@pytest.mark.gpu
+def test_features_on_a_gpu_are_the_cpus(tmp_path: Path, inception_file: tuple[Path, str]) -> None:
+    path, sha256 = inception_file
+    settings = ScoreSettings(extractor="inception", weights=str(path), weights_sha256=sha256)
+    found = [
+        extract(build_extractor(settings, tmp_path, device), as_batches(blobs(8, 1), 8), 8)
+        for device in ("cpu", accelerator())
+    ]
+    for one, two in (
+        [each.features for each in found],
+        [each.logits for each in found if each.logits is not None],
+    ):
+        # TF32 would be some 1e-3 off.
+        assert np.linalg.norm(one - two) <= 1e-5 * np.linalg.norm(one)
+
+
+def test_the_layout_is_the_faster_one_of_the_device() -> None:
+    layouts = [fidelity._layout(torch.device(name)) for name in ("cpu", "cuda:1", "mps")]
+    assert layouts == [torch.channels_last, torch.contiguous_format, torch.channels_last]
 
 
 @pytest.mark.parametrize("count", [10, 11, 19, 105, 200, 997])
