@@ -89,7 +89,7 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
         if address is None:
             _stay_on_loopback()
             point("starting")
-            _start(resources.cpus or usable_cpus())
+            _start(resources)
             point("started")
         else:
             _connect(address)
@@ -145,8 +145,11 @@ def _connect(address: str) -> None:
         ) from error
 
 
-def _start(cpus: int) -> None:
+def _start(resources: Resources) -> None:
     """Starts the embedded engine; a machine too busy for Ray's fixed limit of 30 s gets more time."""
+    cpus = resources.cpus or usable_cpus()
+    slots = min(cpus, _fitting({"CPU": cpus}, resources.cpu, gpu=0))
+    private.begin_workers(max(1, min(slots, resources.max_concurrent or slots)))
     for attempts_left in reversed(range(START_ATTEMPTS)):
         try:
             ray.init(

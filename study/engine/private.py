@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import ray
@@ -125,6 +125,7 @@ services.ConsolePopen = _Server  # type: ignore[misc]
 
 
 AGENT = "--dashboard_agent_command="
+READY = "--num_prestart_python_workers="
 AGENT_PORTS = (METRICS_AGENT_PORT_NAME, METRICS_EXPORT_PORT_NAME, DASHBOARD_AGENT_LISTEN_PORT_NAME)
 
 
@@ -133,7 +134,12 @@ class _Node(node.Node):
 
     Nobody asks for a page, a log in the driver, an autoscaler or a metric here. Ray waits for the page's
     server, and then its raylet for the agent, which are Python processes that import for seconds.
+
+    Attributes:
+        ready: Workers that begin before there is a trial; by itself Ray begins one a CPU.
     """
+
+    ready: ClassVar[int] = 1
 
     def start_monitor(self) -> None:
         """Starts no autoscaler."""
@@ -156,8 +162,9 @@ class _Node(node.Node):
         begin = services.start_ray_process
 
         def started(command: list[str], *rest: Any, **more: Any) -> Any:
-            changed = [f"{AGENT}cat" if part.startswith(AGENT) else part for part in command]
-            return begin(changed, *rest, **more)
+            changed = {AGENT: f"{AGENT}cat", READY: f"{READY}{self.ready}"}
+            told = [changed.get(f"{part.partition('=')[0]}=", part) for part in command]
+            return begin(told, *rest, **more)
 
         services.start_ray_process = started
         try:
@@ -167,3 +174,8 @@ class _Node(node.Node):
 
 
 node.Node = _Node  # type: ignore[misc]
+
+
+def begin_workers(ready: int) -> None:
+    """Says how many workers of an embedded engine that is started next begin before there is a trial."""
+    _Node.ready = ready

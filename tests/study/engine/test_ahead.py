@@ -10,21 +10,25 @@ from typing import Any
 
 import pytest
 
-from study.engine.ahead import IMPORTED, THREADS, getting_ready
+from study.engine.ahead import IMPORTED, KEPT, THREADS, getting_ready
 from trainables.kinds import KINDS, worker_modules
 
 
 def test_the_environment_is_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(IMPORTED, "theirs")
     monkeypatch.delenv(THREADS, raising=False)
+    monkeypatch.delenv(KEPT, raising=False)
     before = dict(os.environ)
     with getting_ready(["ours", "also.ours"], 2.5):
         assert os.environ[IMPORTED] == "theirs,ours,also.ours"
         assert os.environ[THREADS] == "2"
+        assert int(os.environ[KEPT]) >= 60_000
     assert dict(os.environ) == before
+    monkeypatch.setenv(KEPT, "7")
     with getting_ready([], 0.5):
+        assert os.environ[KEPT] == "7"
         assert os.environ[THREADS] == "1"
-    assert dict(os.environ) == before
+    assert dict(os.environ) == before | {KEPT: "7"}
 
 
 def test_a_users_own_kind_is_imported_by_its_trial_alone() -> None:
@@ -79,6 +83,10 @@ def test_what_is_imported_ahead_asks_no_gpu() -> None:
     assert said.strip() == "[]"
 
 
+RAYS_PATIENCE = 2.0
+"""Seconds; by itself Ray ends a worker that it does not want after one, and looks five times a second."""
+
+
 def workers() -> set[int]:
     """The embedded engine's workers, once Ray has given them their names."""
     from study.engine import private
@@ -87,8 +95,34 @@ def workers() -> set[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({"cpus": 6, "cpu": 2}, 3),
+        ({"cpus": 6, "max_concurrent": 2}, 2),
+        ({"cpus": 2, "max_concurrent": 8}, 2),
+        ({"cpus": 1, "cpu": 2}, 1),
+        ({"cpus": 3, "cpu": 0.5}, 3),
+    ],
+)
+def test_a_worker_begins_for_each_slot_at_most_one_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, resources: dict[str, float], expected: int
+) -> None:
+    import ray
+
+    from study.engine import cluster, private
+    from study.spec.model import Resources
+
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(ray, "init", lambda **named: asked.append(named))
+    cluster._start(Resources(**resources))
+    assert (asked[0]["num_cpus"], private._Node.ready) == (resources["cpus"], expected)
+
+
+@pytest.mark.slow
 def test_a_trial_is_put_into_a_worker_that_was_there_before() -> None:
     import ray
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
     from study.driver.session import Engine
     from study.engine import private
@@ -108,6 +142,11 @@ def test_a_trial_is_put_into_a_worker_that_was_there_before() -> None:
         while not (there := workers()):
             time.sleep(0.05)
         private.give_workers({})
+        # As Tune does it: a trial first reserves its CPUs, and Ray wants no idle worker when none is free.
+        reserved = ray.util.placement_group([{"CPU": 1}])
+        ray.get(reserved.ready())
+        assert ray.available_resources().get("CPU", 0) == 0
+        time.sleep(RAYS_PATIENCE)
         from ray.tune.execution import tune_controller
 
         class Probe:  # here, so that it is sent as it is: a worker cannot import a test
@@ -116,7 +155,9 @@ def test_a_trial_is_put_into_a_worker_that_was_there_before() -> None:
 
         cache: Any = vars(tune_controller)["_ActorClassCache"]()
         made = cache.get(Probe)
-        number, modules, threads = ray.get(made.remote().process.remote())
+        place = PlacementGroupSchedulingStrategy(reserved)
+        actor = made.options(num_cpus=1, scheduling_strategy=place).remote()
+        number, modules, threads = ray.get(actor.process.remote())
     finally:
         engine.end()
     assert number in there
