@@ -52,7 +52,7 @@ def by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     text = f"{names[1]} scores {amount} {'lower' if two < one else 'higher'} than {names[0]}"
     text += f" (mean {scored(two)} against {scored(one)}{_where(found)}, {_runs(found)}"
     if found.relative_interval is not None:
-        text += f"; {_coverage(found)} {span(found.relative_interval)}"
+        text += f"; {_coverage(found)} {_parts(found.relative_interval, min(one, two))}"
     elif found.interval is not None:
         text += f"; {_coverage(found)} {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
     again = "" if found.look == 1 else f", this being the {ordinal(found.look)} look"
@@ -64,12 +64,24 @@ def kept(found: SeedDifference) -> str:
     if found.kept is None:
         return ""
     interval = found.kept.relative_interval
-    said = f" ({_coverage(found.kept)} {span(interval)})" if interval is not None else ""
+    lowest = min((mean for mean in found.kept.means if mean is not None), default=0.0)
+    said = f" ({_coverage(found.kept)} {_parts(interval, lowest)})" if interval is not None else ""
     return f", as the {ordinal(found.kept.look)} look found{said}; all looks share one error of 5 %"
 
 
 def _coverage(found: SeedDifference) -> str:
     return f"{100 * found.level:.4g} % interval"
+
+
+def _parts(interval: tuple[float, float], mean: float) -> str:
+    """An interval in words. Of scores above 0, as distances are, none can be lower by more than all of it.
+
+    Args:
+        interval: As parts of the first's score; few seeds spread so far that its end is below -1.
+        mean: The lower of the two means.
+    """
+    low, high = interval
+    return span((max(low, -1.0), high) if mean > 0 else interval)
 
 
 def _runs(found: SeedDifference) -> str:

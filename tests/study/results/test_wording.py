@@ -89,6 +89,17 @@ def test_two_finalists_in_words() -> None:
     assert by_seeds(equal, NAMES).startswith("two's #3 scores 0 % higher than one's #7")
 
 
+def test_no_score_above_nothing_is_lower_by_more_than_all_of_it() -> None:
+    wide = replace(FOUND, interval=(-12.5, 6.5))
+    assert by_seeds(wide, NAMES).endswith("; 96 % interval 100 % lower to 81 % higher)")
+    below = replace(wide, means=(8.0, -1.0), absolute=-9.0)
+    assert by_seeds(below, NAMES).endswith("; 96 % interval 156 % lower to 81 % higher)")
+    told = kept(replace(FOUND, kept=replace(FOUND, interval=(-12.5, -1.0))))
+    assert "96 % interval 12 to 100 % lower" in told
+    told = kept(replace(FOUND, kept=replace(below, interval=(-12.5, -1.0))))
+    assert "96 % interval 12 to 156 % lower" in told
+
+
 def test_one_setting_is_called_so() -> None:
     one = replace(FOUND, same=True, steps=(500, 400), seeds=(4, 3), means=(8.0, 7.5))
     assert by_seeds(one, NAMES) == (
