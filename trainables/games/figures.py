@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,8 +30,17 @@ def saddle_figure(
     pairs: Sequence[tuple[float, float]] = SADDLE_PAIRS, *, steps: int = 5000, seed: int = 0
 ) -> bytes:
     """Fig. 4: the objective, and for each (a, b) the value, the norm and the path of (x, y)."""
-    figure = _figure(width=13, height=2.3 * len(pairs))
-    grid = figure.add_gridspec(len(pairs), 4, width_ratios=[1.6, 1, 1, 1])
+    # Margins are given: to work them out for so many axes takes longer than to draw them.
+    figure = _figure(width=13, height=2.3 * len(pairs), layout=None)
+    margins = {
+        "left": 0.01,
+        "right": 0.995,
+        "bottom": 0.03,
+        "top": 0.96,
+        "wspace": 0.42,
+        "hspace": 0.22,
+    }
+    grid = figure.add_gridspec(len(pairs), 4, width_ratios=[1.6, 1, 1, 1], **margins)
     _draw_saddle(figure.add_subplot(grid[:, 0], projection="3d"))
     for row, (a, b) in enumerate(pairs):
         points = path("saddle", a=a, b=b, steps=steps, seed=seed)
@@ -151,23 +160,24 @@ def path(kind: str, *, a: float, b: float, seed: int = 0, **settings: Any) -> Fl
     Returns:
         The points after each step, shape (steps made, variables).
     """
-    points = [trial.point for trial, _ in _evaluations(kind, 1, a=a, b=b, seed=seed, **settings)]
-    return np.array(points)
+    made: FloatArray = _built(kind, settings, a, b, seed).path()
+    return made
 
 
-def _scores(kind: str, every: int, **arguments: Any) -> list[float]:
-    return [result.score for _, result in _evaluations(kind, every, **arguments)]
-
-
-def _evaluations(
-    kind: str, every: int, *, a: float, b: float, seed: int = 0, **settings: Any
-) -> Any:
-    data = {"kind": kind, "evaluate_every": every, **settings}
-    trial: Any = build_trial(data, Parameters(a=a, b=b, d_steps=1), Context(seed=seed))
+def _scores(kind: str, every: int, *, a: float, b: float, **settings: Any) -> list[float]:
+    trial = _built(kind, {"evaluate_every": every, **settings}, a, b, 0)
+    scores = []
     while not trial.finished:
         result = trial.advance()
         if isinstance(result, Measurement):
-            yield trial, result
+            scores.append(result.score)
+    return scores
+
+
+def _built(kind: str, settings: Mapping[str, Any], a: float, b: float, seed: int) -> Any:
+    return build_trial(
+        {"kind": kind, **settings}, Parameters(a=a, b=b, d_steps=1), Context(seed=seed)
+    )
 
 
 def _sampled(rate: float, sampling: str, players: int, *, reduction: bool) -> Mapping[str, Any]:
@@ -186,10 +196,12 @@ def _draw_saddle(axis: Any) -> None:
     axis.set(xlabel="x", ylabel="y", title="f(x, y) = (1 + x²)(100 - y²)")
 
 
-def _figure(*, width: float, height: float) -> Figure:
+def _figure(
+    *, width: float, height: float, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def _png(figure: Figure) -> bytes:

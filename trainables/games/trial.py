@@ -111,6 +111,28 @@ class GameTrial(ABC, Generic[SettingsT]):
         finally:
             self._seconds += time.perf_counter() - began
 
+    def path(self) -> FloatArray:
+        """Plays to the end or to divergence, without evaluations.
+
+        Returns:
+            The point after each update, shape (updates made, variables).
+
+        Examples:
+            >>> from trainables.kinds import build_trial
+            >>> from trainables.protocol import Context, Parameters
+            >>> settings = {"kind": "bilinear", "steps": 3, "evaluate_every": 3}
+            >>> trial = build_trial(settings, Parameters(b=0.1, a=0.1, d_steps=1), Context(seed=0))
+            >>> trial.path().shape
+            (3, 2)
+        """
+        made = [self._point[None][:0]]
+        while self._step < self.settings.steps:
+            count = min(_STEPS_BETWEEN_PAUSES, self.settings.steps - self._step)
+            made.append(self._move(count))
+            if len(made[-1]) < count:
+                break
+        return np.concatenate(made)
+
     def _advance(self, pause: Callable[[], bool], began: float) -> Measurement | Diverged | None:
         every, steps = self.settings.evaluate_every, self.settings.steps
         target = min(self._last_evaluation + every, steps)
@@ -118,7 +140,7 @@ class GameTrial(ABC, Generic[SettingsT]):
             count = min(self._steps_at_once(), target - self._step)
             if pause() or self._paused_in_sleep(count, pause):
                 return None
-            if self._move(count) < count:
+            if len(self._move(count)) < count:
                 return self._diverge("the next update is not finite")
         score = self._distance_sum / (self._step - self._last_evaluation)
         if not np.isfinite(score):
@@ -146,7 +168,8 @@ class GameTrial(ABC, Generic[SettingsT]):
         self._waited = 0.0
         return False
 
-    def _move(self, count: int) -> int:
+    def _move(self, count: int) -> FloatArray:
+        """Plays so many updates; returns the points after them, fewer if one is not finite."""
         with np.errstate(over="ignore", invalid="ignore"):  # reported as divergence below
             path = _finite_prefix(self._play(count))
             distance = self._distance(path)
@@ -157,7 +180,7 @@ class GameTrial(ABC, Generic[SettingsT]):
                 self._first_near = self._step + int(near[0]) + 1
             self._step += len(path)
             self._point = path[-1].copy()
-        return len(path)
+        return path
 
     def _diverge(self, reason: str) -> Diverged:
         self._diverged = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from trainables.games.figures import (
     players_figure,
     saddle_figure,
 )
-from trainables.kinds import KINDS
+from trainables.kinds import KINDS, build_trial
+from trainables.protocol import Context, Parameters
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -49,3 +51,26 @@ def test_the_path_is_every_step_until_the_end_or_divergence() -> None:
     broken = path("bilinear", a=1e100, b=1e100, update_rule="simultaneous", steps=30)
     assert 0 < len(broken) < 30
     assert np.isfinite(broken).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("saddle", {"noise": 0.3}),
+        ("network_flow", {"noise": 0.5}),
+        ("bilinear", {"noise": 0.1}),
+        ("heavy_ball", {}),
+        ("players", {"noise": 0.1}),
+    ],
+)
+def test_a_path_goes_through_the_points_of_a_trial_that_is_evaluated_at_each_step(
+    kind: str, settings: dict[str, object]
+) -> None:
+    rates = {"a": 0.01, "b": 0.02}
+    whole = path(kind, steps=260, seed=3, **rates, **settings)
+    data = {"kind": kind, "steps": 260, "evaluate_every": 1, **settings}
+    trial: Any = build_trial(data, Parameters(d_steps=1, **rates), Context(seed=3))
+    for point in whole:
+        trial.advance()
+        assert np.array_equal(trial.point, point)
+    assert trial.finished

@@ -35,7 +35,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     def short(data: Mapping[str, Any], parameters: Parameters, context: Context) -> Any:
         rates = {"a": parameters.a, "b": parameters.b, "d_steps": parameters.d_steps}
         asked.append({**data, **rates, "seed": context.seed})
-        steps = min(data["steps"], SHORT * data["evaluate_every"])
+        steps = min(data["steps"], SHORT * data.get("evaluate_every", 1))
         return build_trial({**data, "steps": steps}, parameters, context)
 
     monkeypatch.setattr(figures, "build_trial", short)
@@ -76,8 +76,8 @@ def legend_of(axis: Any) -> list[str]:
 
 
 def request(kind: str, steps: int, a: float, b: float, **settings: Any) -> dict[str, Any]:
-    """What is asked to be played; every step is an evaluation where nothing else is said."""
-    asked = {"kind": kind, "steps": steps, "evaluate_every": 1, "d_steps": 1, "seed": 0}
+    """What is asked to be played."""
+    asked = {"kind": kind, "steps": steps, "d_steps": 1, "seed": 0}
     return {**asked, "a": a, "b": b, **settings}
 
 
@@ -94,6 +94,7 @@ def test_the_saddle_is_drawn_by_row_of_rates(
         Axes3D, "plot_surface", lambda _, *grids, **style: surfaces.append((grids, style))
     )
     figure: Any = figures.saddle_figure()
+    assert figure.get_layout_engine() is None
     pairs = ((0.01, 0.01), (0.001, 0.001), (0.0001, 0.01), (0.01, 0.0001))
     assert played == [request("saddle", 5000, a, b) for a, b in pairs]
     assert tuple(figure.get_size_inches()) == pytest.approx((13, 9.2))
