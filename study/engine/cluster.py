@@ -51,8 +51,7 @@ BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's variable that, set to 0, keeps a cluster on the loopback address. It does so by itself on Windows and
 macOS; on Linux it would otherwise listen on every address of the machine."""
-START_ATTEMPTS = 3
-CONNECT_SECONDS = 20.0
+START_ATTEMPTS, CONNECT_SECONDS = 3, 20.0
 AUTOSCALER_SECONDS = 600.0
 """How long an autoscaler may take to bring a node: a machine of a cloud starts in minutes."""
 REPORT_SECONDS = 20.0
@@ -87,7 +86,10 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
     private.follow_environment()  # somebody may have imported Ray before this file
     try:
         if address is None:
-            _stay_on_loopback()
+            os.environ[LOOPBACK_ONLY] = (
+                "0"  # for Ray's processes; this one read it when it was imported
+            )
+            private.listen_everywhere(False)
             point("starting")
             _start(resources)
             point("started")
@@ -148,8 +150,8 @@ def _connect(address: str) -> None:
 def _start(resources: Resources) -> None:
     """Starts the embedded engine; a machine too busy for Ray's fixed limit of 30 s gets more time."""
     cpus = resources.cpus or usable_cpus()
-    slots = min(cpus, _fitting({"CPU": cpus}, resources.cpu, gpu=0))
-    private.begin_workers(max(1, min(slots, resources.max_concurrent or slots)))
+    slots = min(int(cpus / resources.cpu), resources.max_concurrent or cpus, cpus)
+    private.begin_workers(max(1, slots))
     for attempts_left in reversed(range(START_ATTEMPTS)):
         try:
             ray.init(
@@ -171,11 +173,6 @@ def _start(resources: Resources) -> None:
             logger.warning("Ray did not start within its 30 s; trying again.")
         else:
             return
-
-
-def _stay_on_loopback() -> None:
-    os.environ[LOOPBACK_ONLY] = "0"  # for Ray's processes; this one read it when Ray was imported
-    private.listen_everywhere(False)
 
 
 def check_fit(cpu: float, gpu: float, given_up: Callable[[], bool] = lambda: False) -> None:

@@ -27,7 +27,10 @@ SUPPORT = Path(__file__).parents[1] / "support"
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The home, with trials run in this process."""
     with tarfile.open(SUPPORT / "earlier_home.tar.xz") as packed:
-        packed.extractall(tmp_path, filter="data")
+        # Python 3.11.2 of Debian 12 has no filters yet.
+        packed.extractall(
+            tmp_path, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
+        )
     here = tmp_path / "home"
     with sqlite3.connect(here / "mlflow.db") as store:  # it was elsewhere
         for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
