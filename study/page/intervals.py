@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -159,12 +158,12 @@ def finalists(found: Confirmation, arms: Sequence[str]) -> Chart:
     order = list(arms)
     for line, each in enumerate(found.finalists):
         data.append(_seeds(each, line, order.index(each.arm) if each.arm in order else len(order)))
-        if each.told:
-            data.append(_mean(each, line))
+        if each.told_mean is not None:
+            data.append(_mean(each, each.told_mean, line))
     said = [
-        f"{f.arm} #{f.number} mean {statistics.fmean(f.told):.4g} of {counted(len(f.told), 'seeds')}"
+        f"{f.arm} #{f.number} mean {f.told_mean:.4g} of {counted(len(f.told), 'seeds')}"
         for f in found.finalists
-        if f.told
+        if f.told_mean is not None
     ]
     return Chart(
         name="finalists",
@@ -191,9 +190,9 @@ def _seeds(finalist: Finalist, line: int, place: int) -> Json:
     }
 
 
-def _mean(finalist: Finalist, line: int) -> Json:
+def _mean(finalist: Finalist, mean: float, line: int) -> Json:
     scores = finalist.told
-    mean, interval = statistics.fmean(scores), mean_interval(scores)
+    interval = mean_interval(scores)
     bars = {} if interval is None else _bars(mean, interval)
     return _MARKS | {
         "x": [mean],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -153,7 +152,7 @@ def finalists_table(found: Confirmation) -> Table:
                 str(len(each.runs)),
                 str(len(each.runs) - len(scores)),
                 "the lowest" if each.step is None else str(each.step),
-                number(statistics.fmean(scores) if scores else None),
+                number(each.told_mean),
                 span(mean_interval(scores)),
                 number(scores[0] if scores else None),
                 number(scores[-1] if scores else None),

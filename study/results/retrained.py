@@ -73,6 +73,11 @@ class Finalist(Sampled):
         return self.scores if self.step is None else self.scores_at_step
 
     @property
+    def told_mean(self) -> float | None:
+        """The mean of ``told``; None without scores."""
+        return statistics.fmean(self.told) if self.told else None
+
+    @property
     def scores_at_step(self) -> tuple[float, ...]:
         """The scores at the step, sorted; runs without one are left out."""
         return tuple(sorted(score for score in self.at_step if score is not None))
@@ -86,7 +91,7 @@ class Finalist(Sampled):
     @property
     def share(self) -> float | None:
         """The part of the way from nothing to real data that the scores told have come on average."""
-        return self.levels.share(statistics.fmean(self.told)) if self.told else None
+        return self.levels.share(self.told_mean)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

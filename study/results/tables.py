@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -170,7 +169,7 @@ def _finalist_line(f: Finalist) -> list[str]:
         f"{f.arm} #{f.number}",
         str(len(read)) + (f" (+{without} without a score)" if without else ""),
         "lowest" if f.step is None else str(f.step),
-        _score(statistics.fmean(read) if read else None),
+        _score(f.told_mean),
         f"{scored(interval[0])} to {scored(interval[1])}" if interval else _NONE,
         _score(f.mean if f.scores else None),
         _score(read[0] if read else None),
