@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -55,11 +55,21 @@ def _signals_are_heard() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def signalled(place: Place, spec: str, moment: str, sent: str) -> str:
-    """Launches a study that gets a signal; it must end as it should and in time, with all its processes."""
+def signalled(
+    place: Place,
+    spec: str,
+    moment: str,
+    sent: str,
+    before: Callable[[subprocess.Popen[str]], None] = lambda _: None,
+) -> str:
+    """Launches a study that gets a signal; it must end as it should and in time, with all its processes.
+
+    What is done ``before`` the signal finds the launch standing still at the moment.
+    """
     process = place.start("launch", spec, TTUR_FAULT=f"{moment}:SIGSTOP")
     try:
         wait_until(f"it stands still at {moment}", lambda: stands(process), process)
+        before(process)
         began = time.monotonic()
         send(process, sent)
         process.send_signal(signal.SIGCONT)
@@ -137,12 +147,20 @@ def test_a_signal_at_any_moment_ends_a_launch_and_loses_nothing(
     assert_whole(place, "little", TRIALS)
 
 
+def hold_workers(process: subprocess.Popen[str]) -> None:
+    """Stops the processes that run trials amid their turns, as by an evaluation that takes minutes."""
+    held = [each for each in session(process.pid) if "Trainable" in each.name()]
+    assert held
+    for each in held:
+        each.suspend()
+
+
 def test_a_launch_that_cannot_end_in_time_ends_all_the_same(tmp_path: Path) -> None:
-    """Its trials are held in one turn, as by an evaluation that takes minutes."""
     place = Place(tmp_path)
     resources = {"stop_seconds": 0.5}
-    spec = str(place.write(saddle_spec(trials=1, resources=resources)))
-    said = signalled(place, spec, "assigned:2", "SIGTERM:group")
+    trial = {"kind": "saddle", "steps": 40, "evaluate_every": 10, "seconds_per_step": 0.1}
+    spec = str(place.write(saddle_spec(trials=1, trial=trial, resources=resources)))
+    said = signalled(place, spec, "reported:1", "SIGTERM:group", hold_workers)
     assert "but the launch did not end within 0.5 s; go on from the last checkpoints" in said
     place.ttur("launch", spec)
     assert_whole(place, "little", 1)
