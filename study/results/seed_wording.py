@@ -52,7 +52,7 @@ def by_seeds(found: SeedDifference, names: tuple[str, str]) -> str:
     text = f"{names[1]} scores {amount} {'lower' if two < one else 'higher'} than {names[0]}"
     text += f" (mean {scored(two)} against {scored(one)}{_where(found)}, {_runs(found)}"
     if found.relative_interval is not None:
-        text += f"; {_coverage(found)} {_parts(found.relative_interval, min(one, two))}"
+        text += f"; {_coverage(found)} {_parts(found, found.relative_interval)}"
     elif found.interval is not None:
         text += f"; {_coverage(found)} {found.interval[0]:+.3g} to {found.interval[1]:+.3g}"
     again = "" if found.look == 1 else f", this being the {ordinal(found.look)} look"
@@ -64,8 +64,9 @@ def kept(found: SeedDifference) -> str:
     if found.kept is None:
         return ""
     interval = found.kept.relative_interval
-    lowest = min((mean for mean in found.kept.means if mean is not None), default=0.0)
-    said = f" ({_coverage(found.kept)} {_parts(interval, lowest)})" if interval is not None else ""
+    said = (
+        f" ({_coverage(found.kept)} {_parts(found.kept, interval)})" if interval is not None else ""
+    )
     return f", as the {ordinal(found.kept.look)} look found{said}; all looks share one error of 5 %"
 
 
@@ -73,15 +74,14 @@ def _coverage(found: SeedDifference) -> str:
     return f"{100 * found.level:.4g} % interval"
 
 
-def _parts(interval: tuple[float, float], mean: float) -> str:
-    """An interval in words. Of scores above 0, as distances are, none can be lower by more than all of it.
+def _parts(found: SeedDifference, interval: tuple[float, float]) -> str:
+    """Its interval in words, as parts of the first's mean, which is above 0.
 
-    Args:
-        interval: As parts of the first's score; few seeds spread so far that its end is below -1.
-        mean: The lower of the two means.
+    Few seeds may spread so far that it ends below -1; but if the second's mean is above 0 as well, as of any
+    distance, that cannot be lower by more than all of the first's.
     """
-    low, high = interval
-    return span((max(low, -1.0), high) if mean > 0 else interval)
+    (low, high), second = interval, found.means[1]
+    return span((max(low, -1.0), high) if second is not None and second > 0 else interval)
 
 
 def _runs(found: SeedDifference) -> str:

@@ -92,6 +92,10 @@ def test_two_finalists_in_words() -> None:
 def test_no_score_above_nothing_is_lower_by_more_than_all_of_it() -> None:
     wide = replace(FOUND, interval=(-12.5, 6.5))
     assert by_seeds(wide, NAMES).endswith("; 96 % interval 100 % lower to 81 % higher)")
+    small = replace(wide, means=(8.0, 0.5), absolute=-7.5)
+    assert by_seeds(small, NAMES).endswith("; 96 % interval 100 % lower to 81 % higher)")
+    nothing = replace(wide, means=(8.0, 0.0), absolute=-8.0)
+    assert by_seeds(nothing, NAMES).endswith("; 96 % interval 156 % lower to 81 % higher)")
     below = replace(wide, means=(8.0, -1.0), absolute=-9.0)
     assert by_seeds(below, NAMES).endswith("; 96 % interval 156 % lower to 81 % higher)")
     told = kept(replace(FOUND, kept=replace(FOUND, interval=(-12.5, -1.0))))

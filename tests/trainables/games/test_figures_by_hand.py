@@ -101,6 +101,8 @@ def test_the_saddle_is_drawn_by_row_of_rates(
     space, *rest = figure.axes
     grid = space.get_gridspec()
     assert (grid.nrows, grid.ncols, list(grid.get_width_ratios())) == (4, 4, [1.6, 1, 1, 1])
+    assert (grid.left, grid.right, grid.bottom, grid.top) == (0.01, 0.995, 0.03, 0.96)
+    assert (grid.wspace, grid.hspace) == (0.42, 0.22)  # room for the labels between, looked at
     assert described(space) == ("f(x, y) = (1 + x²)(100 - y²)", "x", "y")
     assert (space.get_subplotspec().rowspan, space.get_subplotspec().colspan) == (
         range(4),
