@@ -51,7 +51,8 @@ BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's variable that, set to 0, keeps a cluster on the loopback address. It does so by itself on Windows and
 macOS; on Linux it would otherwise listen on every address of the machine."""
-START_ATTEMPTS, CONNECT_SECONDS = 3, 20.0
+START_ATTEMPTS = 3
+CONNECT_SECONDS = 20.0
 AUTOSCALER_SECONDS = 600.0
 """How long an autoscaler may take to bring a node: a machine of a cloud starts in minutes."""
 REPORT_SECONDS = 20.0
@@ -86,9 +87,8 @@ def cluster(address: str | None, resources: Resources) -> Iterator[None]:
     private.follow_environment()  # somebody may have imported Ray before this file
     try:
         if address is None:
-            os.environ[LOOPBACK_ONLY] = (
-                "0"  # for Ray's processes; this one read it when it was imported
-            )
+            # For Ray's processes; this one read it when Ray was imported.
+            os.environ[LOOPBACK_ONLY] = "0"
             private.listen_everywhere(False)
             point("starting")
             _start(resources)
@@ -150,7 +150,7 @@ def _connect(address: str) -> None:
 def _start(resources: Resources) -> None:
     """Starts the embedded engine; a machine too busy for Ray's fixed limit of 30 s gets more time."""
     cpus = resources.cpus or usable_cpus()
-    slots = min(int(cpus / resources.cpu), resources.max_concurrent or cpus, cpus)
+    slots = min(_fitting({"CPU": cpus}, resources.cpu, 0), resources.max_concurrent or cpus, cpus)
     private.begin_workers(max(1, slots))
     for attempts_left in reversed(range(START_ATTEMPTS)):
         try:
