@@ -100,15 +100,16 @@ def with_progress(
 
 
 def _submit(spec: Spec, options: Options) -> None:
-    from study.engine.jobs import submit
+    from study.engine.jobs import next_lines, submit
 
     job, address = submit(spec, options), hidden(options.address or "")
     said = "was submitted as" if job.started else "is running already as"
     click.echo(
-        f"{spec.name} {said} the job {job.name} of {address}; this machine is not needed any more.\n"
-        f"Next: {typed(options, 'status', spec.name)}    {typed(options, 'stop', spec.name)}\n"
-        f"      ray job logs {job.name} --address {address} --follow"
+        f"{spec.name} {said} the job {job.name} of {address}; this machine is not needed any more."
     )
+    click.echo(f"Log:  ray job logs {job.name} --address {address} --follow")
+    for line in next_lines(spec, options):
+        click.echo(line)
 
 
 def _trials(result: LaunchResult, outcome: str | None = None) -> int:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from study.engine.job_driver import SUBMISSION, begun
 from study.errors import UserError
 from study.ground.credentials import hidden, holds_secret
-from study.places.locations import ENVIRONMENT, Options
+from study.places.locations import ENVIRONMENT, Options, typed
 from study.spec.model import Spec
 from study.spec.reader import dump_yaml
 
@@ -84,6 +84,40 @@ def submit(spec: Spec, options: Options) -> Job:
     if started:
         _await_start(client, name, submission)
     return Job(name=name, started=started)
+
+
+def next_lines(spec: Spec, options: Options) -> list[str]:
+    """What to type to ask after a submitted study, and where.
+
+    A record that was not stated is in a home on the machine of the driver, of which this one knows nothing.
+
+    Args:
+        spec: The study.
+        options: What it was submitted with.
+    """
+    given = {
+        name: options.given.get(name) or getattr(spec.storage, name)
+        for name in ("record", "tracking")
+    }
+    here = {name: value or os.environ.get(ENVIRONMENT[name]) for name, value in given.items()}
+    asking = replace(options, home=options.home if here["record"] else None, given=given)
+    commands = [typed(asking, verb, spec.name) for verb in ("status", "stop")]
+    if here["record"]:
+        lines = ["Next: " + "    ".join(commands)]
+    else:
+        lines = ["Next: " + "    ".join(f"{command} {HOME_THERE}" for command in commands)]
+    missing = [
+        word for name, word in (("record", "record"), ("tracking", "MLflow")) if not here[name]
+    ]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        unsent = "; --home is of this machine" if options.home else ""
+        lines.append(
+            f"Its {' and '.join(missing)} {verb} kept by the machine that runs the job ($TTUR_HOME there, or "
+            f"~/ttur-home{unsent}): ask there, or name places that this machine reaches as well "
+            f"({', '.join(f'--{name}' for name in here if not here[name])})."
+        )
+    return lines
 
 
 def _by_name(modules: Sequence[str]) -> dict[str, Path]:

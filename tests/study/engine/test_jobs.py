@@ -43,6 +43,47 @@ def test_only_what_was_stated_here_is_passed_on(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+RECORD = "postgresql+psycopg://ttur@10.0.0.10/ttur"
+TRACKING = "http://10.0.0.10:5000"
+THERE = '--home "${TTUR_HOME:-$HOME/ttur-home}"'
+
+
+def test_a_record_that_was_not_stated_is_asked_after_where_the_job_runs(spec: Spec) -> None:
+    """It is in a home there, which a command typed here would not find."""
+    lines = jobs.next_lines(spec, Options(address=UNUSED, home="/home/me/here"))
+    assert lines[0] == f"Next: ttur status s {THERE}    ttur stop s {THERE}"
+    assert lines[1:] == [
+        "Its record and MLflow are kept by the machine that runs the job ($TTUR_HOME there, or ~/ttur-home; "
+        "--home is of this machine): ask there, or name places that this machine reaches as well "
+        "(--record, --tracking)."
+    ]
+
+
+@pytest.mark.parametrize("how", ["flag", "environment", "spec"])
+def test_a_record_that_was_stated_is_asked_after_from_here(
+    spec: Spec, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the spec states is said as a flag, as nothing on this machine remembers it."""
+    places = {"record": RECORD, "tracking": TRACKING}
+    options = Options(address=UNUSED, given=places if how == "flag" else {})
+    if how == "spec":
+        spec = spec.model_copy(update={"storage": spec.storage.model_copy(update=places)})
+    if how == "environment":
+        monkeypatch.setenv("TTUR_RECORD", RECORD)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", TRACKING)
+    flags = "" if how == "environment" else f" --record={RECORD} --tracking={TRACKING}"
+    assert jobs.next_lines(spec, options) == [f"Next: ttur status s{flags}    ttur stop s{flags}"]
+
+
+def test_an_mlflow_that_was_not_stated_is_said(spec: Spec) -> None:
+    lines = jobs.next_lines(spec, Options(address=UNUSED, given={"record": RECORD}))
+    assert lines[0] == f"Next: ttur status s --record={RECORD}    ttur stop s --record={RECORD}"
+    assert lines[1].startswith(
+        "Its MLflow is kept by the machine that runs the job ($TTUR_HOME there, or ~"
+    )
+    assert lines[1].endswith("reaches as well (--tracking).")
+
+
 def test_a_location_with_a_password_is_refused_without_showing_it(spec: Spec) -> None:
     places = {"record": "postgresql+psycopg://ttur:planted-secret@10.0.0.10/ttur"}
     with pytest.raises(UserError, match="record holds a password") as refused:
