@@ -89,7 +89,7 @@ RECORDED: dict[str, Surface] = {
         },
         (10**-4.5, 10**-1.5, 7),
         (1, 2),
-        2,
+        3,
     ),
     # The critic with its penalty.
     "wgan_gp": Surface(
@@ -192,12 +192,22 @@ def recorded(path: Path) -> list[Row]:
     return pq.read_table(path).to_pylist() if path.exists() else []
 
 
+def _named(trial: Row) -> Row:
+    """The trial's settings as they stand in a file: a data set by the name of its file, not by where it lay."""
+    data = trial["data"]
+    if isinstance(data, dict):
+        return {**trial, "data": {**data, "path": Path(data["path"]).name}}
+    return trial
+
+
 def keep(path: Path, surface: Surface, rows: list[Row]) -> None:
     """Writes a surface, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = sorted(rows, key=lambda r: (r["b"], r["a"], r["d_steps"], r["seed"], r["step"]))
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    table = table.replace_schema_metadata({"trial": json.dumps(surface.trial, sort_keys=True)})
+    table = table.replace_schema_metadata(
+        {"trial": json.dumps(_named(surface.trial), sort_keys=True)}
+    )
     partial = path.with_suffix(".partial")
     pq.write_table(table, partial, compression="zstd")
     partial.replace(path)
