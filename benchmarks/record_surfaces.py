@@ -193,7 +193,7 @@ def recorded(path: Path) -> list[Row]:
 
 
 def _named(trial: Row) -> Row:
-    """The trial's settings as they stand in a file: a data set by the name of its file, not by where it lay."""
+    """The settings as they stand in a file: a data set by the name of its file, not by where it lay."""
     data = trial["data"]
     if isinstance(data, dict):
         return {**trial, "data": {**data, "path": Path(data["path"]).name}}
