@@ -15,7 +15,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from study.record.private import TRIAL_ATTRIBUTES, engine_of
+from study.record.private import TRIAL_ATTRIBUTES, engine_of, storage_of
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
 
@@ -47,15 +47,18 @@ def outcome_of(state: TrialState, outcome: str | None) -> Outcome:
     return Outcome(outcome) if outcome else _BY_STATE[state]
 
 
-def set_attributes_of_finished(
-    study: optuna.Study, trial_id: int, attributes: Mapping[str, object]
-) -> None:
-    """Sets attributes of a trial that has ended, which Optuna's own call refuses; all of them or none.
+def set_attributes(study: optuna.Study, trial_id: int, attributes: Mapping[str, object]) -> None:
+    """Sets attributes of a trial, all of them or none, also of one that has ended.
 
-    The run of a trial may be made after its end (MLflow was away), and its id belongs to the record.
+    Optuna's own call takes one at a time and refuses a trial that has ended; but the run of a trial may be
+    made after its end (MLflow was away), and its id belongs to the record. A storage in memory has that
+    call alone.
     """
     engine, table = engine_of(study), TRIAL_ATTRIBUTES
-    assert engine is not None
+    if engine is None:
+        for key, value in attributes.items():
+            storage_of(study).set_trial_user_attr(trial_id, key, value)
+        return
     with engine.begin() as connection:
         for key, value in attributes.items():
             where = (table.c.trial_id == trial_id) & (table.c.key == key)

@@ -23,12 +23,13 @@ from study.record.attributes import (
     REFUSED,
     RUN_ID,
     is_strange,
-    set_attributes_of_finished,
+    set_attributes,
     suggested,
     trial_of,
 )
 from study.record.connection import Patience
 from study.record.private import (
+    begun,
     bring_to_disk,
     frozen,
     id_of,
@@ -114,12 +115,14 @@ class ArmLedger:
             points: What is to be tried before the sampler is asked, after what another program has
                 enqueued; one that is tried is taken out. Names that are missing are sampled.
         """
-        if not self.queue(space) and points:
+        none_waits = self._only_mine()
+        if points and (none_waits or not self._waiting(space)):
             first = points.popleft()
             self._patience(lambda: self._study.enqueue_trial(dict(first)))
+            none_waits = False
         known = set(self._open)
         try:
-            trial = self._study.ask()
+            trial = begun(self._study) if none_waits else self._study.ask()
         except optuna.exceptions.StorageInternalError:
             # The trial may or may not have been made before the record went away.
             stray = [t for t in self._patience(self._running) if t.number not in known]
@@ -137,12 +140,17 @@ class ArmLedger:
 
         Another program (a script, Optuna's dashboard) may have enqueued anything, or begun it.
         """
-        # Optuna's grid samples no single value.
-        partial = not isinstance(self._study.sampler, GridSampler)
+        return 0 if self._only_mine() else self._waiting(space)
+
+    def _only_mine(self) -> bool:
+        """Whether no trial is open but those asked for here; False if only reading all of each tells."""
         mine = {id_of_trial(trial) for trial in self._open.values()}
         unended = self._patience(lambda: open_ids(self._study))
-        if unended is not None and unended <= mine:
-            return 0
+        return unended is not None and unended <= mine
+
+    def _waiting(self, space: SearchSpace) -> int:
+        # Optuna's grid samples no single value.
+        partial = not isinstance(self._study.sampler, GridSampler)
         waiting = 0
         for trial in self._patience(self._open_ones):
             if PARAMETERS in trial.user_attrs or trial.number in self._open:
@@ -218,7 +226,7 @@ class ArmLedger:
                 for key, value in attributes.items():
                     storage.set_trial_user_attr(identity, key, value)
             except optuna.exceptions.UpdateFinishedTrialError:
-                set_attributes_of_finished(self._study, identity, attributes)
+                set_attributes(self._study, identity, attributes)
 
         self._patience(keep)
 
@@ -238,11 +246,11 @@ class ArmLedger:
             When it ended, as the record has it, seconds since the epoch.
         """
         trial = self._open.pop(number)
-        attributes = {OUTCOME: outcome.value, END_STEP: step, REASON: reason}
-        for name, value in attributes.items():
-            # A reason may be there from an end that a kill kept from being told.
-            if value is not None or name in trial.user_attrs:
-                self._patience(lambda name=name, value=value: trial.set_user_attr(name, value))  # type: ignore[misc]
+        attributes: dict[str, object] = {OUTCOME: outcome.value, END_STEP: step}
+        # A reason may be there from an end that a kill kept from being told.
+        if reason is not None or REASON in trial.user_attrs:
+            attributes[REASON] = reason
+        self._patience(lambda: set_attributes(self._study, id_of_trial(trial), attributes))
         failed = outcome is Outcome.FAILED
         point("telling")
         told = self._patience(

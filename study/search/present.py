@@ -56,9 +56,11 @@ class _Seen:
         self,
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
-        use_cache: bool = False,
+        use_cache: bool = False,  # noqa: ARG002
     ) -> list[FrozenTrial]:
-        trials = trials_of(self._study, deepcopy, states, use_cache)
+        # TPE asks twice for one proposal, once past what was read. Nobody but this driver, which waits for
+        # the proposal, changes a trial meanwhile.
+        trials = trials_of(self._study, deepcopy, states, use_cache=True)
         return [trial for trial in trials if self._lies_inside(trial)]
 
     def _lies_inside(self, trial: FrozenTrial) -> bool:

@@ -20,7 +20,7 @@ from support.study import empty_record
 from study.record.attributes import (
     is_strange,
     outcome_of,
-    set_attributes_of_finished,
+    set_attributes,
     suggested,
     trial_of,
 )
@@ -173,10 +173,10 @@ def test_an_attribute_of_a_trial_that_has_ended_is_set_and_set_again(tmp_path: P
     for _ in range(2):
         study.add_trial(create_trial(value=1.0, user_attrs={"run": "old", "other": 1}))
     identity = study.trials[1]._trial_id
-    set_attributes_of_finished(study, identity, {"run": {"new": [1]}, "more": 1, "kept": 2})
-    set_attributes_of_finished(study, identity, {"more": "x"})
+    set_attributes(study, identity, {"run": {"new": [1]}, "more": 1, "kept": 2})
+    set_attributes(study, identity, {"more": "x"})
     with pytest.raises(TypeError, match="JSON"):  # all or none
-        set_attributes_of_finished(study, identity, {"other": 3, "never": object()})
+        set_attributes(study, identity, {"other": 3, "never": object()})
     fresh = optuna.load_study(study_name=study.study_name, storage=Ledger(ledger._url).storage)
     now = {"run": {"new": [1]}, "other": 1, "more": "x", "kept": 2}
     expected = [{"run": "old", "other": 1}, now]

@@ -21,6 +21,7 @@ from study.record import trials as module
 from study.record.attributes import REFUSED
 from study.record.connection import Patience
 from study.record.trials import ArmLedger
+from study.search.present import PresentTPE
 from study.trial import Outcome
 from trainables.protocol import Measurement
 
@@ -28,9 +29,11 @@ SPACE: SearchSpace = build_space("one_timescale", {"b": [1e-4, 1e-2], "d_steps":
 GOOD = {"b": 1e-3, "d_steps": 2}
 
 
-@pytest.fixture
-def kept() -> optuna.Study:
-    return optuna.create_study(study_name="s/x", sampler=RandomSampler(seed=1))
+@pytest.fixture(params=["in memory", "in a database"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> optuna.Study:
+    """Of a study in memory every open trial is read to see what waits; a database tells by itself."""
+    storage = None if request.param == "in memory" else f"sqlite:///{tmp_path}/kept.db"
+    return optuna.create_study(study_name="s/x", sampler=RandomSampler(seed=1), storage=storage)
 
 
 @pytest.fixture
@@ -346,6 +349,60 @@ def test_an_asking_that_the_record_cut_off_is_found_again(
     assert len(kept.trials) == 2
     assert found.parameters.to_json() == SPACE.derive(kept.trials[1].params)
     assert not arm.report(1, seen(10, 1.0))
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_new_trial_that_the_record_cut_off_is_found_again(
+    arm: ArmLedger, kept: optuna.Study, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    """Where nothing waits a trial is made without Optuna's own asking."""
+    arm.ask(SPACE)
+    storage, cut = kept._storage, [True]
+    real = storage.create_new_trial
+
+    def create(*arguments: Any, **options: Any) -> int:
+        if not cut:
+            return real(*arguments, **options)
+        cut.clear()
+        if made:
+            real(*arguments, **options)
+        raise optuna.exceptions.StorageInternalError("away")
+
+    monkeypatch.setattr(storage, "create_new_trial", create)
+    found = arm.ask(SPACE)
+    assert (found.number, len(kept.trials), arm.half_asked()) == (1, 2, [])
+    assert found.parameters.to_json() == SPACE.derive(kept.trials[1].params)
+    assert not arm.report(1, seen(10, 1.0))
+
+
+def test_an_asking_in_a_database_reads_the_trials_once_and_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TPE asks twice for them, and Optuna a third time; of one asking nothing is left for the next."""
+    sampler = PresentTPE(SPACE, seed=1, n_startup_trials=1, constant_liar=True, multivariate=True)
+    kept = optuna.create_study(storage=empty_record(tmp_path), study_name="s/x", sampler=sampler)
+    arm, seen_by_sampler, reads = ArmLedger(kept, Patience()), [], []
+    real = kept._storage.get_all_trials
+
+    def read(*arguments: Any, **options: Any) -> Any:
+        found = real(*arguments, **options)
+        reads.append([trial.state for trial in found])
+        return found
+
+    monkeypatch.setattr(kept._storage, "get_all_trials", read)
+    for number in range(4):
+        arm.ask(SPACE)
+        seen_by_sampler.append(reads.copy())
+        reads.clear()
+        if number != 2:
+            arm.end(number, Outcome.COMPLETE, 1.0 + number, None, 10)
+    done, runs = TrialState.COMPLETE, TrialState.RUNNING
+    assert seen_by_sampler == [
+        [[runs]],
+        [[done, runs]],
+        [[done] * 2 + [runs]],
+        [[done] * 2 + [runs] * 2],
+    ]
 
 
 def test_all_that_waits_is_counted_also_what_states_nothing(

@@ -62,8 +62,8 @@ class Recorder:
         self.trials = trials
         self.asked: list[tuple[Any, ...]] = []
 
-    def _get_trials(self, *arguments: Any) -> list[FrozenTrial]:
-        self.asked.append(arguments)
+    def _get_trials(self, deepcopy: bool, states: Any, use_cache: bool) -> list[FrozenTrial]:
+        self.asked.append((deepcopy, states, use_cache))
         return self.trials
 
 
@@ -84,14 +84,15 @@ def test_of_ended_trials_whole_ones_of_the_space_are_seen_and_of_others_those_no
         assert [trial.number for trial in seen._get_trials()] == [0, 3, 5]
 
 
-def test_trials_are_read_as_the_sampler_asks_and_all_else_is_the_studys() -> None:
+def test_trials_are_read_once_for_a_proposal_and_all_else_is_the_studys() -> None:
     study = Recorder([])
     seen: Any = PresentTPE(space_of())._seen(study)  # type: ignore[arg-type]
     ended = (TrialState.COMPLETE,)
     assert seen._get_trials(deepcopy=False, states=ended, use_cache=True) == []
     assert seen._get_trials() == []
-    # What Optuna's own method takes where nothing is said: copies, of any state, from the record.
-    assert study.asked == [(False, ended, True), (True, None, False)]
+    # What Optuna's own method takes where nothing is said: copies, of any state. It reads the record at the
+    # first of these calls, as the asking began with nothing read.
+    assert study.asked == [(False, ended, True), (True, None, True)]
     assert seen.name == "little/two"
 
 
