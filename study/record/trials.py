@@ -37,6 +37,7 @@ from study.record.private import (
     open_ids,
     opened,
     storage_of,
+    tell,
 )
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
@@ -216,19 +217,9 @@ class ArmLedger:
             run_id: Id of its run.
             published: Whether the run shows the trial's end and everything before it.
         """
-        storage = storage_of(self._study)
         attributes = {RUN_ID: run_id, PUBLISHED: published}
         attributes = {key: value for key, value in attributes.items() if value}
-
-        def keep() -> None:
-            identity = id_of(self._study, number)
-            try:
-                for key, value in attributes.items():
-                    storage.set_trial_user_attr(identity, key, value)
-            except optuna.exceptions.UpdateFinishedTrialError:
-                set_attributes(self._study, identity, attributes)
-
-        self._patience(keep)
+        self._patience(lambda: set_attributes(self._study, id_of(self._study, number), attributes))
 
     def end(
         self, number: int, outcome: Outcome, objective: float, reason: str | None, step: int
@@ -251,20 +242,13 @@ class ArmLedger:
         if reason is not None or REASON in trial.user_attrs:
             attributes[REASON] = reason
         self._patience(lambda: set_attributes(self._study, id_of_trial(trial), attributes))
-        failed = outcome is Outcome.FAILED
         point("telling")
-        told = self._patience(
-            lambda: self._study.tell(
-                trial,
-                None if failed else objective,
-                TrialState.FAIL if failed else TrialState.COMPLETE,
-                skip_if_finished=True,
-            )
-        )
+        value = None if outcome is Outcome.FAILED else objective
+        ended = self._patience(lambda: tell(self._study, trial, value))
         self._reported.pop(number, None)
         bring_to_disk(self._study)  # before its checkpoints go
         point("told")
-        return self._known(told).ended
+        return ended.timestamp() if ended else None
 
     def _suggest(self, trial: optuna.Trial, space: SearchSpace) -> None:
         """Gives a trial its sample and the parameters that are derived from it: here, and never again."""

@@ -1,4 +1,4 @@
-"""The trials of an arm in a storage in memory: asked for, refused, taken up, reported, judged, ended."""
+"""The trials of an arm, in memory and in a database: asked for, refused, taken up, reported, judged, ended."""
 
 from __future__ import annotations
 
@@ -250,10 +250,16 @@ def test_an_end_that_is_told_twice_is_one(
     arm: ArmLedger, kept: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As it is where the record took it in but the answer was lost."""
-    real = kept.tell
-    monkeypatch.setattr(kept, "tell", lambda *a, **k: (real(*a, **k), real(*a, **k))[1])
+    real, told = module.tell, []
+
+    def tell(*arguments: Any) -> Any:
+        told.extend([real(*arguments), real(*arguments)])
+        return told[1]
+
+    monkeypatch.setattr(module, "tell", tell)
     number = arm.ask(SPACE).number
-    assert arm.end(number, Outcome.COMPLETE, 1.0, None, 10) is not None
+    when = arm.end(number, Outcome.COMPLETE, 1.0, None, 10)
+    assert [each.timestamp() for each in told] == [when, when]
     assert kept.trials[number].value == 1.0
 
 
