@@ -1,4 +1,4 @@
-"""The trials of an arm, in memory and in a database: asked for, refused, taken up, reported, judged, ended."""
+"""The trials of an arm, in memory and in a database: asked for, refused, taken up, reported, ended."""
 
 from __future__ import annotations
 
