@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from study.cli.group import cli
-from study.cli.options import located, width
+from study.cli.options import brief, located, width
 from study.errors import UserError
 from study.trial import UNFINISHED, Outcome
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--parquet", "form", flag_value="parquet", help="Write Parquet to standard output.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @located
+@brief
 def trials(name: str, form: str | None, options: Options, **wanted: Any) -> None:
     """List the trials of the study NAME; reads MLflow only.
 

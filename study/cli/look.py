@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from study.cli.group import cli
-from study.cli.options import address, located
+from study.cli.options import address, brief, located
 from study.cli.run import read
 from study.errors import UserError
 from trainables.counting import counted
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @located
+@brief
 def status(name: str | None, as_json: bool, options: Options) -> None:
     """Show how far the study NAME is, or every study of the record."""
     from study import api
@@ -65,6 +66,7 @@ def status_table(studies: Sequence[StudyStatus]) -> str:
 @click.option("--top", default=None, type=click.IntRange(min=1), help="Only the best so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @located
+@brief
 def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Options) -> None:
     """List the configurations of the study NAME, best first; reads MLflow only."""
     from study.api.sites import published
@@ -86,6 +88,7 @@ def best(name: str, arm: str | None, top: int | None, as_json: bool, options: Op
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @located
+@brief
 def compare(name: str, as_json: bool, options: Options) -> None:
     """Compare the arms of the study NAME; reads MLflow only."""
     from study.api.sites import published
@@ -111,6 +114,7 @@ def compare(name: str, as_json: bool, options: Options) -> None:
     help="Write figures (PDF, PNG) and a table (LaTeX, CSV) for a paper there.",
 )
 @located
+@brief
 def report(
     name: str, output: str | None, open_it: bool, figures: str | None, options: Options
 ) -> None:
