@@ -10,7 +10,7 @@ import pytest
 
 import study.api
 import study.api.sites
-from study.cli.group import cli
+from study.cli import verbs
 from study.cli.look import status_table
 from study.cli.options import brief
 from study.errors import UserError
@@ -76,5 +76,5 @@ def test_what_reads_all_trials_is_such_a_verb(monkeypatch: pytest.MonkeyPatch, v
     monkeypatch.setattr(study.api.sites, "published", read)
     monkeypatch.setattr(study.api, "status", read)
     with pytest.raises(UserError):
-        cli([verb, "s"], standalone_mode=False)
+        verbs.cli([verb, "s"], standalone_mode=False)
     assert meanwhile == [False]
