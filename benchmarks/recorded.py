@@ -2,7 +2,8 @@
 
 Between the recorded settings the logarithm of the score is interpolated by a smoothing thin-plate spline
 over (log b, log a), for each d_steps and step; that is the noise-free surface. A trial adds the deviations
-of a whole recorded curve, drawn with the trial's seed: the noise of a curve hangs together, as in truth.
+of a whole curve, drawn with the trial's seed from those recorded nearest to it: the noise of a curve hangs
+together, and where training is unstable two seeds differ by more than elsewhere, as in truth.
 """
 
 from __future__ import annotations
@@ -21,8 +22,30 @@ SURFACES = Path(__file__).parent / "surfaces"
 SMOOTHING = 0.3
 ENOUGH = 40
 """Curves with a second seed from which the noise is taken."""
+NEAR = 16
+"""Of so many nearest curves a trial has the noise of one: eight settings, two seeds each."""
 WORST = 4.0
 """A score that is missing (diverged) counts as so many times the highest one recorded."""
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """How recorded curves of one d_steps differ from what is expected of their settings.
+
+    Attributes:
+        places: Their settings, shape (curves, 2) in log10.
+        curves: What is added to the logarithm of the scores, shape (curves, steps).
+    """
+
+    places: NDArray[np.float64]
+    curves: NDArray[np.float64]
+
+    def one(self, place: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+        """That of one of the nearest curves, shape (steps,)."""
+        away = np.linalg.norm(self.places - place, axis=1)
+        near = np.argsort(away, kind="stable")[:NEAR]
+        chosen = near[np.random.default_rng(seed).integers(len(near))]
+        return np.asarray(self.curves[chosen])
 
 
 @dataclass(frozen=True)
@@ -43,7 +66,7 @@ class Recorded:
     low: float
     high: float
     _smooth: dict[int, RBFInterpolator]
-    _deviations: NDArray[np.float64]
+    _deviations: dict[int, Deviations]
 
     def truth(self, b: float, a: float, d_steps: int) -> NDArray[np.float64]:
         """The noise-free score at each step, shape (steps,)."""
@@ -55,15 +78,18 @@ class Recorded:
 
     def curve(self, b: float, a: float, d_steps: int, seed: int) -> NDArray[np.float64]:
         """One trial's scores, shape (steps,)."""
-        chosen = np.random.default_rng(seed).integers(len(self._deviations))
-        logarithms = self._logarithms(b, a, d_steps) + self._deviations[chosen]
-        return np.asarray(np.exp(logarithms))
+        place, nearest = self._nearest(b, a, d_steps)
+        noise = self._deviations[nearest].one(place, seed)
+        return np.asarray(np.exp(self._logarithms(b, a, d_steps) + noise))
 
     def _logarithms(self, b: float, a: float, d_steps: int) -> NDArray[np.float64]:
+        place, nearest = self._nearest(b, a, d_steps)
+        return np.asarray(self._smooth[nearest](place[None])[0])
+
+    def _nearest(self, b: float, a: float, d_steps: int) -> tuple[NDArray[np.float64], int]:
         # Outside of the plane that was recorded nothing is known: the nearest recorded setting counts.
-        point = np.log10(np.clip([[b, a]], self.low, self.high))
-        nearest = min(self.d_steps, key=lambda known: abs(math.log(known / d_steps)))
-        return np.asarray(self._smooth[nearest](point)[0])
+        place = np.log10(np.clip([b, a], self.low, self.high))
+        return place, min(self.d_steps, key=lambda known: abs(math.log(known / d_steps)))
 
     @functools.cached_property
     def optima(self) -> dict[str, float]:
@@ -107,18 +133,25 @@ def load(name: str, folder: Path = SURFACES) -> Recorded:
 
 def _deviations(
     logarithms: pd.DataFrame, smooth: dict[int, RBFInterpolator]
-) -> NDArray[np.float64]:
+) -> dict[int, Deviations]:
     """How curves of one setting differ from their mean; where few have a second seed, from the surface."""
     groups = logarithms.groupby(level=["b", "a", "d_steps"])
     count = groups[logarithms.columns[0]].transform("size")
     several = count > 1
     if several.sum() < ENOUGH:
         fitted = [smooth[int(d)](np.log10([[b, a]]))[0] for b, a, d, _ in logarithms.index]
-        return np.asarray(logarithms.to_numpy() - np.asarray(fitted), dtype=np.float64)
-    apart = (logarithms - groups.transform("mean"))[several]
-    # A mean of these curves is nearer to them than the true one is.
-    scale = np.sqrt(count[several] / (count[several] - 1))
-    return np.asarray(apart.mul(scale, axis=0).to_numpy(), dtype=np.float64)
+        apart = logarithms - np.asarray(fitted)
+    else:
+        # A mean of these curves is nearer to them than the true one is.
+        scale = np.sqrt(count[several] / (count[several] - 1))
+        apart = (logarithms - groups.transform("mean"))[several].mul(scale, axis=0)
+    return {
+        int(d_steps): Deviations(
+            places=np.log10(part.index.to_frame()[["b", "a"]].to_numpy(dtype=np.float64)),
+            curves=part.to_numpy(dtype=np.float64),
+        )
+        for d_steps, part in apart.groupby(level="d_steps")
+    }
 
 
 def names(folder: Path = SURFACES) -> list[str]:
