@@ -119,9 +119,12 @@ class JointSampler(BaseSampler):
             return {}
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         running = [t for t in trials if t.state == TrialState.RUNNING and t.params]
-        samples = self._candidates(search_space, [t for t in mine if _has_value(t)], sign)
-        chosen = self._chosen(ended, running, samples, _values(ended, sign))
-        return samples[chosen]
+        own = [t for t in mine if _has_value(t)]
+        samples = self._candidates(search_space, own, sign)
+        values = _values(ended, sign)
+        # Those of this arm come first.
+        lowest = float(values[: len(own)].min() if own else values.min())
+        return samples[self._chosen(ended, running, samples, values, lowest)]
 
     @one_thread()
     def _chosen(
@@ -130,8 +133,14 @@ class JointSampler(BaseSampler):
         running: Sequence[FrozenTrial],
         samples: Sequence[dict[str, Any]],
         values: Array,
+        lowest: float,
     ) -> int:
-        """The candidate with the largest expected improvement."""
+        """The candidate with the largest expected improvement on the lowest score that the arm has seen.
+
+        That was low by luck as well, and so lies below what is expected anywhere: the noisier the scores, the
+        more is asked where little is known. On the lowest expected score, a search goes on beside the
+        best it knows (docs/decisions/sampler.md).
+        """
         kept = np.union1d(np.argsort(values, kind="stable")[: MOST // 2], _newest(ended))
         settings = [*(self._setting(t) for t in (*ended, *running)), *self._given(samples)]
         points, lengths = _points(settings)
@@ -149,7 +158,7 @@ class JointSampler(BaseSampler):
             )
             processes = [process.refitted(seen) for process in processes]
         mean, deviation = mixed(processes, there, _zeros(there))
-        gain = (mean.min() - mean) / deviation
+        gain = (lowest - mean) / deviation
         density = np.exp(-(gain**2) / 2) / math.sqrt(2 * math.pi)
         return int(np.argmax(deviation * (gain * ndtr(gain) + density)))
 

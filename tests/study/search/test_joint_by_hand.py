@@ -57,9 +57,11 @@ class Chosen(JointSampler):
     """Notes among what is chosen, and takes the eighth."""
 
     told: tuple[list[FrozenTrial], list[FrozenTrial], list[dict[str, Any]], list[float]]
+    lowest: float
 
-    def _chosen(self, ended: Any, running: Any, samples: Any, values: Any) -> int:
+    def _chosen(self, ended: Any, running: Any, samples: Any, values: Any, lowest: float) -> int:
         self.told = list(ended), list(running), list(samples), list(values)
+        self.lowest = lowest
         return 7
 
 
@@ -124,10 +126,30 @@ def test_it_learns_from_all_that_ended_with_a_score_and_minds_what_runs() -> Non
     assert [t.value for t in learnt] == [1.0, 2.0, 3.0]
     assert values == pytest.approx([0.0, math.log(2), math.log(3)])
     assert [t.params["b"] for t in tried] == [7e-3, 5e-3]
+    assert sampler.lowest == 0.0
     assert found == samples[7]
     assert len(samples) == 800
     # Half of them lie beside the trials of this arm, all with b = 1e-3.
     assert {round(math.log10(s["b"])) for s in samples[400:]} == {-3}
+
+
+@pytest.mark.parametrize(
+    ("direction", "own", "others", "lowest"),
+    [
+        ("minimize", [4.0, 2.0, math.inf], [1.0, 0.5], math.log(2)),
+        ("minimize", [], [4.0, 0.5, 1.0], math.log(0.5)),
+        ("maximize", [4.0, 2.0], [9.0], -4.0),
+    ],
+)
+def test_what_is_to_be_improved_on_is_the_best_of_the_arm(
+    direction: str, own: list[float], others: list[float], lowest: float
+) -> None:
+    """On that of another arm, which lies lower, no setting of this one improves."""
+    sampler = Chosen(space_of(), lambda: [ended(v) for v in others], seed=1, startup=3)
+    study = optuna.create_study(direction=direction)
+    study.add_trials([create_trial(state=TrialState.FAIL), *(ended(value) for value in own)])
+    sampler.sample_relative(study, running(99, {}), {"b": RATE})
+    assert sampler.lowest == pytest.approx(lowest)
 
 
 def test_a_trial_of_its_own_that_was_asked_for_is_not_what_it_minds() -> None:
@@ -338,8 +360,8 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Observations, list[Fak
     return fits
 
 
-def best_by_hand(points: Sequence[float], shifts: Sequence[float]) -> int:
-    """The largest expected improvement on the lowest mean, by its integral over what the value may be."""
+def best_by_hand(points: Sequence[float], shifts: Sequence[float], lowest: float) -> int:
+    """The largest expected improvement, by its integral over what the value may be."""
     means, deviations = [], []
     for b in points:
         each = [(b - 0.3 - shift) ** 2 for shift in shifts]
@@ -348,7 +370,6 @@ def best_by_hand(points: Sequence[float], shifts: Sequence[float]) -> int:
         square = sum(v + m * m for v, m in zip(inner, each, strict=True)) / len(each)
         means.append(mean)
         deviations.append(math.sqrt(square - mean * mean))
-    lowest = min(means)
     steps = np.linspace(-8, 8, 4001)
     density = np.exp(-(steps**2) / 2)
     gains = [
@@ -368,14 +389,15 @@ def candidates(count: int, seed: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("lowest", [0.05, -0.3])
 def test_the_candidate_with_the_largest_expected_improvement_is_taken(
-    fitted: list[tuple[Observations, list[Fake]]], seed: int
+    fitted: list[tuple[Observations, list[Fake]]], seed: int, lowest: float
 ) -> None:
     trials = [aged(1.0 + n, n, b=LOW * 100 ** (n / 9)) for n in range(10)]
     samples = candidates(9, seed)
     values = np.arange(10.0)
-    chosen = JointSampler()._chosen(trials, [], samples, values)
-    assert chosen == best_by_hand([share(s["b"]) for s in samples], [0.0, 0.3])
+    chosen = JointSampler()._chosen(trials, [], samples, values, lowest)
+    assert chosen == best_by_hand([share(s["b"]) for s in samples], [0.0, 0.3], lowest)
     ((seen, processes),) = fitted
     assert [len(process.again) for process in processes] == [0] * 6
     np.testing.assert_allclose(seen.points, np.arange(10)[:, None] / 9, atol=1e-12)
@@ -394,7 +416,7 @@ def test_what_is_being_tried_is_taken_to_come_out_as_expected(
     trials = [aged(1.0 + n, n, b=LOW * 100 ** (n / 9)) for n in range(10)]
     tried = [running(0, {"b": 1e-3}), running(1, {"b": LOW * 100**0.8})]
     samples = candidates(9, seed)
-    chosen = JointSampler()._chosen(trials, tried, samples, np.arange(10.0))
+    chosen = JointSampler()._chosen(trials, tried, samples, np.arange(10.0), 0.1)
     ((_, processes),) = fitted
     assert [len(process.again) for process in processes] == [1, 0, 0, 1, 0, 0]
     for process in (processes[0], processes[3]):
@@ -407,7 +429,7 @@ def test_what_is_being_tried_is_taken_to_come_out_as_expected(
         assert list(seen.lengths) == [0]
         assert seen.counts.shape == (12,)
     # The processes that are fitted again are others: their shifts are 0.25 more here.
-    assert chosen == best_by_hand([share(s["b"]) for s in samples], [0.25, 0.55])
+    assert chosen == best_by_hand([share(s["b"]) for s in samples], [0.25, 0.55], 0.1)
 
 
 def test_of_many_trials_the_best_and_the_newest_are_learnt_from(
@@ -415,7 +437,7 @@ def test_of_many_trials_the_best_and_the_newest_are_learnt_from(
 ) -> None:
     values = np.asarray([float((31 * n) % 150) for n in range(150)])
     trials = [aged(1.0, (77 * n) % 150, b=LOW * 100 ** (n / 149)) for n in range(150)]
-    JointSampler()._chosen(trials, [], candidates(1, 0), values)
+    JointSampler()._chosen(trials, [], candidates(1, 0), values, 0.0)
     kept = [n for n in range(150) if values[n] < 50 or (77 * n) % 150 >= 100]
     ((seen, _),) = fitted
     assert list(seen.values) == [values[n] for n in kept]
