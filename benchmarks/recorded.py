@@ -2,8 +2,8 @@
 
 Between the recorded settings the logarithm of the score is interpolated by a smoothing thin-plate spline
 over (log b, log a), for each d_steps and step; that is the noise-free surface. A trial adds the deviations
-of a whole curve, drawn with the trial's seed from those recorded nearest to it: the noise of a curve hangs
-together, and where training is unstable two seeds differ by more than elsewhere, as in truth.
+of a whole curve, drawn with the trial's seed from those recorded nearest to it and about as low: the noise of
+a curve hangs together, and where training is unstable two seeds differ by more than elsewhere, as in truth.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ ENOUGH = 40
 """Curves with a second seed from which the noise is taken."""
 NEAR = 16
 """Of so many nearest curves a trial has the noise of one: eight settings, two seeds each."""
+LEVEL = 2.0
+"""Decades of a rate that count as much as a factor of e in the score: where one of two seeds learnt nothing
+they differ by factors, and no trial lies as far below the good settings beside it."""
 WORST = 4.0
 """A score that is missing (diverged) counts as so many times the highest one recorded."""
 
@@ -33,7 +36,8 @@ class Deviations:
     """How recorded curves of one d_steps differ from what is expected of their settings.
 
     Attributes:
-        places: Their settings, shape (curves, 2) in log10.
+        places: Their rates in log10, and the lowest point of their setting's logarithm times :data:`LEVEL`,
+            shape (curves, 3).
         curves: What is added to the logarithm of the scores, shape (curves, steps).
     """
 
@@ -41,7 +45,7 @@ class Deviations:
     curves: NDArray[np.float64]
 
     def one(self, place: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-        """That of one of the nearest curves, shape (steps,)."""
+        """That of one of the curves nearest to a place, shape (3,): shape (steps,)."""
         away = np.linalg.norm(self.places - place, axis=1)
         near = np.argsort(away, kind="stable")[:NEAR]
         chosen = near[np.random.default_rng(seed).integers(len(near))]
@@ -79,8 +83,9 @@ class Recorded:
     def curve(self, b: float, a: float, d_steps: int, seed: int) -> NDArray[np.float64]:
         """One trial's scores, shape (steps,)."""
         place, nearest = self._nearest(b, a, d_steps)
-        noise = self._deviations[nearest].one(place, seed)
-        return np.asarray(np.exp(self._logarithms(b, a, d_steps) + noise))
+        expected = self._logarithms(b, a, d_steps)
+        noise = self._deviations[nearest].one(np.append(place, LEVEL * expected.min()), seed)
+        return np.asarray(np.exp(expected + noise))
 
     def _logarithms(self, b: float, a: float, d_steps: int) -> NDArray[np.float64]:
         place, nearest = self._nearest(b, a, d_steps)
@@ -145,12 +150,12 @@ def _deviations(
         # A mean of these curves is nearer to them than the true one is.
         scale = np.sqrt(count[several] / (count[several] - 1))
         apart = (logarithms - groups.transform("mean"))[several].mul(scale, axis=0)
+    levels = LEVEL * groups.transform("mean").min(axis=1).loc[apart.index].to_numpy()
+    rates = np.log10(apart.index.to_frame()[["b", "a"]].to_numpy(dtype=np.float64))
+    places, of = np.column_stack([rates, levels]), apart.index.get_level_values("d_steps")
     return {
-        int(d_steps): Deviations(
-            places=np.log10(part.index.to_frame()[["b", "a"]].to_numpy(dtype=np.float64)),
-            curves=part.to_numpy(dtype=np.float64),
-        )
-        for d_steps, part in apart.groupby(level="d_steps")
+        int(d_steps): Deviations(places[of == d_steps], apart.to_numpy(np.float64)[of == d_steps])
+        for d_steps in sorted(set(of))
     }
 
 
