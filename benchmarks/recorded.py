@@ -74,7 +74,7 @@ class Recorded:
 
     def truth(self, b: float, a: float, d_steps: int) -> NDArray[np.float64]:
         """The noise-free score at each step, shape (steps,)."""
-        return np.asarray(np.exp(self._logarithms(b, a, d_steps)))
+        return np.asarray(np.exp(self._logarithms(*self._nearest(b, a, d_steps))))
 
     def best(self, b: float, a: float, d_steps: int) -> float:
         """The lowest noise-free score of a trial."""
@@ -83,13 +83,12 @@ class Recorded:
     def curve(self, b: float, a: float, d_steps: int, seed: int) -> NDArray[np.float64]:
         """One trial's scores, shape (steps,)."""
         place, nearest = self._nearest(b, a, d_steps)
-        expected = self._logarithms(b, a, d_steps)
+        expected = self._logarithms(place, nearest)
         noise = self._deviations[nearest].one(np.append(place, LEVEL * expected.min()), seed)
         return np.asarray(np.exp(expected + noise))
 
-    def _logarithms(self, b: float, a: float, d_steps: int) -> NDArray[np.float64]:
-        place, nearest = self._nearest(b, a, d_steps)
-        return np.asarray(self._smooth[nearest](place[None])[0])
+    def _logarithms(self, place: NDArray[np.float64], d_steps: int) -> NDArray[np.float64]:
+        return np.asarray(self._smooth[d_steps](place[None])[0])
 
     def _nearest(self, b: float, a: float, d_steps: int) -> tuple[NDArray[np.float64], int]:
         # Outside of the plane that was recorded nothing is known: the nearest recorded setting counts.

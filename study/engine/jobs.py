@@ -99,23 +99,18 @@ def next_lines(spec: Spec, options: Options) -> list[str]:
         name: options.given.get(name) or getattr(spec.storage, name)
         for name in ("record", "tracking")
     }
-    here = {name: value or os.environ.get(ENVIRONMENT[name]) for name, value in given.items()}
-    asking = replace(options, home=options.home if here["record"] else None, given=given)
-    commands = [typed(asking, verb, spec.name) for verb in ("status", "stop")]
-    if here["record"]:
-        lines = ["Next: " + "    ".join(commands)]
-    else:
-        lines = ["Next: " + "    ".join(f"{command} {HOME_THERE}" for command in commands)]
-    missing = [
-        word for name, word in (("record", "record"), ("tracking", "MLflow")) if not here[name]
-    ]
-    if missing:
-        verb = "is" if len(missing) == 1 else "are"
+    stated = _stated(given)
+    asking = replace(options, home=options.home if "record" in stated else None, given=given)
+    there = "" if "record" in stated else f" {HOME_THERE}"
+    commands = [f"{typed(asking, verb, spec.name)}{there}" for verb in ("status", "stop")]
+    lines = ["Next: " + "    ".join(commands)]
+    if missing := [name for name in given if name not in stated]:
+        words = " and ".join("MLflow" if name == "tracking" else name for name in missing)
         unsent = "; --home is of this machine" if options.home else ""
         lines.append(
-            f"Its {' and '.join(missing)} {verb} kept by the machine that runs the job ($TTUR_HOME there, or "
-            f"~/ttur-home{unsent}): ask there, or name places that this machine reaches as well "
-            f"({', '.join(f'--{name}' for name in here if not here[name])})."
+            f"Its {words} {'is' if len(missing) == 1 else 'are'} kept by the machine that runs the job "
+            f"($TTUR_HOME there, or ~/ttur-home{unsent}): ask there, or name places that this machine "
+            f"reaches as well ({', '.join(f'--{name}' for name in missing)})."
         )
     return lines
 

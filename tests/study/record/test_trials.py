@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -333,23 +334,28 @@ def test_trials_that_another_program_ended_are_strangers(
     assert [t.number for t in arm.trials()] == [3]
 
 
+def cut_off_once(real: Callable[..., Any], made: bool) -> Callable[..., Any]:
+    """A call during the first of which the record goes away, before or after it was done."""
+    cut = [True]
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        if not cut:
+            return real(*arguments, **options)
+        cut.clear()
+        if made:
+            real(*arguments, **options)
+        raise optuna.exceptions.StorageInternalError("away")
+
+    return call
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_an_asking_that_the_record_cut_off_is_found_again(
     arm: ArmLedger, kept: optuna.Study, monkeypatch: pytest.MonkeyPatch, made: bool
 ) -> None:
     """Whether the trial was made before the record went away or not, there is one of it."""
     arm.ask(SPACE)
-    real, cut = kept.ask, [True]
-
-    def ask(*arguments: Any) -> Any:
-        if not cut:
-            return real(*arguments)
-        cut.clear()
-        if made:
-            real(*arguments)
-        raise optuna.exceptions.StorageInternalError("away")
-
-    monkeypatch.setattr(kept, "ask", ask)
+    monkeypatch.setattr(kept, "ask", cut_off_once(kept.ask, made))
     found = arm.ask(SPACE, deque([GOOD, {"b": 2e-3, "d_steps": 1}]))
     assert (found.number, found.b) == (1, 1e-3)
     assert len(kept.trials) == 2
@@ -363,18 +369,8 @@ def test_a_new_trial_that_the_record_cut_off_is_found_again(
 ) -> None:
     """Where nothing waits a trial is made without Optuna's own asking."""
     arm.ask(SPACE)
-    storage, cut = kept._storage, [True]
-    real = storage.create_new_trial
-
-    def create(*arguments: Any, **options: Any) -> int:
-        if not cut:
-            return real(*arguments, **options)
-        cut.clear()
-        if made:
-            real(*arguments, **options)
-        raise optuna.exceptions.StorageInternalError("away")
-
-    monkeypatch.setattr(storage, "create_new_trial", create)
+    storage = kept._storage
+    monkeypatch.setattr(storage, "create_new_trial", cut_off_once(storage.create_new_trial, made))
     found = arm.ask(SPACE)
     assert (found.number, len(kept.trials), arm.half_asked()) == (1, 2, [])
     assert found.parameters.to_json() == SPACE.derive(kept.trials[1].params)
