@@ -64,7 +64,7 @@ def begun(study: Study) -> Trial:
     return Trial(study, study._storage.create_new_trial(study._study_id))
 
 
-def tell(study: Study, trial: Trial, value: float | None) -> datetime | None:
+def tell(study: Study, trial: Trial, value: float | None) -> datetime:
     """Ends a trial as ``Study.tell`` does, which then reads all of it from six tables for its caller.
 
     Args:
@@ -79,10 +79,13 @@ def tell(study: Study, trial: Trial, value: float | None) -> datetime | None:
     _tell_with_warning(study, trial, value, state, skip_if_finished=True)
     engine = engine_of(study)
     if engine is None:
-        return study._storage.get_trial(trial._trial_id).datetime_complete
-    this = TRIALS.c.trial_id == trial._trial_id
-    with engine.connect() as connection:
-        return connection.scalar(sa.select(TRIALS.c.datetime_complete).where(this))
+        ended = study._storage.get_trial(trial._trial_id).datetime_complete
+    else:
+        this = TRIALS.c.trial_id == trial._trial_id
+        with engine.connect() as connection:
+            ended = connection.scalar(sa.select(TRIALS.c.datetime_complete).where(this))
+    assert ended is not None  # Optuna sets it with the state
+    return ended
 
 
 def frozen(trial: Trial) -> FrozenTrial:

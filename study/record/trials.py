@@ -223,7 +223,7 @@ class ArmLedger:
 
     def end(
         self, number: int, outcome: Outcome, objective: float, reason: str | None, step: int
-    ) -> float | None:
+    ) -> float:
         """Ends a trial.
 
         Args:
@@ -248,7 +248,7 @@ class ArmLedger:
         self._reported.pop(number, None)
         bring_to_disk(self._study)  # before its checkpoints go
         point("told")
-        return ended.timestamp() if ended else None
+        return ended.timestamp()
 
     def _suggest(self, trial: optuna.Trial, space: SearchSpace) -> None:
         """Gives a trial its sample and the parameters that are derived from it: here, and never again."""

@@ -167,6 +167,17 @@ class _Strange(BaseDistribution):
         raise NotImplementedError
 
 
+def test_of_a_study_in_memory_attributes_are_set_while_a_trial_is_open() -> None:
+    study = optuna.create_study()
+    first, second = study.ask(), study.ask()
+    set_attributes(study, second._trial_id, {"run": {"new": [1]}, "more": 1})
+    set_attributes(study, second._trial_id, {"more": "x"})
+    assert [t.user_attrs for t in study.trials] == [{}, {"run": {"new": [1]}, "more": "x"}]
+    study.tell(first, 1.0)
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        set_attributes(study, first._trial_id, {"more": 1})
+
+
 def test_an_attribute_of_a_trial_that_has_ended_is_set_and_set_again(tmp_path: Path) -> None:
     ledger = Ledger(empty_record(tmp_path))
     study = optuna.create_study(storage=ledger.storage)
