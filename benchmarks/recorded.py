@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,12 +45,10 @@ class Deviations:
     places: NDArray[np.float64]
     curves: NDArray[np.float64]
 
-    def one(self, place: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-        """That of one of the curves nearest to a place, shape (3,): shape (steps,)."""
+    def near(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Those of the curves nearest to a place, shape (3,): shape (NEAR, steps)."""
         away = np.linalg.norm(self.places - place, axis=1)
-        near = np.argsort(away, kind="stable")[:NEAR]
-        chosen = near[np.random.default_rng(seed).integers(len(near))]
-        return np.asarray(self.curves[chosen])
+        return np.asarray(self.curves[np.argsort(away, kind="stable")[:NEAR]])
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,22 @@ class Recorded:
 
     def curve(self, b: float, a: float, d_steps: int, seed: int) -> NDArray[np.float64]:
         """One trial's scores, shape (steps,)."""
-        place, nearest = self._nearest(b, a, d_steps)
-        expected = self._logarithms(place, nearest)
-        noise = self._deviations[nearest].one(np.append(place, LEVEL * expected.min()), seed)
-        return np.asarray(np.exp(expected + noise))
+        every = self._curves(*self._nearest(b, a, d_steps))
+        return np.asarray(np.exp(every[np.random.default_rng(seed).integers(len(every))]))
+
+    def usual(self, b: float, a: float, d_steps: int) -> float:
+        """The score of a trial on the average: the geometric mean, over its noise, of its lowest evaluation.
+
+        It lies below the lowest noise-free one, as the lowest of several noisy evaluations is low by luck.
+        """
+        every = self._curves(*self._nearest(b, a, d_steps))
+        return math.exp(float(every.min(1).mean()))
+
+    def _curves(self, place: NDArray[np.float64], d_steps: int) -> NDArray[np.float64]:
+        """Logarithms of all curves that a trial may have, shape (NEAR, steps)."""
+        expected = self._logarithms(place, d_steps)
+        noises = self._deviations[d_steps].near(np.append(place, LEVEL * expected.min()))
+        return expected + noises
 
     def _logarithms(self, place: NDArray[np.float64], d_steps: int) -> NDArray[np.float64]:
         return np.asarray(self._smooth[d_steps](place[None])[0])
@@ -98,15 +109,19 @@ class Recorded:
     @functools.cached_property
     def optima(self) -> dict[str, float]:
         """The lowest noise-free score of one timescale and of two, on a grid of 1/16 decade."""
+        return self._lowest(self.best)
+
+    @functools.cached_property
+    def usual_optima(self) -> dict[str, float]:
+        """The same of what trials score on the average."""
+        return self._lowest(self.usual)
+
+    def _lowest(self, score: Callable[[float, float, int], float]) -> dict[str, float]:
         count = round(16 * math.log10(self.high / self.low)) + 1
-        rates = np.geomspace(self.low, self.high, count)
-        plane = np.asarray([[b, a] for b in rates for a in rates])
-        lowest = np.min([self._smooth[d](np.log10(plane)).min(1) for d in self.d_steps], axis=0)
-        diagonal = plane[:, 0] == plane[:, 1]
-        return {
-            "one_timescale": float(np.exp(lowest[diagonal].min())),
-            "two_timescale": float(np.exp(lowest.min())),
-        }
+        rates = np.geomspace(self.low, self.high, count).tolist()
+        lowest = {(b, a): min(score(b, a, d) for d in self.d_steps) for b in rates for a in rates}
+        diagonal = min(lowest[rate, rate] for rate in rates)
+        return {"one_timescale": diagonal, "two_timescale": min(lowest.values())}
 
 
 @functools.cache

@@ -3,8 +3,8 @@
 One time scale is the diagonal of the plane on which two time scales move, so a trial of either arm says
 something about the other. A Gaussian process (study/surface) is fitted to the logarithms of the objectives
 over what trials are given (b, a, d_steps and further parameters), and the sample with the largest expected
-improvement on the lowest mean in the arm's own space is tried (Jones, Schonlau & Welch 1998, Eq. 15, with
-the mean in the place of the best value seen: that one is too good by luck).
+improvement in the arm's own space is tried (Jones, Schonlau & Welch 1998, Eq. 15): on the lowest score that
+the arm has seen, too good by luck as that one is (:meth:`JointSampler._chosen` says why).
 """
 
 from __future__ import annotations
