@@ -123,7 +123,7 @@ PARTS: dict[str, Part] = {
     "search": Part(
         title="How soon a search comes near the best",
         full=("",),
-        quick=("digits --studies 2 --trials 10",),
+        quick=("digits bowl --studies 2 --trials 10",),
         least=("digits --studies 1 --trials 6 --only random",),
     ),
     "stopping": Part(

@@ -1,13 +1,15 @@
 """How soon each way of searching comes near the best setting, replayed on surfaces in simulated time.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.search [digits …] [--studies 50] [--trials 40] [--only joint …]
-        [--processes 8] [--seconds 600]
+    OMP_NUM_THREADS=1 python -m benchmarks.search [digits bowl …] [--studies 50] [--trials 40]
+        [--only joint …] [--processes 8] [--seconds 600]
 
-Compute is counted in full trials: the updates of one trial of one D update a step. After each of a ladder of
-computes the setting that would be taken then is held against the best one of the arm, both on the noise-free
-surface; `saved` and `winner` are what stopping.py says of the same studies. The peers are Optuna's samplers
-and pruners as a user would set them, through the same conductor, with two slots; and BOHB, where Syne Tune is
-installed (`pip install syne-tune`: no extra of ours brings it, as it brings XGBoost and CUDA libraries).
+Surfaces are the recorded ones, and the families of formulas (families.py, one member a study, with curves of
+five evaluations). Compute is counted in full trials: the updates of one trial of one D update a step. After
+each of a ladder of computes the setting that would be taken then is held against the best one of the arm,
+both on the noise-free surface; `saved` and `winner` are what stopping.py says of the same studies. The peers
+are Optuna's samplers and pruners as a user would set them, through the same conductor, with two slots; and
+BOHB, where Syne Tune is installed. No extra of ours brings it, as it brings XGBoost and CUDA libraries; what
+BOHB needs of it is `pip install --no-deps syne-tune statsmodels patsy dill sortedcontainers`.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from benchmarks import many, recorded
+from benchmarks import many
 from benchmarks.bohb import Bohb
 from benchmarks.peers import RaysAsha, grid_changes
 from benchmarks.replay import Replay, full_trial, replay, spec_for
-from benchmarks.stopping import Saving, saving
+from benchmarks.stopping import SURFACES, Saving, Surfaced, check_names, saving, surface
 from study.surface.surface import NoSurface, Surface
 from study.trial import TrialRecord, ranked
 
@@ -52,7 +54,7 @@ class Way:
     bohb: bool = False
     dear: int = 1
 
-    def studied(self, curves: recorded.Recorded, trials: int, seed: int) -> Replay:
+    def studied(self, curves: Surfaced, trials: int, seed: int) -> Replay:
         """One study, replayed."""
         changes = [*self.changes, *(grid_changes(curves, trials) if self.grid else ())]
         spec = spec_for(curves, trials, changes, seed)
@@ -111,7 +113,7 @@ def _surface(records: Sequence[TrialRecord]) -> Surface | None:
         return None
 
 
-def excess(study: Replay, curves: recorded.Recorded, way: Way) -> np.ndarray:
+def excess(study: Replay, curves: Surfaced, way: Way) -> np.ndarray:
     """The chosen setting's score over the best one's, shape (arms, ladder); NaN where there is none yet."""
     found = np.full((len(ARMS), len(LADDER)), np.nan)
     for j, full in enumerate(LADDER):
@@ -155,7 +157,7 @@ class Found:
 
 def searched(job: Job) -> Found:
     """One study, replayed and held against its surface."""
-    curves, way, began = recorded.load(job.name), WAYS[job.way], time.process_time()
+    curves, way, began = surface(job.name, job.seed), WAYS[job.way], time.process_time()
     study = way.studied(curves, job.trials, job.seed)
     return Found(
         excess(study, curves, way),
@@ -190,13 +192,14 @@ HEADER = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=recorded.names())
+    parser.add_argument("names", nargs="*", default=SURFACES, metavar="SURFACE")
     parser.add_argument("--studies", type=int, default=50)
     parser.add_argument("--trials", type=int, default=40, help="of each arm")
     at_hand = [name for name, way in WAYS.items() if not way.bohb or find_spec("syne_tune")]
     parser.add_argument("--only", nargs="*", choices=sorted(WAYS), default=at_hand)
     many.arguments(parser)
     given = parser.parse_args()
+    check_names(parser, given.names)
     jobs = [
         Job(name, way, given.trials, seed)
         for seed in range(given.studies)
@@ -208,7 +211,7 @@ def main() -> None:
     for job, each in many.in_turn(jobs, searched, given.processes, given.seconds):
         found.setdefault((job.name, job.way), {})[job.seed] = each
     for name in given.names:
-        print(f"{name}: best {recorded.load(name).optima}; compute in full trials of the study")
+        print(f"{name}: compute in full trials of the study")
         print(HEADER)
         for way in given.only:
             studies = [each for _, each in sorted(found.get((name, way), {}).items())]

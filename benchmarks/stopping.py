@@ -12,7 +12,9 @@ that one, in the mean.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -41,9 +43,32 @@ class Saving:
     worse: tuple[float, ...]
 
 
-def surface(name: str, seed: int) -> Curves:
+class Surfaced(Curves, Protocol):
+    """Curves over a surface whose lowest points are known."""
+
+    @property
+    def optima(self) -> dict[str, float]:
+        """The lowest noise-free score of each arm."""
+        ...
+
+    def best(self, b: float, a: float, d_steps: int) -> float:
+        """The lowest noise-free score of a trial."""
+        ...
+
+
+SURFACES = (*recorded.names(), *FAMILIES)
+"""Names of all surfaces: recorded ones, and families of formulas."""
+
+
+def surface(name: str, seed: int) -> Surfaced:
     """A recorded surface, or the member of a family."""
     return member(name, seed, EVALUATIONS) if name in FAMILIES else recorded.load(name)
+
+
+def check_names(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Ends with a sentence if a surface is not known."""
+    if unknown := sorted({*names} - {*SURFACES}):
+        parser.error(f"no surface is called {unknown[0]!r}: {', '.join(SURFACES)}")
 
 
 def saving(study: Replay, curves: Curves) -> Saving:
@@ -82,14 +107,14 @@ def _lost_to_divergence(study: Replay, curves: Curves) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    every = [*recorded.names(), *FAMILIES]
-    parser.add_argument("names", nargs="*", default=every, metavar="SURFACE")
+    parser.add_argument("names", nargs="*", default=SURFACES, metavar="SURFACE")
     parser.add_argument("--studies", type=int, default=50)
     parser.add_argument("--trials", type=int, default=40, help="of each arm")
     parser.add_argument("--sampler", default="joint")
     parser.add_argument("--only", nargs="+", choices=sorted(WAYS), default=list(WAYS))
     parser.add_argument("--set", dest="changes", action="append", default=[])
     given = parser.parse_args()
+    check_names(parser, given.names)
     print(f"{given.studies} studies of {given.trials} trials an arm, sampler {given.sampler}")
     print(f"{'':24}{'saved':>7}{'winner':>8}{'worse':>7}")
     for name in given.names:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks import many, search
+from benchmarks.families import UNIT, member
+from benchmarks.replay import replay, spec_for
 from study.trial import ONE
 
 
@@ -52,3 +54,29 @@ def test_a_replayed_study_tells_the_same_twice_and_what_it_saved() -> None:
         "one",
         "2",
     ]
+
+
+def test_a_family_is_searched_on_another_member_in_each_study() -> None:
+    """The chosen setting over the best one, by the formula itself."""
+    job = search.Job("bowl", "random", trials=6, seed=3)
+    found = search.searched(job).excess
+    curves = member("bowl", 3, 5)
+    spec = spec_for(curves, 6, list(search.WAYS["random"].changes), 3)
+    rows = [trial.record for trial in replay(curves, spec).trials]
+    for place, arm in enumerate(search.ARMS):
+        best = min((row for row in rows if row.arm == arm), key=lambda row: row.score or math.inf)
+        at = (math.log10(best.b), math.log10(best.a), math.log2(best.d_steps))
+        height = float(curves.height(*map(np.asarray, at)))
+        # After 85 full trials' compute all of them have ended.
+        assert found[place, -1] == pytest.approx(UNIT * math.exp(height) / curves.optima[arm])
+        assert found[place, -1] > 1
+    other = search.searched(search.Job("bowl", "random", trials=6, seed=4)).excess
+    assert not np.allclose(found[:, -1], other[:, -1])
+
+
+def test_a_surface_that_is_not_known_is_named() -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "benchmarks.search", "bowls"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no surface is called 'bowls': digits, " in done.stderr

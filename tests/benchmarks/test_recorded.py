@@ -36,7 +36,9 @@ def test_a_trial_has_the_noise_of_settings_nearby(tmp_path: Path) -> None:
     assert len(quiet) == 1
     loud = np.log([curves.curve(1e-2, 1e-3, 1, seed) for seed in range(400)])
     # Two seeds at 0.2 from their mean: 0.2 times the root of 2 is the deviation that they come from.
-    assert np.unique(loud[:, 1].round(2)).tolist() == pytest.approx([1 - 0.283, 1 + 0.283], abs=0.02)
+    assert np.unique(loud[:, 1].round(2)).tolist() == pytest.approx(
+        [1 - 0.283, 1 + 0.283], abs=0.02
+    )
     # The noise of a curve hangs together: who is high at its end was low before.
     assert np.corrcoef(loud.T)[0, 1] == pytest.approx(-1, abs=0.01)
 
@@ -61,9 +63,7 @@ def test_what_trials_usually_score_is_their_mean(name: str) -> None:
     d_steps = curves.d_steps[-1]
     lowest = [math.log(curves.curve(2e-3, 3e-3, d_steps, seed).min()) for seed in range(600)]
     close = 4 * float(np.std(lowest)) / math.sqrt(600) + 1e-9
-    assert np.mean(lowest) == pytest.approx(
-        math.log(curves.usual(2e-3, 3e-3, d_steps)), abs=close
-    )
+    assert np.mean(lowest) == pytest.approx(math.log(curves.usual(2e-3, 3e-3, d_steps)), abs=close)
     drawn = np.random.default_rng(0)
     low, high = math.log(curves.low), math.log(curves.high)
     for arm, free in (("one_timescale", False), ("two_timescale", True)):
