@@ -10,6 +10,9 @@ The plane of two time scales contains the diagonal of one, so the lowest points 
 larger arm a gain, the more so the less is known of it. So a gain is only ever claimed for the settings at
 which the surface is lowest (``found``), whatever else the larger arm may hide; what it may hide is in the
 other end of the interval (``optima``).
+
+Where trials diverge scores often fall up to the edge, and no smooth surface knows where that is: then an
+arm's best setting is the lowest of those that were tried and scored.
 """
 
 from __future__ import annotations
@@ -72,6 +75,8 @@ class Surface:
         common: Whether all trials have the same further parameters.
         points: Candidate points, shape (m, p).
         of: The arm of each candidate, from 0, shape (m,).
+        known: Which candidates may be an arm's best, shape (m,): all, unless a trial diverged; else those
+            that were tried and scored.
         draws: Joint draws of the logarithm of the score at the candidates, shape (draws, m).
         means: Their means, shape (m,).
 
@@ -118,7 +123,9 @@ class Surface:
             self.processes = perhaps_shifted(self.processes)
         self._regions = regions(self.plane, points, groups)
         good = np.argsort(values, kind="stable")[: max(8, len(values) // 8)]
-        self._choose(points, points[good], np.isinf(scores))
+        lost = np.isinf(scores)
+        self._scored, self._lost = points[~lost], points[lost]
+        self._choose(points, points[good])
         self.draws = drawn(self.processes, self.points, self.of, DRAWS)
         self.means = self.draws.mean(0)
 
@@ -128,8 +135,8 @@ class Surface:
         return float(np.median([process.noise for process in self.processes]))
 
     def found(self, arm: str) -> int:
-        """The candidate of an arm at which the surface is lowest."""
-        mine = np.flatnonzero(self.of == self.arms.index(arm))
+        """The candidate of an arm at which the surface is lowest, of those that are known to train."""
+        mine = np.flatnonzero(self.known & (self.of == self.arms.index(arm)))
         return int(mine[np.argmin(self.means[mine])])
 
     def optima(self, arm: str) -> Array:
@@ -162,13 +169,16 @@ class Surface:
         return self.plane.setting(point, self._named[arm])
 
     def spread(self, arm: str) -> tuple[Array, Array]:
-        """Points spread evenly over an arm's region, shape (n, p), and the surface's mean there."""
+        """Points spread evenly over an arm's region, shape (n, p), and the surface's mean there.
+
+        The mean is infinite at what lies nearest to a trial that diverged.
+        """
         group = self.arms.index(arm)
         points = self._regions[group].sample(POOL, np.random.default_rng(1))
         mean, _ = mixed(self.processes[::4], points, np.full(len(points), group))
-        return points, mean
+        return points, np.where(_beyond(points, self._scored, self._lost), np.inf, mean)
 
-    def _choose(self, trials: Array, good: Array, lost: NDArray[np.bool_]) -> None:
+    def _choose(self, trials: Array, good: Array) -> None:
         """Chooses the candidates: where the surface may be lowest in each arm's region.
 
         What lies nearest to a trial that diverged is taken to diverge: scores may fall up to the edge.
@@ -179,17 +189,26 @@ class Surface:
             beside = good[generator.integers(len(good), size=POOL // 2)]
             pools += [region.sample(POOL, generator), region.around(beside, BESIDE, generator)]
         every = np.vstack(pools)
-        every = every[~_beyond(every, trials[~lost], trials[lost])]
+        tried = np.arange(len(every)) < len(pools[0])
+        inside = ~_beyond(every, self._scored, self._lost)
+        every, tried = every[inside], tried[inside]
         quota = max(20, CANDIDATES // (2 * len(self.arms)))
-        chosen, of = [], []
+        chosen, of, known = [], [], []
         for group, region in enumerate(self._regions):
             # A plane contains the points that were proposed for its diagonal.
-            mine = every[region.contains(every)]
+            here = region.contains(every)
+            mine, seen = every[here], tried[here]
             mean, deviation = mixed(self.processes[::4], mine, np.full(len(mine), group))
-            lowest = np.argsort(mean - 2 * deviation)[:quota], np.argsort(mean)[:quota]
-            chosen.append(mine[np.union1d(*lowest)])
-            of.append(np.full(len(chosen[-1]), group))
-        self.points, self.of = np.vstack(chosen), np.concatenate(of)
+            lowest = np.union1d(np.argsort(mean - 2 * deviation)[:quota], np.argsort(mean)[:quota])
+            if len(self._lost) and seen.any():
+                trained = np.flatnonzero(seen)
+                lowest = np.union1d(lowest, trained[np.argsort(mean[seen])[:quota]])
+            else:
+                seen = np.ones(len(mine), dtype=bool)
+            chosen.append(mine[lowest])
+            of.append(np.full(len(lowest), group))
+            known.append(seen[lowest])
+        self.points, self.of, self.known = map(np.concatenate, (chosen, of, known))
 
 
 def _beyond(points: Array, scored: Array, lost: Array) -> NDArray[np.bool_]:

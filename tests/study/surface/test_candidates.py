@@ -56,6 +56,7 @@ class Unfitted(Surface):
         self.processes: list[Any] = [object() for _ in range(24)]
         groups = np.asarray([self.arms.index(row.arm) for row in rows])
         self.trials = self.plane.points(rows)
+        self._scored, self._lost = self.trials, self.trials[:0]
         self._regions = regions(self.plane, self.trials, groups)
 
 
@@ -84,7 +85,8 @@ def test_the_candidates_are_those_that_may_be_lowest_of_all_that_each_arm_may_tr
     surface.arms = tuple("xyabcde"[:arms])
     good = surface.trials[[9, 2, 15]]
     lost = np.arange(20) % 3 == 1
-    surface._choose(surface.trials, good, lost)
+    surface._scored, surface._lost = surface.trials[~lost], surface.trials[lost]
+    surface._choose(surface.trials, good)
 
     draw = np.random.default_rng(0)
     every = surface.trials.tolist()
@@ -103,7 +105,7 @@ def test_the_candidates_are_those_that_may_be_lowest_of_all_that_each_arm_may_tr
     ]
     assert 100 < len(kept) < len(every)
     quota = {2: 60, 7: 20}[arms]
-    expected, of = [], []
+    expected, of, known = [], [], []
     for group, region in enumerate(surface._regions):
         mine = np.array([p for p in kept if region.contains(np.array([p]))[0]])
         processes, points, about = asked[group]
@@ -113,12 +115,54 @@ def test_the_candidates_are_those_that_may_be_lowest_of_all_that_each_arm_may_tr
         mean, deviation = judged(mine, group)
         hopeful = sorted(range(len(mine)), key=lambda i: float(mean[i] - 2 * deviation[i]))[:quota]
         low = sorted(range(len(mine)), key=lambda i: float(mean[i]))[:quota]
-        chosen = sorted({*hopeful, *low})
+        scored = surface.trials[~lost].tolist()
+        trained = [i for i, point in enumerate(mine.tolist()) if point in scored]
+        assert trained
+        trained.sort(key=lambda i: float(mean[i]))
+        chosen = sorted({*hopeful, *low, *trained[:quota]})
         assert quota < len(chosen) < len(mine)
         expected += mine[chosen].tolist()
         of += [group] * len(chosen)
+        known += [i in trained for i in chosen]
     assert surface.points.tolist() == expected
     assert surface.of.tolist() == of
+    assert surface.known.tolist() == known
+    assert 0 < sum(known) < len(known)
+
+
+def test_where_nothing_diverged_any_candidate_may_be_the_best(asked: list[Any]) -> None:
+    surface = Unfitted(of_two_arms())
+    surface._choose(surface.trials, surface.trials[[9, 2, 15]])
+    assert len(asked) == 2
+    assert surface.known.shape == surface.of.shape
+    assert surface.known.all()
+
+
+def test_the_best_is_the_lowest_of_those_that_are_known_to_train() -> None:
+    surface = Unfitted(of_two_arms())
+    surface.of = np.array([0, 0, 0, 1, 1, 1])
+    surface.means = np.array([3.0, 1.0, 2.0, 0.5, 0.9, 0.7])
+    surface.known = np.array([True, False, True, False, True, True])
+    assert (surface.found("x"), surface.found("y")) == (2, 5)
+
+
+def test_what_lies_nearest_to_a_trial_that_diverged_is_no_part_of_where_it_is_good(
+    asked: list[Any],
+) -> None:
+    surface = Unfitted(of_two_arms())
+    lost = np.arange(20) % 3 == 1
+    surface._scored, surface._lost = surface.trials[~lost], surface.trials[lost]
+    points, mean = surface.spread("y")
+    assert asked
+    by_hand = [
+        math.inf
+        if min(((surface.trials[lost] - point) ** 2).sum(1))
+        < min(((surface.trials[~lost] - point) ** 2).sum(1))
+        else judged(point[None], 1)[0][0]
+        for point in points
+    ]
+    assert mean.tolist() == by_hand
+    assert 100 < sum(map(math.isinf, by_hand)) < len(by_hand) - 100
 
 
 def test_the_mean_is_told_of_points_that_are_spread_over_an_arms_region(asked: list[Any]) -> None:
@@ -188,6 +232,7 @@ def test_a_surface_is_fitted_to_the_ended_trials_of_its_arms(
     def choose(self: Surface, *given: Array) -> None:
         caught["chosen"].append(given)
         self.points, self.of = given[0][:2], np.array([0, 1])
+        self.known = np.array([True, True])
 
     def drawn(*given: Any) -> Array:
         caught["drawn"].append(given)
@@ -222,8 +267,10 @@ def test_a_surface_is_fitted_to_the_ended_trials_of_its_arms(
         )
     ((plane, at, of),) = caught["regions"]
     assert (plane, at.tolist(), of.tolist()) == (surface.plane, points, [0] * each + [1] * each)
-    ((trials, good, without),) = caught["chosen"]
-    assert (trials.tolist(), without.tolist()) == (points, lost)
+    ((trials, good),) = caught["chosen"]
+    assert trials.tolist() == points
+    assert surface._lost.tolist() == [p for p, none in zip(points, lost, strict=True) if none]
+    assert surface._scored.tolist() == [p for p, none in zip(points, lost, strict=True) if not none]
     first = sorted(range(2 * each), key=lambda i: values[i])[: 8 if each == 20 else 9]
     assert good.tolist() == [points[i] for i in first]
     ((processes, at, of, count),) = caught["drawn"]
@@ -239,7 +286,7 @@ def test_of_more_trials_than_a_pool_holds_only_the_good_are_candidates(
     monkeypatch.setattr(module, "POOL", pool)
     surface = Unfitted(of_two_arms())
     good = surface.trials[[9, 15]]
-    surface._choose(surface.trials, good, np.zeros(20, dtype=bool))
+    surface._choose(surface.trials, good)
     points = {tuple(point) for point in asked[1][1].tolist()}
     there = [n for n in range(8, 20) if tuple(surface.trials[n].tolist()) in points]
     assert there == (list(range(8, 20)) if all_of_them else [9, 15])

@@ -135,6 +135,37 @@ def test_nothing_is_promised_that_lies_nearest_to_a_trial_that_diverged() -> Non
     assert not lost[apart.argmin(1)].any()
 
 
+@pytest.mark.parametrize("seed", [6, 11])
+def test_the_best_of_an_arm_is_no_setting_that_diverges(seed: int) -> None:
+    """Scores fall up to the edge b a = 10^-5.6, and on beyond it for all that a smooth surface knows."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for arm in (ONE, TWO):
+        for number in range(30):
+            x, y = generator.uniform(-4, -2, 2)
+            y = x if arm == ONE else y
+            score = None if x + y > -5.6 else math.exp(-(x + y) + 0.1 * generator.normal())
+            rows.append(trial(arm, number, (10**x, 10**y), score))
+    surface = Surface(rows, [ONE, TWO])
+
+    def product(candidate: int) -> float:
+        setting = surface.setting(candidate)
+        return math.log10(float(setting["b"]) * float(setting["a"]))  # type: ignore[arg-type]
+
+    for arm in (ONE, TWO):
+        trained = [
+            math.log10(row.b * row.a)
+            for row in rows
+            if row.score is not None and (arm == TWO or row.a == row.b)
+        ]
+        # One of the five nearest to the edge that were tried.
+        nearest = sorted(trained, reverse=True)[:5]
+        assert min(abs(product(surface.found(arm)) - each) for each in nearest) < 1e-9
+    # Where the surface is lowest lies beyond the edge, in one arm at least.
+    lowest = [int(np.argmin(np.where(surface.of == arm, surface.means, np.inf))) for arm in (0, 1)]
+    assert any(product(place) > -5.6 for place in lowest)
+
+
 def test_arms_with_other_parameters_are_told_apart() -> None:
     """A parameter that one arm alone has lowers all its scores by a third: the rates are not to blame."""
     rows = [
