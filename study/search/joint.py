@@ -33,7 +33,7 @@ from study.record.attributes import PARAMETERS
 from study.surface.gathered import pressed
 from study.surface.gaussian import Process, mixed, posterior
 from study.surface.observations import Array, Observations
-from study.surface.plane import axis
+from study.surface.plane import axis, beyond
 from study.surface.threads import one_thread
 
 Setting = Mapping[str, Any]
@@ -142,25 +142,27 @@ class JointSampler(BaseSampler):
         best it knows (docs/decisions/sampler.md).
         """
         kept = np.union1d(np.argsort(values, kind="stable")[: MOST // 2], _newest(ended))
+        lost = np.asarray([not math.isfinite(t.value or 0.0) for t in ended])
+        # How high a trial that diverged would have scored is not known, only that it is high.
+        noise = np.where(lost, values.max() - np.median(values), 0.0)
         settings = [*(self._setting(t) for t in (*ended, *running)), *self._given(samples)]
         points, lengths = _points(settings)
-        seen = _observed(points[: len(ended)][kept], lengths, values[kept])
+        tried = points[: len(ended)]
+        seen = _observed(tried[kept], lengths, values[kept], noise[kept])
         there = points[len(ended) + len(running) :]
         processes = self._fitted(seen, len(ended))
         if running:
             # What is being tried is taken to come out as expected, so that it is not tried again.
-            tried = points[len(ended) : len(ended) + len(running)]
-            believed, _ = mixed(processes, tried, _zeros(tried))
-            seen = _observed(
-                np.vstack([seen.points, tried]),
-                lengths,
-                np.append(seen.values, believed),
-            )
+            begun = points[len(ended) : len(ended) + len(running)]
+            believed, _ = mixed(processes, begun, _zeros(begun))
+            seen = seen.joined(_observed(begun, lengths, believed, np.zeros(len(begun))))
             processes = [process.refitted(seen) for process in processes]
         mean, deviation = mixed(processes, there, _zeros(there))
         gain = (lowest - mean) / deviation
         density = np.exp(-(gain**2) / 2) / math.sqrt(2 * math.pi)
-        return int(np.argmax(deviation * (gain * ndtr(gain) + density)))
+        worth = deviation * (gain * ndtr(gain) + density)
+        worth[beyond(there, tried[~lost], tried[lost])] = -1.0
+        return int(np.argmax(worth))
 
     def _fitted(self, seen: Observations, ended: int) -> list[Process]:
         """The surface; its hyperparameters are learnt anew when a tenth more trials have ended."""
@@ -238,7 +240,9 @@ def _points(settings: Sequence[Setting]) -> tuple[Array, NDArray[np.int64]]:
     return np.hstack(columns), np.asarray(lengths, dtype=np.int64)
 
 
-def _observed(points: Array, lengths: NDArray[np.int64], values: Array) -> Observations:
+def _observed(
+    points: Array, lengths: NDArray[np.int64], values: Array, noise: Array
+) -> Observations:
     return Observations(
         points=points,
         lengths=lengths,
@@ -246,7 +250,7 @@ def _observed(points: Array, lengths: NDArray[np.int64], values: Array) -> Obser
         values=values,
         counts=np.ones(len(values)),
         within=np.zeros(len(values)),
-        noise=np.zeros(len(values)),
+        noise=noise,
     )
 
 

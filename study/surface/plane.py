@@ -250,3 +250,23 @@ def regions(plane: Plane, points: Array, groups: NDArray[np.int64]) -> list[Regi
         most = np.where(moves & ((high - most) / width < gap), high, most)
         found.append(Region(plane, mine, least, most))
     return found
+
+
+def beyond(points: Array, scored: Array, lost: Array) -> NDArray[np.bool_]:
+    """Which points lie nearer to a trial that diverged than to any with a score: they are taken to diverge.
+
+    Args:
+        points: Shape (n, p).
+        scored: Trials with a score, at least one if any was lost, shape (m, p).
+        lost: Trials that diverged without one, shape (k, p).
+
+    Returns:
+        Shape (n,); none if no trial was lost, or there is no coordinate.
+    """
+    from scipy.spatial import cKDTree
+
+    if not len(lost) or not points.shape[1]:  # without a coordinate all are equally near
+        return np.zeros(len(points), dtype=bool)
+    to_scored, _ = cKDTree(scored).query(points)
+    to_lost, _ = cKDTree(lost).query(points)
+    return np.asarray(to_lost < to_scored)

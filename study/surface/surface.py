@@ -22,12 +22,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from study.surface.gathered import distinct, pressed, repeated, thinned
 from study.surface.gaussian import Process, drawn, mixed, posterior
 from study.surface.observations import Array
-from study.surface.plane import Plane, regions
+from study.surface.plane import Plane, beyond, regions
 from study.surface.shifts import perhaps_shifted, shift_factor
 from study.surface.stopped import still_to_come
 from study.trial import TrialRecord
@@ -176,7 +175,7 @@ class Surface:
         group = self.arms.index(arm)
         points = self._regions[group].sample(POOL, np.random.default_rng(1))
         mean, _ = mixed(self.processes[::4], points, np.full(len(points), group))
-        return points, np.where(_beyond(points, self._scored, self._lost), np.inf, mean)
+        return points, np.where(beyond(points, self._scored, self._lost), np.inf, mean)
 
     def _choose(self, trials: Array, good: Array) -> None:
         """Chooses the candidates: where the surface may be lowest in each arm's region.
@@ -190,7 +189,7 @@ class Surface:
             pools += [region.sample(POOL, generator), region.around(beside, BESIDE, generator)]
         every = np.vstack(pools)
         tried = np.arange(len(every)) < len(pools[0])
-        inside = ~_beyond(every, self._scored, self._lost)
+        inside = ~beyond(every, self._scored, self._lost)
         every, tried = every[inside], tried[inside]
         quota = max(20, CANDIDATES // (2 * len(self.arms)))
         chosen, of, known = [], [], []
@@ -209,17 +208,6 @@ class Surface:
             of.append(np.full(len(lowest), group))
             known.append(seen[lowest])
         self.points, self.of, self.known = map(np.concatenate, (chosen, of, known))
-
-
-def _beyond(points: Array, scored: Array, lost: Array) -> NDArray[np.bool_]:
-    """Which points lie nearer to a trial that has no score than to any that has one."""
-    from scipy.spatial import cKDTree
-
-    if not len(lost) or not points.shape[1]:  # without a coordinate all are equally near
-        return np.zeros(len(points), dtype=bool)
-    to_scored, _ = cKDTree(scored).query(points)
-    to_lost, _ = cKDTree(lost).query(points)
-    return np.asarray(to_lost < to_scored)
 
 
 def too_few(rows: Sequence[TrialRecord], arm: str) -> str | None:

@@ -432,15 +432,44 @@ def test_what_is_being_tried_is_taken_to_come_out_as_expected(
     assert chosen == best_by_hand([share(s["b"]) for s in samples], [0.25, 0.55], 0.1)
 
 
+@pytest.mark.parametrize("pending", [0, 1])
+def test_of_what_diverged_only_that_it_is_high_is_known_and_nothing_beyond_it_is_tried(
+    fitted: list[tuple[Observations, list[Fake]]], pending: int
+) -> None:
+    trials = [aged(1.0 + n if n < 7 else math.inf, n, b=LOW * 100 ** (n / 9)) for n in range(10)]
+    tried = [running(0, {"b": 1e-3})][:pending]
+    samples = [{"b": LOW * 100**place} for place in (0.95, 0.75, 0.3, 0.71, 0.05)]
+    values = np.asarray([*range(7), 12.0, 12.0, 12.0])
+    sampler = JointSampler()
+    chosen = sampler._chosen(trials, tried, samples, values, -0.6)
+    ((seen, processes),) = fitted
+    assert list(seen.noise) == [0.0] * 7 + [12.0 - 4.5] * 3  # the median of all ten is 4.5
+    if pending:
+        again = processes[0].again[0].seen
+        assert again is not None
+        assert list(again.noise) == [*seen.noise, 0.0]
+    shifts = [0.25, 0.55] if pending else [0.0, 0.3]
+    free = best_by_hand([share(s["b"]) for s in samples], shifts, -0.6)
+    assert share(samples[free]["b"]) > 0.74, "what is most promising lies where trials diverge"
+    # Half way between the last that trained, at 6 / 9, and the first that diverged, at 7 / 9, is 0.722.
+    inside = [share(s["b"]) for s in samples[2:]]
+    assert chosen == 2 + best_by_hand(inside, shifts, -0.6)
+    assert sampler._chosen(trials, tried, samples[:2], values, -0.6) == 0, "all lie beyond: any"
+
+
 def test_of_many_trials_the_best_and_the_newest_are_learnt_from(
     fitted: list[tuple[Observations, list[Fake]]],
 ) -> None:
     values = np.asarray([float((31 * n) % 150) for n in range(150)])
-    trials = [aged(1.0, (77 * n) % 150, b=LOW * 100 ** (n / 149)) for n in range(150)]
+    trials = [
+        aged(math.inf if n % 10 == 3 else 1.0, (77 * n) % 150, b=LOW * 100 ** (n / 149))
+        for n in range(150)
+    ]
     JointSampler()._chosen(trials, [], candidates(1, 0), values, 0.0)
     kept = [n for n in range(150) if values[n] < 50 or (77 * n) % 150 >= 100]
     ((seen, _),) = fitted
     assert list(seen.values) == [values[n] for n in kept]
+    assert list(seen.noise) == [149 - 74.5 if n % 10 == 3 else 0.0 for n in kept]
     np.testing.assert_allclose(seen.points[:, 0], [n / 149 for n in kept], atol=1e-12)
 
 
@@ -448,10 +477,10 @@ def test_a_surface_is_learnt_anew_when_a_tenth_more_trials_have_ended(
     fitted: list[tuple[Observations, list[Fake]]],
 ) -> None:
     sampler = JointSampler()
-    seen = joint._observed(np.zeros((20, 1)), np.zeros(1, np.int64), np.zeros(20))
+    seen = joint._observed(np.zeros((20, 1)), np.zeros(1, np.int64), *np.zeros((2, 20)))
     first = sampler._fitted(seen, 20)
     assert [process.shift for process in first] == [0.0, 0.3]  # type: ignore[attr-defined]
-    more = joint._observed(np.zeros((21, 1)), np.zeros(1, np.int64), np.zeros(21))
+    more = joint._observed(np.zeros((21, 1)), np.zeros(1, np.int64), *np.zeros((2, 21)))
     again = sampler._fitted(more, 21)
     assert all(process.seen is more for process in again)  # type: ignore[attr-defined]
     assert [process.shift for process in again] == [0.25, 0.55]  # type: ignore[attr-defined]

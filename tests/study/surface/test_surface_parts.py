@@ -12,7 +12,7 @@ from study.surface import gathered
 from study.surface import surface as module
 from study.surface.gathered import distinct, pressed, repeated, thinned
 from study.surface.observations import Array, Observations
-from study.surface.plane import Plane, Region
+from study.surface.plane import Plane, Region, beyond
 from study.surface.surface import Surface, lacking, too_few
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement, Parameters
@@ -196,8 +196,8 @@ def test_at_one_place_a_cell_is_an_arm() -> None:
 def test_what_is_nearer_to_a_lost_trial_is_beyond() -> None:
     points = np.array([[0.0], [0.4], [0.5], [0.6], [1.0]])
     scored, lost = np.array([[0.0]]), np.array([[1.0]])
-    assert module._beyond(points, scored, lost).tolist() == [False, False, False, True, True]
-    assert not module._beyond(points, scored, lost[:0]).any()
+    assert beyond(points, scored, lost).tolist() == [False, False, False, True, True]
+    assert not beyond(points, scored, lost[:0]).any()
 
 
 def studied() -> list[TrialRecord]:
