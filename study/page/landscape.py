@@ -29,7 +29,8 @@ class Slice:
 
     Attributes:
         d_steps: That number.
-        scores: Expected score (the median over seeds) at each a (rows) and b (columns), shape (SIDE, SIDE).
+        scores: Expected score (the median over seeds) at each a (rows) and b (columns), shape (SIDE, SIDE);
+            the highest of them where the nearest trial diverged.
         errors: Standard deviation of its logarithm, which is about the relative error, same shape.
     """
 
@@ -131,6 +132,8 @@ def _slice(surface: Surface, arm: str, rates: tuple[Array, Array], d_steps: int)
             points[:, columns] = axis.encode(values[axis.name])
     group = np.full(len(points), surface.arms.index(arm))
     means, deviations = mixed(surface.processes[::2], points, group)
+    # Where trials diverge no score is low, however far the surface falls beyond the edge.
+    means = np.where(surface.beyond(points), means.max(), means)
     shape = len(rates[1]), len(rates[0])
     return Slice(
         d_steps=d_steps,

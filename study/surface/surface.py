@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from study.surface.gathered import distinct, pressed, repeated, thinned
 from study.surface.gaussian import Process, drawn, mixed, posterior
@@ -175,7 +176,11 @@ class Surface:
         group = self.arms.index(arm)
         points = self._regions[group].sample(POOL, np.random.default_rng(1))
         mean, _ = mixed(self.processes[::4], points, np.full(len(points), group))
-        return points, np.where(beyond(points, self._scored, self._lost), np.inf, mean)
+        return points, np.where(self.beyond(points), np.inf, mean)
+
+    def beyond(self, points: Array) -> NDArray[np.bool_]:
+        """Which points lie nearest to a trial that diverged and are taken to diverge, shape (n,)."""
+        return beyond(points, self._scored, self._lost)
 
     def _choose(self, trials: Array, good: Array) -> None:
         """Chooses the candidates: where the surface may be lowest in each arm's region.
@@ -189,7 +194,7 @@ class Surface:
             pools += [region.sample(POOL, generator), region.around(beside, BESIDE, generator)]
         every = np.vstack(pools)
         tried = np.arange(len(every)) < len(pools[0])
-        inside = ~beyond(every, self._scored, self._lost)
+        inside = ~self.beyond(every)
         every, tried = every[inside], tried[inside]
         quota = max(20, CANDIDATES // (2 * len(self.arms)))
         chosen, of, known = [], [], []

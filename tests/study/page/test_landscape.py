@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from support.mlflow import changed, row
 from study.page.landscape import SIDE, Landscape, landscape
 from study.surface.surface import surface_of
 from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement
 
 ONE, TWO = "one_timescale", "two_timescale"
 B, A = 2e-3, 5e-4
@@ -60,6 +62,27 @@ def test_the_surface_is_surer_where_there_are_trials(rows: list[TrialRecord]) ->
     assert found is not None
     errors = found.slices[0].errors
     assert errors[0, -1] > 2 * np.median(errors)  # high b, low a
+
+
+def test_where_trials_diverge_no_score_is_low() -> None:
+    """Scores fall towards b = 1e-3, above which every trial diverges."""
+    generator = np.random.default_rng(2)
+    rows = []
+    for number, (x, y) in enumerate(generator.uniform(-4, -2, (40, 2)).tolist()):
+        made = trial("two_timescale", number, 10**x, 10**y, 1)
+        if x > -3:
+            rows.append(replace(made, measurements=(), outcome=Outcome.DIVERGED))
+        else:
+            score = Measurement(step=1, score=math.exp(-2 * (x + 3)))
+            rows.append(replace(made, measurements=(score,)))
+    ground = drawn(rows, ["two_timescale"])
+    assert ground is not None
+    (found,) = ground.slices
+    # Of the columns well beyond the edge and well below it.
+    assert (found.scores[:, ground.b > 2e-3] == found.scores.max()).all()
+    assert (found.scores[:, ground.b < 5e-4] < found.scores.max()).all()
+    near = ground.b[(found.scores <= ground.near).any(0)]
+    assert 5e-4 < near.min() <= near.max() < 1.5e-3
 
 
 def test_without_a_plane_there_is_none(rows: list[TrialRecord]) -> None:
