@@ -34,10 +34,13 @@ GAINS = (0.0, 0.05, 0.1)
 SURFACE = (
     "95 % interval from the posterior of one surface for all trials{fresh}: a Gaussian process on the "
     "logarithm of the score over {axes}, its hyperparameters averaged. The estimate and the probabilities "
-    "are of the two settings at which the surface is lowest; the interval also covers what each arm may "
-    "hide where little was tried. A difference below {margin:.0%} counts as none"
+    "are of the two settings at which the surface is lowest{tried}; the interval also covers what each "
+    "arm may hide where little was tried. A difference below {margin:.0%} counts as none"
 )
 """What an interval is."""
+
+TRIED = ", of those that were tried, since trials diverged"
+"""What is added where the surface falls up to an edge that it does not know."""
 
 FORECAST = "; {stopped} taken at what whole trials would have come to"
 """What is added where trials were stopped."""
@@ -150,11 +153,12 @@ def difference(surface: Surface, arms: tuple[str, str]) -> ArmDifference:
     axes = ", ".join(axis.name for axis in surface.plane.axes) or "no parameter"
     repeats = sum(row.arm in arms for row in surface.repeats)
     fresh = " and their finalists' fresh seeds" if repeats else ""
+    tried = "" if surface.known.all() else TRIED
     relative = _interval(parts, (best_two - best_one) / best_one)
     absolute, centre = float(np.median(two - one)), float(np.median(one))
     return ArmDifference(
         arms=arms,
-        method=SURFACE.format(axes=axes, margin=MARGIN, fresh=fresh)
+        method=SURFACE.format(axes=axes, margin=MARGIN, fresh=fresh, tried=tried)
         + _forecast(sum(row.arm in arms for row in surface.forecast))
         + ("" if surface.common else APART),
         finding=finding(float(np.median(parts)), relative),

@@ -33,6 +33,7 @@ def surface(seed: int, noise: float, found: dict[str, int]) -> Any:
         plane=SimpleNamespace(axes=[]),
         repeats=(),
         forecast=(),
+        known=np.ones(len(OF), dtype=bool),
         common=True,
     )
 

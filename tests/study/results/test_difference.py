@@ -28,6 +28,7 @@ class Surface:
     plane = SimpleNamespace(axes=[SimpleNamespace(name="b"), SimpleNamespace(name="a")])
     repeats = tuple(SimpleNamespace(arm=arm) for arm in "xyyz")
     forecast: tuple[SimpleNamespace, ...] = ()
+    known = np.ones(4, dtype=bool)
 
     def found(self, arm: str) -> int:
         return {"x": 1, "y": 3}[arm]
@@ -82,7 +83,15 @@ def test_a_difference_is_that_of_the_draws() -> None:
     assert made.repeats == 3
     assert "the score over b, a, its hyper" in made.method
     assert "A difference below 2% counts as none" in made.method
+    assert "at which the surface is lowest; the interval" in made.method
     assert made.method.endswith("counts as none")
+
+
+def test_where_trials_diverged_the_settings_are_said_to_be_tried_ones() -> None:
+    surface: Any = Surface()
+    surface.known = np.array([True, True, False, True])
+    method = difference(surface, ("x", "y")).method
+    assert "the surface is lowest, of those that were tried, since trials diverged; the" in method
 
 
 def test_the_method_says_what_is_special() -> None:
