@@ -94,7 +94,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "study/surface/gaussian.py",
         tuple(f"{SURFACE}/test_{n}.py" for n in ("gaussian", "gaussian_by_hand", "bound")),
     ),
-    ("study/surface/plane.py", (f"{SURFACE}/test_plane.py",)),
+    ("study/surface/plane.py", (f"{SURFACE}/test_plane.py", f"{SURFACE}/test_surface_parts.py")),
     ("study/surface/gathered.py", (f"{SURFACE}/test_surface_parts.py",)),
     (
         "study/surface/surface.py",
