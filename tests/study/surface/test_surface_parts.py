@@ -198,6 +198,8 @@ def test_what_is_nearer_to_a_lost_trial_is_beyond() -> None:
     scored, lost = np.array([[0.0]]), np.array([[1.0]])
     assert beyond(points, scored, lost).tolist() == [False, False, False, True, True]
     assert not beyond(points, scored, lost[:0]).any()
+    nowhere = np.zeros((3, 0))  # of no coordinate: all are equally near
+    assert beyond(nowhere, nowhere, nowhere).tolist() == [False] * 3
 
 
 def studied() -> list[TrialRecord]:
