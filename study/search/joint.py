@@ -30,7 +30,7 @@ from scipy.special import ndtr
 from search_spaces.shares import share_of, value_at, values_of
 from search_spaces.space import SearchSpace
 from study.record.attributes import PARAMETERS
-from study.surface.gathered import pressed
+from study.surface.gathered import pressed, vague
 from study.surface.gaussian import Process, mixed, posterior
 from study.surface.observations import Array, Observations
 from study.surface.plane import axis, beyond
@@ -143,8 +143,7 @@ class JointSampler(BaseSampler):
         """
         kept = np.union1d(np.argsort(values, kind="stable")[: MOST // 2], _newest(ended))
         lost = np.asarray([not math.isfinite(t.value or 0.0) for t in ended])
-        # How high a trial that diverged would have scored is not known, only that it is high.
-        noise = np.where(lost, values.max() - np.median(values), 0.0)
+        noise = np.where(lost, vague(values), 0.0)
         settings = [*(self._setting(t) for t in (*ended, *running)), *self._given(samples)]
         points, lengths = _points(settings)
         tried = points[: len(ended)]

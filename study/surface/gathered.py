@@ -36,6 +36,18 @@ def pressed(values: Array, among: Array | None = None) -> Array:
     return pressed_
 
 
+def vague(values: Array) -> float:
+    """How unsure the value of a trial without a score is: how high it would be is not known, only that it is.
+
+    Args:
+        values: Pressed logarithms of scores, those without at the upper end, shape (n,).
+
+    Returns:
+        A standard deviation, >= 0.
+    """
+    return float(values.max() - np.median(values))
+
+
 def distinct(rows: Sequence[TrialRecord]) -> list[int]:
     """The places of the rows without those that are a run of another arm over again, in order.
 

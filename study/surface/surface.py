@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from study.surface.gathered import distinct, pressed, repeated, thinned
+from study.surface.gathered import distinct, pressed, repeated, thinned, vague
 from study.surface.gaussian import Process, drawn, mixed, posterior
 from study.surface.observations import Array
 from study.surface.plane import Plane, beyond, regions
@@ -108,13 +108,12 @@ class Surface:
         logs = np.log(scores) + added
         values = pressed(logs)
         noise = np.hypot(np.asarray([row.noise for row in used]) / scores, spread)
-        # How high a trial without a score would have scored is not known, only that it is high.
-        vague = float(values.max() - np.median(values))
-        noise = np.where(np.isfinite(scores), noise, vague)
+        lost = np.isinf(scores)
+        noise = np.where(lost, vague(values), noise)
         once = distinct(used)
         seen = thinned(points[once], self.plane.lengths, groups[once], values[once], noise[once])
         if self.repeats:
-            seen = seen.joined(repeated(self.plane, arms, self.repeats, logs, vague))
+            seen = seen.joined(repeated(self.plane, arms, self.repeats, logs, vague(values)))
         self.processes: list[Process] = posterior(seen, shifted=False)
         self.shifted = len(arms) > 1 and shift_factor(self.processes) > DOUBTED
         if self.shifted:
@@ -123,7 +122,6 @@ class Surface:
             self.processes = perhaps_shifted(self.processes)
         self._regions = regions(self.plane, points, groups)
         good = np.argsort(values, kind="stable")[: max(8, len(values) // 8)]
-        lost = np.isinf(scores)
         self._scored, self._lost = points[~lost], points[lost]
         self._choose(points, points[good])
         self.draws = drawn(self.processes, self.points, self.of, DRAWS)
