@@ -3,6 +3,9 @@
 A file is called ``checkpoint-<step>-<digest>.pt``. The digest is of its bytes, so that a torn or altered
 file is known before it is read, and the file itself is plain ``torch.load(…, weights_only=True)``.
 The two newest are kept: if the newest cannot be read, the one before it can.
+
+Where nothing imported torch no state holds a tensor. Then it is not imported to write one either: it costs
+seconds, which a trial that is asked to end does not have, and 260 MB, of which many slots have many.
 """
 
 from __future__ import annotations
@@ -12,9 +15,8 @@ import io
 import pickle
 import re
 import sys
-import threading
+import zipfile
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 
 from trainables.faults import point
 from trainables.folder import Folder
@@ -28,17 +30,6 @@ _NAME = re.compile(r"checkpoint-(\d{10})-([0-9a-f]{16})\.pt")
 
 class CheckpointError(ValueError):
     """A checkpoint file that must not or cannot be used; the message says which and why."""
-
-
-def get_ready() -> None:
-    """Imports torch: it costs seconds once in a process, which are not those of a checkpoint."""
-    import_module("torch")
-
-
-def get_ready_ahead() -> None:
-    """Lets a thread do :func:`get_ready`: a trial that is asked to end has no seconds left for it."""
-    if "torch" not in sys.modules:
-        threading.Thread(target=get_ready, name="get-ready", daemon=True).start()
 
 
 def save(folder: Folder, step: int, state: State) -> str:
@@ -55,11 +46,7 @@ def save(folder: Folder, step: int, state: State) -> str:
     Raises:
         OSError: It could not be written; the earlier checkpoints are untouched.
     """
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    content = buffer.getvalue()
+    content = _packed(state)
     name = f"checkpoint-{step:010d}-{hashlib.sha256(content).hexdigest()[:16]}.pt"
     point("checkpointing")
     folder.write(name, content)
@@ -67,6 +54,25 @@ def save(folder: Folder, step: int, state: State) -> str:
     for old in [known for known in names(folder) if known != name][KEPT - 1 :]:
         folder.remove(old)
     return name
+
+
+def _packed(state: State) -> bytes:
+    """The file that ``torch.save`` makes; without tensors it is three entries of an archive."""
+    buffer = io.BytesIO()
+    if "torch" in sys.modules:
+        import torch
+
+        torch.save(state, buffer)
+        return buffer.getvalue()
+    entries = {
+        "data.pkl": pickle.dumps(state, protocol=2),  # the one that is read without running code
+        "byteorder": sys.byteorder.encode(),
+        "version": b"3\n",
+    }
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(f"state/{name}"), content)
+    return buffer.getvalue()
 
 
 def names(folder: Folder) -> list[str]:

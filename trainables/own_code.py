@@ -8,8 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainables.networks.contract import OF_THE_MOMENT
 from trainables.references import load
+
+
+def of_the_moment(error: Exception) -> bool:
+    """Whether an error is nobody's fault, as memory or a disk was short: another try may do better.
+
+    Torch's own is known by its name, so that code without torch does not import it.
+    """
+    return isinstance(error, MemoryError | OSError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def loaded(field: str, name: str, returns: str) -> Callable[..., Any]:
@@ -45,9 +52,9 @@ def called(what: str, function: Callable[..., object], *arguments: object) -> ob
     """
     try:
         return function(*arguments)
-    except OF_THE_MOMENT:
-        raise
     except Exception as error:  # whatever the user's code raises
+        if of_the_moment(error):
+            raise
         raise ValueError(f"{what} raised {type(error).__name__}: {error}") from error
 
 

@@ -17,6 +17,7 @@ from trainables.faults import held
 from trainables.folder import MEASUREMENTS, Folder, line_of, read_measurements, sample_name
 from trainables.kept import KeptGenerators
 from trainables.kinds import AnotherTrialError, build_trial
+from trainables.own_code import of_the_moment
 from trainables.protocol import (
     Context,
     Diverged,
@@ -104,7 +105,6 @@ class TrialRun:
         """
         if self._checkpoint_step == self.trial.step:
             return
-        checkpoint.get_ready()
         began = time.monotonic()
         try:
             with self._spent.writing():
@@ -246,7 +246,7 @@ class TrialRun:
             except AnotherTrialError:
                 raise
             except Exception as error:
-                if _of_the_moment(error):
+                if of_the_moment(error):
                     raise
                 # Its digest is right: somebody made it, or another version did.
                 said = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -257,8 +257,3 @@ class TrialRun:
         if not self._notes and read_measurements(self.assignment.folder):
             self._notes.append("it has no checkpoint any more and starts anew")
         return None
-
-
-def _of_the_moment(error: Exception) -> bool:
-    """Whether memory or a disk was short: another try may do better, and the checkpoint must not be lost."""
-    return isinstance(error, MemoryError | OSError) or type(error).__name__ == "OutOfMemoryError"

@@ -15,7 +15,6 @@ from typing import Any
 import ray
 from ray.tune import Trainable
 
-from trainables import checkpoint
 from trainables.assignment import Assignment, Turn
 from trainables.kinds import uses_accelerator
 from trainables.printed import Printed
@@ -58,10 +57,7 @@ class TuneTrainable(Trainable):
         device = place(uses_accelerator(self._assignment.trial))
         if self.run is None:
             self.run = TrialRun(self._assignment, device)
-        turn = self.run.turn()
-        if not turn.finished:
-            checkpoint.get_ready_ahead()
-        return turn
+        return self.run.turn()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Writes the trial's own checkpoint, and a note of its step for Tune."""
@@ -86,11 +82,11 @@ class TuneTrainable(Trainable):
         return True
 
     def cleanup(self) -> None:
-        """Keeps what an interrupted trial did since its last checkpoint.
+        """Keeps what a trial did since its last checkpoint.
 
-        One that is finished too, unless that is dear: its last turn may not have been taken in.
+        One that is finished too: its last turn may not have been taken in.
         """
-        if self.run is not None and (not self.run.finished or "torch" in sys.modules):
+        if self.run is not None:
             self.run.checkpoint()
         self.run = None
         self._printed.write()

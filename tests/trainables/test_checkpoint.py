@@ -5,6 +5,8 @@ import hashlib
 import io
 import pickle
 import random
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,37 @@ def test_what_was_saved_is_loaded(folder: Folder) -> None:
     loaded = checkpoint.load(folder, name)["trial"]
     assert torch.equal(loaded["weights"], torch.arange(4) * 10)
     assert loaded["nested"] == {"list": [1, "two", None]}
+
+
+WITHOUT_TORCH = """
+import sys
+from trainables import checkpoint
+from trainables.folder import Folder
+
+trial = {"step": 10, "x": [0.1, -1e300, 2**80], "stream": b"\\x00\\xff"}
+trial |= {"seen": (1, None), "of": {2: "z\u00e4hl"}}
+run = {"identity": "s/one/0", "history": [{"step": 10, "score": 0.5}], "diverged": None}
+for _ in range(2):
+    print(checkpoint.save(Folder(sys.argv[1]), 10, {**run, "trial": trial, "seconds": 1.5}))
+assert "torch" not in sys.modules
+"""
+
+
+def test_a_process_without_torch_writes_what_torch_reads(folder: Folder) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, folder.location]
+    first, again = subprocess.run(
+        command, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert first == again, "one state, one digest"
+    trial = {
+        "step": 10,
+        "x": [0.1, -1e300, 2**80],
+        "stream": b"\x00\xff",
+        "seen": (1, None),
+        "of": {2: "zähl"},
+    }
+    assert checkpoint.load(folder, first)["trial"] == trial
+    assert torch.load(path(folder, first), weights_only=True)["trial"] == trial
 
 
 def test_what_a_gpu_saved_comes_back_on_the_cpu(

@@ -27,6 +27,18 @@ def test_settings_of_no_kind_need_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_kind_of_one_s_own_needs_no_more_than_it_imports() -> None:
+    """Torch is 260 MB in each worker, and seconds of its start."""
+    code = (
+        "import sys; from trainables import kinds; from trainables.protocol import Context, Parameters;"
+        "data = {'kind': 'benchmarks.sleeping:kind', 'steps': 1, 'evaluate_every': 1};"
+        "kinds.uses_accelerator(data); settings = kinds.parse_settings(data);"
+        "kinds.build_trial(data, Parameters(b=0.1, a=0.1, d_steps=1), Context(seed=1));"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize("kind", [None, "gna", "", ["saddle"], {}])
 def test_an_unknown_kind_is_refused_with_the_kinds_there_are(kind: object) -> None:
     with pytest.raises(ValueError, match="must be one of bilinear, gan"):

@@ -25,8 +25,7 @@ import torch
 from torch import Tensor
 
 from trainables.devices import own_random_numbers
-from trainables.networks.contract import OF_THE_MOMENT
-from trainables.own_code import called, described, loaded
+from trainables.own_code import called, described, loaded, of_the_moment
 
 DiscriminatorLoss = Callable[[Tensor, Tensor], Tensor]
 """Of the scores of real and of generated samples, (B,) each."""
@@ -107,9 +106,9 @@ def _check_gradients(what: str, loss: Tensor, scores: dict[str, Tensor]) -> None
         )
     try:
         found = torch.autograd.grad(loss, list(scores.values()), allow_unused=True)
-    except OF_THE_MOMENT:
-        raise
     except Exception as error:  # of an operation of the user's own
+        if of_the_moment(error):
+            raise
         raise ValueError(
             f"{what} has no gradient; taking it raised {type(error).__name__}: {error}"
         ) from error

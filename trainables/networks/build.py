@@ -9,9 +9,10 @@ from torch import nn
 
 from trainables.devices import own_random_numbers
 from trainables.networks import dcgan, wgan_gp
-from trainables.networks.contract import OF_THE_MOMENT, check_contract
+from trainables.networks.contract import check_contract
 from trainables.networks.layers import apply_spectral_norm
 from trainables.networks.pair import Latent, Networks
+from trainables.own_code import of_the_moment
 from trainables.references import load
 from trainables.settings.networks import NetworkSettings
 
@@ -70,9 +71,9 @@ def _user(settings: NetworkSettings, channels: int, side: int) -> tuple[nn.Modul
     }
     try:
         pair = function(**arguments)
-    except OF_THE_MOMENT:
-        raise
     except Exception as error:  # whatever the user's code raises
+        if of_the_moment(error):
+            raise
         said = ", ".join(f"{name}={value}" for name, value in arguments.items())
         raise ValueError(
             f"networks {settings.name}: called with ({said}) it raised {type(error).__name__}: {error}"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trainables.devices import own_random_numbers
 from trainables.networks.pair import Networks
+from trainables.own_code import of_the_moment
 
 _PROBE = 4
 """Images in the batch."""
@@ -31,9 +32,6 @@ _RESHAPING = (
     "Slice",
 )
 """Nodes of autograd's graph that only look at their input in another shape, by how their names begin."""
-
-OF_THE_MOMENT = (MemoryError, OSError, torch.OutOfMemoryError)
-"""Errors that are not the networks' fault: another try may do better."""
 
 
 def check_contract(name: str, networks: Networks, image: tuple[int, int, int]) -> None:
@@ -95,9 +93,9 @@ def _copy_of_users(
 ) -> nn.Module:
     try:
         return _copy(network, layout)
-    except OF_THE_MOMENT:
-        raise
     except Exception as error:  # of lazy modules, or of what a user keeps in a module
+        if of_the_moment(error):
+            raise
         raise ValueError(
             f"networks {name}: the {role} must be a module that can be copied, with weights that are there "
             f"from its start; copying it raised {type(error).__name__}: {error}"
@@ -107,9 +105,9 @@ def _copy_of_users(
 def _output(name: str, role: str, network: nn.Module, inputs: Tensor) -> Tensor:
     try:
         output = network(inputs)
-    except OF_THE_MOMENT:
-        raise
     except Exception as error:  # whatever the user's code raises
+        if of_the_moment(error):
+            raise
         raise ValueError(
             f"networks {name}: the {role} does not take inputs of shape {tuple(inputs.shape)}; it raised "
             f"{type(error).__name__}: {error}"
@@ -179,9 +177,9 @@ def _gradients(
     """The gradient of the scores, None for a parameter that they do not depend on."""
     try:
         return torch.autograd.grad(scores.sum(), parameters, retain_graph=True, allow_unused=True)
-    except OF_THE_MOMENT:
-        raise
     except Exception as error:  # as in _output
+        if of_the_moment(error):
+            raise
         raise ValueError(
             f"networks {name}: the scores have no gradient with respect to the {role}'s parameters; "
             f"taking it raised {type(error).__name__}: {error}"

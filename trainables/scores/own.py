@@ -23,8 +23,7 @@ from torch import Tensor
 
 from trainables.devices import own_random_numbers
 from trainables.levels import Score
-from trainables.networks.contract import OF_THE_MOMENT
-from trainables.own_code import called, code_sha256, described, loaded
+from trainables.own_code import called, code_sha256, described, loaded, of_the_moment
 from trainables.scores.scorer import Sampler
 from trainables.settings.score import OwnScoreSettings
 
@@ -90,9 +89,9 @@ class OwnScorer:
         """
         try:
             return _number(self._what, self._given(sampler(0, self._settings.samples)))
-        except OF_THE_MOMENT:
-            raise
-        except Exception:  # one colour everywhere, say, has no spread to divide by
+        except Exception as error:  # one colour everywhere, say, has no spread to divide by
+            if of_the_moment(error):
+                raise
             return math.nan
 
     def check(self, image: tuple[int, ...], device: str = "cpu") -> None:
