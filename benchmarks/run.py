@@ -106,6 +106,13 @@ PARTS: dict[str, Part] = {
         least=("--rounds 1 --recipe saddle",),
         starts_ray=True,
     ),
+    "inside_ray": Part(
+        title="A trial inside a launch and in a bare loop",
+        full=("", "--side 32 --steps 500"),
+        quick=("--rounds 1 --steps 1000",),
+        least=("--rounds 1 --steps 20 --evaluations 2",),
+        starts_ray=True,
+    ),
     "slots": Part(
         title="Slots that are busy",
         full=("", "--session 20", "--slots 64 --each 3"),
