@@ -3,10 +3,10 @@
     python -m benchmarks.inside_ray [--side 8] [--width 16] [--steps 2500] [--rounds 3]
 
 Both build the same trial of the digits GAN by the product's own code, with one thread. The launch is one of
-the embedded engine, in a new home, with one slot: Ray, turns, measurements, checkpoints, the record and MLflow
-are in it, where the bare loop calls the trial until it is at its end and keeps nothing. What counts is the
-clock from the first evaluation to the last, so that no start is in it. The two take turns, each in a process
-of its own; medians.
+the embedded engine, in a new home, with one slot: Ray, turns, measurements, checkpoints, the record and
+MLflow are in it, where the bare loop calls the trial until it is at its end and keeps nothing. What counts is
+the clock from the first evaluation to the last, so that no start is in it. The two take turns, each in a
+process of its own; medians.
 """
 
 from __future__ import annotations
