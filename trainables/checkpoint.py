@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 
 from trainables.faults import point
 from trainables.folder import Folder
+from trainables.plain import HARMLESS, PLAIN, strange
 from trainables.protocol import State
 
 KEPT = 2
@@ -45,8 +46,11 @@ def save(folder: Folder, step: int, state: State) -> str:
 
     Raises:
         OSError: It could not be written; the earlier checkpoints are untouched.
+        CheckpointError: The state holds something that could not be read again; nothing was written.
     """
     content = _packed(state)
+    if found := strange(state, content):
+        raise CheckpointError(f"the trial's state holds {', '.join(found)}; make it of {PLAIN}")
     name = f"checkpoint-{step:010d}-{hashlib.sha256(content).hexdigest()[:16]}.pt"
     point("checkpointing")
     folder.write(name, content)
@@ -116,7 +120,8 @@ def _unpacked(name: str, content: bytes) -> object:
     import torch
 
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(HARMLESS):
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{name} is refused: it holds more than plain data") from error
     except Exception as error:  # of bytes that somebody made up it raises almost anything

@@ -58,6 +58,7 @@ class TrialRun:
         self._build = build
         self._notes: list[str] = []
         self._said: str | None = None
+        self._unfit = False
         self._seconds = 0.0
         self._handed_out = 0
         self._measurements_whole = False
@@ -112,6 +113,12 @@ class TrialRun:
             self._checkpoint_step = self.trial.step
         except OSError as error:
             self._notes.append(f"no checkpoint was written at step {self.trial.step}: {error}")
+        except checkpoint.CheckpointError as error:
+            if not self._unfit:  # once: it will be so at the next one, too
+                self._notes.append(
+                    f"no checkpoint can be written, and cut off it would start anew: {error}"
+                )
+            self._unfit = True
         self._checkpoint_time = time.monotonic()
         self._checkpoint_cost = self._checkpoint_time - began
 

@@ -5,12 +5,14 @@ import hashlib
 import io
 import pickle
 import random
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -89,6 +91,79 @@ def test_a_process_without_torch_writes_what_torch_reads(folder: Folder) -> None
     }
     assert checkpoint.load(folder, first)["trial"] == trial
     assert torch.load(path(folder, first), weights_only=True)["trial"] == trial
+
+
+NUMBERS = {
+    "mean": np.float64(0.1),
+    "count": np.int64(-3),
+    "half": np.float16(1.5),
+    "done": np.bool_(True),
+    "turned": np.arange(6.0).reshape(2, 3).T,
+    "other order": np.arange(3.0).astype(">f8"),
+    "none": np.zeros((0, 2), np.uint8),
+    "stream": np.random.MT19937(3).state,
+}
+
+
+def same(one: object, other: object) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, np.ndarray | np.generic) and isinstance(other, np.ndarray | np.generic):
+        return one.dtype == other.dtype.newbyteorder(one.dtype.byteorder) and np.array_equal(
+            one, other
+        )
+    return type(one) is type(other) and one == other
+
+
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets what looks whether torch was imported find that it was not."""
+    monkeypatch.delitem(sys.modules, "torch")
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_numbers_and_arrays_of_numpy_come_back(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, imported: bool
+) -> None:
+    with monkeypatch.context() as patched:
+        if not imported:
+            without_torch(patched)
+        name = checkpoint.save(folder, 10, {**state(10), "trial": NUMBERS})
+    assert same(checkpoint.load(folder, name)["trial"], NUMBERS)
+
+
+STRANGE = {
+    "pathlib.PosixPath": Path("x"),
+    "a NumPy array of object": np.array([1, "x"], dtype=object),
+    "a NumPy array of <U1": np.array(["x"]),
+    "a NumPy array of [('a', '<f4')]": np.zeros(2, [("a", "<f4")]),
+    "a NumPy array of datetime64[D]": np.datetime64("2026-11-28"),
+    "numpy.random": np.random.default_rng(0),
+}
+
+
+@pytest.mark.parametrize("imported", [True, False])
+@pytest.mark.parametrize("named", STRANGE)
+def test_a_state_that_could_not_be_read_again_is_not_written(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, named: str, imported: bool
+) -> None:
+    earlier = checkpoint.save(folder, 10, state(10))
+    trial = {"step": 20, "deep": [{"in": (1, STRANGE[named])}]}
+    with monkeypatch.context() as patched:
+        if not imported:
+            without_torch(patched)
+        said = f"the trial's state holds .*{re.escape(named)}.*; make it of dicts, lists, tensors"
+        with pytest.raises(CheckpointError, match=said):
+            checkpoint.save(folder, 20, {**state(20), "trial": trial})
+    assert folder.names() == [earlier]
+
+
+@pytest.mark.parametrize(
+    "value", [np.array([1, "x"], dtype=object), np.zeros(2, [("a", object)]), np.array(["x"])]
+)
+def test_a_planted_array_of_anything_but_numbers_is_refused(folder: Folder, value: object) -> None:
+    name = planted(folder, 20, packed({**state(20), "x": value}))
+    with pytest.raises(CheckpointError, match="refused"):
+        checkpoint.load(folder, name)
 
 
 def test_what_a_gpu_saved_comes_back_on_the_cpu(

@@ -327,6 +327,24 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_trial(
     assert [m.step for m in written] == [300, 600]
 
 
+def test_a_state_that_cannot_be_kept_is_told_of_once(
+    assignment: Assignment,
+    runs: Callable[[Assignment], TrialRun],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = runs(assignment)
+    kept, save = checkpoint.names(Folder(assignment.folder)), run.trial.save
+    monkeypatch.setattr(run.trial, "save", lambda: {**save(), "folder": Path("x")}, raising=False)
+    turns = finish(run)
+    (note,) = (note for turn in turns for note in turn.notes)
+    assert note.startswith(
+        "no checkpoint can be written, and cut off it would start anew: the trial's"
+    )
+    assert "pathlib.PosixPath" in note
+    assert len(turns) == 3
+    assert kept == checkpoint.names(Folder(assignment.folder)) == []
+
+
 def test_measurements_are_kept_line_by_line(
     assignment: Assignment, runs: Callable[[Assignment], TrialRun]
 ) -> None:

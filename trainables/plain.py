@@ -1,0 +1,101 @@
+"""Plain values: all that a trial's state may hold, so that it is read again without running code.
+
+Files are read by ``torch.load(…, weights_only=True)``, which makes nothing but what it knows to be harmless,
+and here NumPy's numbers and arrays of them as well. Arrays of nothing else: the types of numbers are built
+in, so that nothing is taken over of what a file says of them, where objects could be made to point anywhere.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+PLAIN = "dicts, lists, tensors, numbers, NumPy arrays of numbers, and texts"
+"""What a state is made of, for messages."""
+
+NUMBERS = "biufc"
+"""The kinds of NumPy's types that are numbers."""
+
+_NAMES = frozenset(
+    {
+        "_codecs.encode",
+        "__builtin__.complex",
+        "__builtin__.set",
+        "collections.Counter",
+        "collections.OrderedDict",
+    }
+)
+"""What a file of a state without tensors may name besides."""
+
+
+def _harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    made: list[Any] = [np.float64().__reduce__()[0], np.empty(0).__reduce__()[0]]
+    types = (np.dtype(code) for code in np.typecodes["All"])
+    kinds = dict.fromkeys(type(each) for each in types if each.kind in NUMBERS)
+    # Its inner package was called `core` before version 2, and is in the files of that time.
+    inner = [
+        (each, f"numpy.{core}.multiarray.{each.__name__}")
+        for each in made
+        for core in ("_core", "core")
+    ]
+    return [
+        *inner,
+        (np.ndarray, "numpy.ndarray"),
+        (np.dtype, "numpy.dtype"),
+        *((kind, f"numpy.dtypes.{kind.__name__}") for kind in kinds),
+        # Empty ones, as those of an array of nothing; torch calls them by their name of today.
+        *((bytes, f"{package}.bytes") for package in ("__builtin__", "builtins")),
+    ]
+
+
+HARMLESS = _harmless()
+"""What NumPy's numbers and arrays of them are made of, with the names that files have for it."""
+
+
+def strange(state: object, content: bytes) -> list[str]:
+    """What a state holds that cannot be read again.
+
+    Args:
+        state: The state.
+        content: The file that it was packed into.
+
+    Returns:
+        Names of types and functions; empty if all of it is plain.
+    """
+    named = _named(content)
+    arrays = (each for each in _leaves(state) if isinstance(each, np.ndarray | np.generic))
+    odd = [f"a NumPy array of {each.dtype}" for each in arrays if each.dtype.kind not in NUMBERS]
+    return list(dict.fromkeys([*named, *odd]))
+
+
+def _named(content: bytes) -> list[str]:
+    """What a file names that is not made when it is read."""
+    if "torch" in sys.modules:
+        from torch import serialization
+
+        with serialization.safe_globals(HARMLESS):
+            return serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        (pickled,) = (
+            archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl")
+        )
+    known = {*_NAMES, *(each[1] for each in HARMLESS if isinstance(each, tuple))}
+    named = (str(what) for code, what, _ in pickletools.genops(pickled) if code.name == "GLOBAL")
+    return [name for name in (each.replace(" ", ".") for each in named) if name not in known]
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        for each in value.values():
+            yield from _leaves(each)
+    elif isinstance(value, list | tuple | set):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
