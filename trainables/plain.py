@@ -1,20 +1,26 @@
-"""Plain values: all that a trial's state may hold, so that it is read again without running code.
+"""Plain values: all that a trial's evaluations and its state are made of, whatever its code makes them of.
 
-Files are read by ``torch.load(…, weights_only=True)``, which makes nothing but what it knows to be harmless,
-and here NumPy's numbers and arrays of them as well. Arrays of nothing else: the types of numbers are built
-in, so that nothing is taken over of what a file says of them, where objects could be made to point anywhere.
+Evaluations are numbers, which the record, MLflow and JSON take. States are read again without running code:
+by ``torch.load(…, weights_only=True)``, which makes nothing but what it knows to be harmless, and here
+NumPy's numbers and arrays of them as well. Arrays of nothing else: the types of numbers are built in, so that
+nothing is taken over of what a file says of them, where objects could be made to point anywhere.
 """
 
 from __future__ import annotations
 
 import io
+import math
+import operator
 import pickletools
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+
+from trainables.protocol import Diverged, Measurement
 
 PLAIN = "dicts, lists, tensors, numbers, NumPy arrays of numbers, and texts"
 """What a state is made of, for messages."""
@@ -99,3 +105,55 @@ def _leaves(value: object) -> Iterator[object]:
             yield from _leaves(each)
     else:
         yield value
+
+
+def taken(event: object) -> Measurement | Diverged:
+    """What a trial says of itself, in plain numbers: its code may make them of NumPy or of tensors.
+
+    Args:
+        event: From the trial. One whose score is not finite has diverged.
+
+    Raises:
+        ValueError: Something is not a number; the message says which, and what it should be.
+    """
+    if not isinstance(event, Measurement | Diverged):
+        raise ValueError(
+            f"the trial's advance returned {event!r:.60}; make it return a Measurement, Diverged or None"
+        )
+    try:
+        step = operator.index(event.step)
+    except TypeError:
+        raise ValueError(
+            f"the trial's step is {event.step!r}; make it the whole number of steps that it has made"
+        ) from None
+    if isinstance(event, Diverged):
+        return replace(event, step=step)
+    score, noise = _number("score", event.score), _number("noise", event.noise)
+    if not math.isfinite(score):
+        return Diverged(step=step, reason=f"the score is {score}")
+    if noise < 0:
+        raise ValueError(
+            f"the trial's noise is {noise:g}; make it a standard deviation, or 0 if it is unknown"
+        )
+    metrics = {name: _number(f"metric {name}", value) for name, value in event.metrics.items()}
+    return replace(
+        event, step=step, score=score, noise=noise if math.isfinite(noise) else 0.0, metrics=metrics
+    )
+
+
+def _number(what: str, value: object) -> float:
+    if type(value) in (float, int):
+        return value  # type: ignore[return-value]
+    detach = getattr(
+        value, "detach", None
+    )  # of a tensor, perhaps with the graph of what it was made of
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value if detach is None else detach())  # type: ignore[arg-type]
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # the last one of tensors with more than one element
+        raise ValueError(f"the trial's {what} is {value!r:.60}; make it a number") from None

@@ -18,6 +18,7 @@ from trainables.folder import MEASUREMENTS, Folder, line_of, read_measurements, 
 from trainables.kept import KeptGenerators
 from trainables.kinds import AnotherTrialError, build_trial
 from trainables.own_code import of_the_moment
+from trainables.plain import taken
 from trainables.protocol import (
     Context,
     Diverged,
@@ -135,15 +136,16 @@ class TrialRun:
                 time.sleep(HELD_SECONDS)
                 break
             event = self.trial.advance(over)
-            self._keep(event, self._seconds + time.monotonic() - began)
+            if event is not None:
+                self._keep(taken(event), self._seconds + time.monotonic() - began)
             if time.monotonic() - began > 0.2:
                 break
         self._seconds += time.monotonic() - began
 
-    def _keep(self, event: Measurement | Diverged | None, seconds: float) -> None:
+    def _keep(self, event: Measurement | Diverged, seconds: float) -> None:
         if isinstance(event, Diverged):
             self._diverged = event
-        elif event is not None:
+        else:
             parts = {PREFIX + name: value for name, value in self._parts().items()}
             measurement = replace(event, seconds=seconds, metrics={**event.metrics, **parts})
             self.history.append(measurement)

@@ -345,6 +345,22 @@ def test_a_state_that_cannot_be_kept_is_told_of_once(
     assert kept == checkpoint.names(Folder(assignment.folder)) == []
 
 
+def test_a_trial_whose_score_is_not_finite_has_diverged(
+    assignment: Assignment,
+    runs: Callable[[Assignment], TrialRun],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = runs(assignment)
+    run.turn()
+    lost = Measurement(step=600, score=float("nan"))
+    monkeypatch.setattr(run.trial, "advance", lambda _pause: lost, raising=False)
+    last = run.turn()
+    assert last.diverged is not None
+    assert (last.diverged.step, last.diverged.reason) == (600, "the score is nan")
+    assert last.finished
+    assert [m.step for m in read_measurements(assignment.folder)] == [300]
+
+
 def test_measurements_are_kept_line_by_line(
     assignment: Assignment, runs: Callable[[Assignment], TrialRun]
 ) -> None:
