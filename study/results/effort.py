@@ -82,6 +82,8 @@ class Effort:
         return [f"Stopping early ended {stopped} of {counted(sum(self.trials), 'trials')}{saved}."]
 
     def _first(self) -> list[str]:
+        if self.reached == (None, None):
+            return []  # an arm without a score: of two with scores the lower one has the other's
         said = []
         pairs = zip(self.arms, self.arms[::-1], self.reached, strict=True)
         for arm, other, when in pairs:

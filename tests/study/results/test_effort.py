@@ -60,6 +60,12 @@ def test_unequal_budgets_are_said_and_shown() -> None:
     assert data["reached"][0]["trials"] == 4
 
 
+def test_where_an_arm_has_no_score_nobody_is_said_to_have_reached_it() -> None:
+    one = [trial(ONE, 0, 1.0, 5.0)]
+    two = [trial(TWO, 0, None, 0.0, Outcome.DIVERGED)]
+    assert str(effort((ONE, TWO), one, two)) == "Both arms had 1 trial (5 s and 0 s of training)."
+
+
 def test_a_failed_trial_reaches_nothing() -> None:
     one = [trial(ONE, 0, 1.0, 5.0, Outcome.FAILED)]
     two = [trial(TWO, 0, 2.0, 5.0)]
