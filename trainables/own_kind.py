@@ -21,13 +21,16 @@ computation as not having stopped; all randomness comes from ``context.seed``.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 from trainables.own_code import called, described, loaded
 from trainables.protocol import Trial
 from trainables.settings.base import TrialSettings
 
-METHODS = ("advance", "save", "load", "artifacts")
+METHODS = {"advance": ("pause",), "save": (), "load": ("state",), "artifacts": ()}
+"""The methods of a trial, and what each is called with."""
+MADE_WITH = ("settings", "parameters", "context")
 MEMBERS = (*METHODS, "score_name", "step", "finished")
 """What a trial must have; those that are not methods may come about as it is built."""
 
@@ -59,6 +62,7 @@ def own_kind(name: str) -> tuple[type[TrialSettings], Callable[..., Trial]]:
         raise ValueError(
             f"the trial of kind {name} has no {' and no '.join(lacks)}; see trainables.protocol.Trial"
         )
+    _check_calls(name, trial)
     return settings, trial
 
 
@@ -72,6 +76,28 @@ def _check_settings(name: str, settings: object) -> None:
         raise ValueError(f"the settings of kind {name} have no property score_name")
     if "kind" not in settings.model_fields:
         raise ValueError(f"the settings of kind {name} have no field for its name; add: kind: str")
+
+
+def _check_calls(name: str, trial: Callable[..., Trial]) -> None:
+    """Refuses what cannot be called as it will be; in a trial it would be told three times, and late."""
+    wanted: list[tuple[str, object, tuple[str, ...]]] = [("", trial, MADE_WITH)]
+    if isinstance(trial, type):
+        found = ((method, inspect.getattr_static(trial, method)) for method in METHODS)
+        wanted += [
+            (m, each, ("self", *METHODS[m])) for m, each in found if inspect.isfunction(each)
+        ]
+    for method, function, arguments in wanted:
+        try:
+            signature = inspect.signature(function)  # type: ignore[arg-type]
+        except (TypeError, ValueError):  # of code that is not Python's
+            continue
+        try:
+            signature.bind(*arguments)
+        except TypeError as error:
+            raise ValueError(
+                f"the trial of kind {name} does not take what {method or 'it'} is called with, "
+                f"({', '.join(arguments)}): {error}"
+            ) from None
 
 
 def lacking(name: str, trial: object) -> str:

@@ -146,14 +146,34 @@ class TrialRun:
         if isinstance(event, Diverged):
             self._diverged = event
         else:
+            self._check_step(event.step)
             parts = {PREFIX + name: value for name, value in self._parts().items()}
             measurement = replace(event, seconds=seconds, metrics={**event.metrics, **parts})
             self.history.append(measurement)
             with self._spent.writing():
                 self._write_measurements()
                 for name, content in self.trial.artifacts().items():
+                    if not isinstance(content, bytes):
+                        raise ValueError(
+                            f"the trial's artifact {name} is {content!r:.40}; make it bytes"
+                        )
                     self._write(sample_name(name, event.step), content)
                 self._keep_generator(measurement)
+
+    def _check_step(self, step: int) -> None:
+        """Refuses what would never end: a trial that gets no further, or that goes on after its last step."""
+        before, last = (
+            (self.history[-1].step if self.history else -1),
+            int(self.assignment.trial["steps"]),
+        )
+        if step <= before:
+            raise ValueError(
+                f"the trial evaluated step {step} after step {before}; its step must rise each time"
+            )
+        if step > last:
+            raise ValueError(
+                f"the trial evaluated step {step} of {last}; it must be finished at its last step (steps)"
+            )
 
     def _note_how(self) -> None:
         """Notes once why the trial is made in another way than it was meant to be."""

@@ -57,6 +57,18 @@ class Short:
 
 class Nothing: pass
 
+class Two(Falling):
+    def __init__(self, settings, parameters): pass
+
+class Deaf(Falling):
+    def advance(self): pass
+
+class Asking(Falling):
+    def save(self, step): pass
+
+class Forgetful(Falling):
+    def load(self): pass
+
 class Nameless(TrialSettings):
     kind: str
 
@@ -66,6 +78,11 @@ del Kindless.model_fields["kind"]
 
 def falling(): return Settings, Falling
 def short(): return Settings, Short
+def two(): return Settings, Two
+def deaf(): return Settings, Deaf
+def asking(): return Settings, Asking
+def forgetful(): return Settings, Forgetful
+def made(): return Settings, lambda settings, parameters: Falling(settings, parameters, None)
 def alone(): return Settings
 def swapped(): return Falling, Settings
 def nothing(): return Settings, Nothing
@@ -145,6 +162,17 @@ def test_a_record_gives_it_back_as_it_was_and_runs_no_code_to_be_read(here: Path
         ("swapped", "returned a type as settings; they must be a subclass of trainables.settings"),
         ("nothing", "has no advance and no save and no load and no artifacts; see trainables.prot"),
         ("nameless", "have no property score_name"),
+        (
+            "two",
+            r"take what it is called with, \(settings, parameters, context\): too many positional",
+        ),
+        (
+            "made",
+            r"take what it is called with, \(settings, parameters, context\): too many positional",
+        ),
+        ("deaf", r"take what advance is called with, \(self, pause\): too many positional"),
+        ("asking", r"take what save is called with, \(self\): missing a required argument: 'step'"),
+        ("forgetful", r"take what load is called with, \(self, state\): too many positional"),
         ("kindless", "have no field for its name; add: kind: str"),
         ("no_trial", "returned an int as trial; it must be a class"),
         ("raises", "called without arguments, raised RuntimeError: no"),

@@ -361,6 +361,43 @@ def test_a_trial_whose_score_is_not_finite_has_diverged(
     assert [m.step for m in read_measurements(assignment.folder)] == [300]
 
 
+def test_an_artifact_that_is_not_bytes_is_refused(
+    assignment: Assignment,
+    runs: Callable[[Assignment], TrialRun],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = runs(assignment)
+    monkeypatch.setattr(run.trial, "artifacts", lambda: {"table.txt": "text"}, raising=False)
+    with pytest.raises(
+        ValueError, match=r"the trial's artifact table\.txt is 'text'; make it bytes"
+    ):
+        run.turn()
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (300, "evaluated step 300 after step 300; its step must rise"),
+        (0, "evaluated step 0 after step 300"),
+        (901, "evaluated step 901 of 900; it must be finished at its last step"),
+    ],
+)
+def test_a_trial_that_would_never_end_is_refused(
+    assignment: Assignment,
+    runs: Callable[[Assignment], TrialRun],
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    said: str,
+) -> None:
+    run = runs(assignment)
+    run.turn()
+    found = Measurement(step=step, score=1.0)
+    monkeypatch.setattr(run.trial, "advance", lambda _pause: found, raising=False)
+    with pytest.raises(ValueError, match=said):
+        run.turn()
+    assert [m.step for m in read_measurements(assignment.folder)] == [300]
+
+
 def test_measurements_are_kept_line_by_line(
     assignment: Assignment, runs: Callable[[Assignment], TrialRun]
 ) -> None:
