@@ -142,18 +142,21 @@ def taken(event: object) -> Measurement | Diverged:
 
 
 def _number(what: str, value: object) -> float:
-    if type(value) in (float, int):
-        return value  # type: ignore[return-value]
-    detach = getattr(
-        value, "detach", None
-    )  # of a tensor, perhaps with the graph of what it was made of
-    try:
-        if isinstance(value, str | bytes):
-            raise TypeError
-        return float(value if detach is None else detach())  # type: ignore[arg-type]
-    except (
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ):  # the last one of tensors with more than one element
-        raise ValueError(f"the trial's {what} is {value!r:.60}; make it a number") from None
+    found = float(value) if isinstance(value, bool | np.bool_) else number(value)
+    if found is None:
+        raise ValueError(f"the trial's {what} is {value!r:.60}; make it a number")
+    return found
+
+
+def number(value: object) -> float | None:
+    """A number of Python, NumPy or torch as one of Python; None of anything else, as of an array or a truth.
+
+    Example:
+        >>> number(np.float32(0.5)), number([0.5])
+        (0.5, None)
+    """
+    single = isinstance(value, np.generic) or getattr(value, "shape", None) == ()
+    found = value.item() if single else value  # type: ignore[attr-defined]
+    if isinstance(found, np.floating):  # the longest ones stay NumPy's
+        return float(found)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None

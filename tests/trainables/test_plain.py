@@ -23,7 +23,8 @@ from trainables.protocol import Diverged, Measurement
         (np.int64(4), 4.0),
         (np.array(1.5), 1.5),
         (torch.tensor(0.25), 0.25),
-        (torch.tensor([0.75], requires_grad=True), 0.75),
+        (torch.tensor(0.75, requires_grad=True), 0.75),
+        (np.longdouble(0.5), 0.5),
         (torch.tensor(1.5, dtype=torch.bfloat16), 1.5),
     ],
 )
@@ -86,6 +87,10 @@ def test_a_noise_that_is_not_finite_is_unknown_and_a_metric_stays() -> None:
         (
             Measurement(step=1, score=1.0, metrics={"loss": [1.0]}),  # type: ignore[dict-item]
             r"the trial's metric loss is \[1.0\]; make it a number",
+        ),
+        (
+            Measurement(step=1, score=np.ones(1)),  # type: ignore[arg-type]
+            r"the trial's score is array\(\[1.\]\); make it a number",
         ),
         (Measurement(step=1, score=1.0, noise=-0.5), "noise is -0.5; make it a standard deviation"),
         (Measurement(step=1.5, score=1.0), "step is 1.5; make it the whole number of steps"),  # type: ignore[arg-type]

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from torch import Tensor
 from trainables.devices import own_random_numbers
 from trainables.levels import Score
 from trainables.own_code import called, code_sha256, described, loaded, of_the_moment
+from trainables.plain import number
 from trainables.scores.scorer import Sampler
 from trainables.settings.score import OwnScoreSettings
 
@@ -136,15 +136,14 @@ class OwnScorer:
             return self._function(iter(batches))
 
 
-def _number(what: str, value: Any) -> float:
+def _number(what: str, value: object) -> float:
     """A plain float of a number of Python, NumPy or torch."""
-    single = isinstance(value, Tensor | np.ndarray | np.generic) and value.shape == ()
-    inner = value.item() if single else value
-    if isinstance(inner, bool) or not isinstance(inner, int | float):
+    found = number(value)
+    if found is None:
         shape = getattr(value, "shape", None)
         of = f" of shape {tuple(shape)}" if shape else ""
         raise ValueError(f"{what} returned {described(value)}{of}; it must return one number")
-    return float(inner)
+    return float(found)
 
 
 def _last_bad(values: list[float]) -> float:
