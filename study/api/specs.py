@@ -24,7 +24,7 @@ def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ())
     A relative path in a spec file begins beside that file, any other one in the working folder.
 
     Args:
-        what: A recipe's name, a spec file, or the fields themselves.
+        what: A recipe's name, a spec file, or the fields themselves; numbers and arrays may be NumPy's.
         changes: ``path.to.field=value``, as after ``--set``.
 
     Examples:
@@ -34,7 +34,7 @@ def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ())
     """
     here = Path.cwd()
     if isinstance(what, Mapping):
-        return parse_spec(located(set_fields(dict(what), changes), here))
+        return parse_spec(located(set_fields(_plain(what), changes), here))
     text = str(what)
     # os.path: a name that no file can have is not an error there.
     if text.endswith((".yaml", ".yml")) or "/" in text or os.path.isfile(text):  # noqa: PTH113
@@ -45,6 +45,16 @@ def read_spec(what: str | Path | Mapping[str, Any], changes: Sequence[str] = ())
     source = f"recipe {text}"
     fields = set_fields(mapping(parse_yaml(recipe_text(text), source), source), changes)
     return parse_spec(located(fields, here))
+
+
+def _plain(value: Any) -> Any:
+    """Fields as a spec file has them: of a script they may hold numbers and arrays of NumPy."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    # NumPy is not imported to look for what only a script that has it can hold.
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def recipes() -> list[Recipe]:

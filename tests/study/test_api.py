@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from support.mlflow import changed, new_store, record, row, tracking
 from support.study import empty_record, saddle_spec
@@ -14,6 +16,7 @@ import study
 from study.cli.verbs import cli
 from study.errors import UserError
 from study.record.database import Ledger
+from study.spec.model import Spec
 from study.trial import Outcome, TrialRecord
 
 COMMANDS_ONLY = {"ui", "doctor"}
@@ -47,6 +50,22 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | N
     ledger.store_spec("little", spec.model_dump(mode="json"))
     ledger.close()
     return {"record": url, "tracking": new_store(tmp_path)}
+
+
+def test_a_spec_of_a_script_may_hold_what_numpy_made() -> None:
+    def spec(trials: Any, b: Any, a: Any, steps: Any) -> Spec:
+        return study.read_spec(
+            {
+                "name": "made",
+                "trial": {"kind": "saddle", "steps": steps, "evaluate_every": 5},
+                "arms": {"two": {"space": "two_timescale", "trials": trials, "b": b, "a": a}},
+            }
+        )
+
+    ends = np.geomspace(1e-4, 1e-2, 3)[::2]
+    made = spec(np.int64(8), ends, (np.float64(1e-4), np.float64(1e-2)), np.array(20))
+    assert made == spec(8, [1e-4, 1e-2], [1e-4, 1e-2], 20)
+    assert type(made.arms["two"].trials) is int
 
 
 def test_a_study_is_found_where_the_places_say(places: dict[str, str | None]) -> None:
