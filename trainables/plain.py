@@ -8,6 +8,7 @@ nothing is taken over of what a file says of them, where objects could be made t
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import operator
@@ -40,7 +41,9 @@ _NAMES = frozenset(
 """What a file of a state without tensors may name besides."""
 
 
-def _harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+@functools.cache
+def harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """What NumPy's numbers and arrays of them are made of, with the names that files have for it."""
     made: list[Any] = [np.float64().__reduce__()[0], np.empty(0).__reduce__()[0]]
     types = (np.dtype(code) for code in np.typecodes["All"])
     kinds = dict.fromkeys(type(each) for each in types if each.kind in NUMBERS)
@@ -58,10 +61,6 @@ def _harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
         # Empty ones, as those of an array of nothing; torch calls them by their name of today.
         *((bytes, f"{package}.bytes") for package in ("__builtin__", "builtins")),
     ]
-
-
-HARMLESS = _harmless()
-"""What NumPy's numbers and arrays of them are made of, with the names that files have for it."""
 
 
 def strange(state: object, content: bytes) -> list[str]:
@@ -85,13 +84,13 @@ def _named(content: bytes) -> list[str]:
     if "torch" in sys.modules:
         from torch import serialization
 
-        with serialization.safe_globals(HARMLESS):
+        with serialization.safe_globals(harmless()):
             return serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (pickled,) = (
             archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl")
         )
-    known = {*_NAMES, *(each[1] for each in HARMLESS if isinstance(each, tuple))}
+    known = {*_NAMES, *(each[1] for each in harmless() if isinstance(each, tuple))}
     named = (str(what) for code, what, _ in pickletools.genops(pickled) if code.name == "GLOBAL")
     return [name for name in (each.replace(" ", ".") for each in named) if name not in known]
 

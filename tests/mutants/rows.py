@@ -41,6 +41,12 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/language/ngrams.py", (f"{LANGUAGE}/test_ngrams.py",)),
     ("study/trial.py", ("tests/study/test_trial.py",)),
     ("trainables/protocol.py", ("tests/trainables/test_protocol.py", "tests/study/test_trial.py")),
+    (
+        "trainables/plain.py",
+        ("tests/trainables/test_plain.py", "tests/trainables/test_checkpoint.py"),
+    ),
+    ("trainables/checkpoint.py", ("tests/trainables/test_checkpoint.py",)),
+    ("trainables/own_kind.py", ("tests/trainables/test_own_kind.py",)),
     ("study/search/arm.py", (f"{SEARCH}/test_arm.py",)),
     ("study/record/trials.py", (f"{RECORD}/test_trials.py",)),
     *(

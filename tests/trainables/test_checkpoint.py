@@ -19,6 +19,7 @@ import torch
 from trainables import checkpoint
 from trainables.checkpoint import CheckpointError
 from trainables.folder import Folder
+from trainables.plain import strange
 
 
 @pytest.fixture
@@ -93,6 +94,25 @@ def test_a_process_without_torch_writes_what_torch_reads(folder: Folder) -> None
     assert torch.load(path(folder, first), weights_only=True)["trial"] == trial
 
 
+def entries(content: bytes) -> dict[str, bytes]:
+    """What an archive holds, by name without its folder."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+
+
+def test_without_torch_the_entries_are_those_that_torch_writes(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {**state(10), "trial": {"step": 10}}
+    with monkeypatch.context() as patched:
+        without_torch(patched)
+        name = checkpoint.save(folder, 10, plain)
+    ours, theirs = entries(path(folder, name).read_bytes()), entries(packed(plain))
+    assert {"data.pkl", "byteorder", "version"} == ours.keys() <= theirs.keys()
+    assert (ours["byteorder"], ours["version"]) == (theirs["byteorder"], theirs["version"])
+    assert pickle.loads(ours["data.pkl"]) == pickle.loads(theirs["data.pkl"]) == plain
+
+
 NUMBERS = {
     "mean": np.float64(0.1),
     "count": np.int64(-3),
@@ -128,6 +148,24 @@ def test_numbers_and_arrays_of_numpy_come_back(
         if not imported:
             without_torch(patched)
         name = checkpoint.save(folder, 10, {**state(10), "trial": NUMBERS})
+    assert same(checkpoint.load(folder, name)["trial"], NUMBERS)
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_what_an_earlier_numpy_wrote_is_read(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, imported: bool
+) -> None:
+    """Its inner package had another name."""
+    archive, written = io.BytesIO(), io.BytesIO(packed({**state(20), "trial": NUMBERS}))
+    with zipfile.ZipFile(written) as new, zipfile.ZipFile(archive, "w") as old:
+        for name in new.namelist():
+            part = new.read(name)
+            old.writestr(name, part.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    with monkeypatch.context() as patched:
+        if not imported:
+            without_torch(patched)
+        assert strange(NUMBERS, archive.getvalue()) == []
+    name = planted(folder, 20, archive.getvalue())
     assert same(checkpoint.load(folder, name)["trial"], NUMBERS)
 
 
@@ -296,6 +334,24 @@ def test_a_checkpoint_that_goes_while_it_is_looked_for_is_passed_over(folder: Fo
 def test_a_name_that_is_no_checkpoints_is_refused(folder: Folder) -> None:
     with pytest.raises(CheckpointError, match="not the name of a checkpoint"):
         checkpoint.load(folder, "../../etc/passwd")
+
+
+def test_the_steps_of_checkpoints_are_known(folder: Folder) -> None:
+    for step in (99, 100):
+        checkpoint.save(folder, step, state(step))
+    assert checkpoint.steps(folder) == [100, 99]
+
+
+def test_what_cannot_be_read_is_said_with_its_name_and_why(folder: Folder) -> None:
+    name = planted(folder, 20, b"no archive")
+    said = f"{re.escape(name)} (cannot be read: [A-Za-z]+Error: .+|is refused: it holds more .*)"
+    with pytest.raises(CheckpointError, match=said):
+        checkpoint.load(folder, name)
+    name = planted(folder, 20, packed(state(20))[:-30])
+    with pytest.raises(
+        CheckpointError, match=f"{re.escape(name)} cannot be read: RuntimeError: .+"
+    ):
+        checkpoint.load(folder, name)
 
 
 def test_other_files_are_no_checkpoints(folder: Folder) -> None:

@@ -92,6 +92,10 @@ def test_a_noise_that_is_not_finite_is_unknown_and_a_metric_stays() -> None:
             Measurement(step=1, score=np.ones(1)),  # type: ignore[arg-type]
             r"the trial's score is array\(\[1.\]\); make it a number",
         ),
+        (
+            Measurement(step=1, score=1.0, noise="x"),  # type: ignore[arg-type]
+            "the trial's noise is 'x'; make it a number",
+        ),
         (Measurement(step=1, score=1.0, noise=-0.5), "noise is -0.5; make it a standard deviation"),
         (Measurement(step=1.5, score=1.0), "step is 1.5; make it the whole number of steps"),  # type: ignore[arg-type]
         (0.5, "advance returned 0.5; make it return a Measurement, Diverged or None"),
