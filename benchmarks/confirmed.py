@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.confirmed [--studies 200] [--trials 8 40] [--only bowl flat]
 
 Each study is sampled and its finalists are named and chosen by the product's own code; fresh seeds are fresh
-noise on the same surface. The two settings that are compared have a true difference, and so have the arms.
+noise on the same surface, and are read at the step at which the search's trial was best. The two settings
+that are compared have a true difference, and so have the arms.
 
 Targets: intervals cover in 93 to 99 %; equal arms are called different in at most 5 %.
 """
@@ -13,22 +14,29 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from benchmarks import recorded
 from benchmarks.answers import simulated
 from benchmarks.families import FAMILIES, UNIT, Formula, member
+from benchmarks.recorded import Recorded
 from study.results.comparison import compare
 from study.results.confirmation import confirmation, place_of_best
 from study.results.difference import Finding
 from study.results.finalists import promising
-from study.results.retrained import finalist_of
-from study.trial import ONE, TWO, TrialRecord
+from study.results.retrained import Steps, finalist_of, read_at
+from study.trial import ONE, TWO, Outcome, TrialRecord
+from trainables.protocol import Measurement
 
-CASES = [*FAMILIES, "equal arms", "one sd lower, line and plane"]
-"""Those of answers.py whose surface is a formula."""
+CASES = [
+    *FAMILIES,
+    "equal arms",
+    "one sd lower, line and plane",
+    *(f"recorded {name}" for name in recorded.names()),
+]
+"""Those of answers.py, but for one."""
 
 DIFFERENT = (Finding.LOWER, Finding.HIGHER)
 
@@ -48,20 +56,23 @@ def confirmed(case: str, seed: int, trials: int, finalists: int, seeds: int) -> 
     """One study; None if an interval could not be told (a finalist diverges)."""
     rows, first, second = simulated(case, seed, trials)
     curves, lower = _surface(case, seed)
-    draw = np.random.default_rng([seed, 7])
+    draw, steps = np.random.default_rng([seed, 7]), read_at(rows)
     runs = [
         run
         for arm, numbers in promising(rows, [ONE, TWO], finalists).items()
-        for run in _trained(rows, arm, numbers, seeds, curves, lower[arm], draw)
+        for run in _trained(rows, arm, numbers, seeds, curves, lower[arm], draw, steps)
     ]
-    made = confirmation("s", runs, [ONE, TWO])
+    made = confirmation("s", runs, [ONE, TWO], steps)
     found = compare("s", rows, [ONE, TWO], None, made).confirmation
     assert found is not None
     difference = found.difference
     if difference.relative_interval is None or difference.arms_interval is None:
         return None
     numbers = dict(zip((ONE, TWO), difference.numbers or (), strict=True))
-    true = {arm: _mean(curves, _row(rows, arm, n)) * lower[arm] for arm, n in numbers.items()}
+    true = {
+        arm: _mean(curves, _row(rows, arm, n), steps[arm, n]) * lower[arm]
+        for arm, n in numbers.items()
+    }
     settings, arms = true[TWO] / true[ONE] - 1, second / first - 1
     return Confirmed(
         settings_covered=_within(settings, difference.relative_interval),
@@ -73,7 +84,9 @@ def confirmed(case: str, seed: int, trials: int, finalists: int, seeds: int) -> 
     )
 
 
-def _surface(case: str, seed: int) -> tuple[Formula, dict[str, float]]:
+def _surface(case: str, seed: int) -> tuple[Formula | Recorded, dict[str, float]]:
+    if case.startswith("recorded"):
+        return recorded.load(case.removeprefix("recorded ")), {ONE: 1.0, TWO: 1.0}
     family = case if case in FAMILIES else "diagonal" if case.endswith("line and plane") else "bowl"
     curves = member(family, seed)
     shift = -curves.noise if case.startswith("one sd lower") else 0.0
@@ -85,9 +98,10 @@ def _trained(
     arm: str,
     numbers: Sequence[int],
     seeds: int,
-    curves: Formula,
+    curves: Formula | Recorded,
     lower: float,
     draw: np.random.Generator,
+    steps: Steps,
 ) -> list[TrialRecord]:
     """Runs of an arm's finalists: as many as choose of each, and those that compare of the chosen one."""
     choosing = max(1, seeds // 2) if len(numbers) > 1 else 0
@@ -97,7 +111,7 @@ def _trained(
     }
     best = numbers[0]
     if choosing:
-        made = [finalist_of(f"{arm}-{number}", runs[number], {}) for number in numbers]
+        made = [finalist_of(f"{arm}-{number}", runs[number], steps) for number in numbers]
         best = numbers[place_of_best(made, choosing)]
     tests = range(choosing, choosing + seeds)
     runs[best] += [_run(_row(rows, arm, best), i, curves, lower, draw) for i in tests]
@@ -105,17 +119,29 @@ def _trained(
 
 
 def _run(
-    row: TrialRecord, seed: int, curves: Formula, lower: float, draw: np.random.Generator
+    row: TrialRecord,
+    seed: int,
+    curves: Formula | Recorded,
+    lower: float,
+    draw: np.random.Generator,
 ) -> TrialRecord:
-    (score,) = curves.curve(row.b, row.a, row.d_steps, int(draw.integers(2**31)))
-    known: dict[str, Any] = {"arm": f"{row.arm}-{row.number}", "number": seed, "study": "s.confirm"}
-    known |= {"score": float(score) * lower if math.isfinite(score) else None}
-    known |= {"outcome": "complete" if math.isfinite(score) else "diverged"}
-    return TrialRecord.from_json(row.to_json() | known)
+    scores = curves.curve(row.b, row.a, row.d_steps, int(draw.integers(2**31))) * lower
+    made = zip(curves.steps, scores.tolist(), strict=True)
+    measured = tuple(Measurement(step=k, score=x) for k, x in made if math.isfinite(x))
+    return replace(
+        row,
+        study="s.confirm",
+        arm=f"{row.arm}-{row.number}",
+        number=seed,
+        measurements=measured,
+        outcome=Outcome.COMPLETE if len(measured) == len(scores) else Outcome.DIVERGED,
+    )
 
 
-def _mean(curves: Formula, row: TrialRecord) -> float:
-    """The mean score of a setting over seeds: that of a log-normal."""
+def _mean(curves: Formula | Recorded, row: TrialRecord, step: int) -> float:
+    """The mean score of a setting over seeds at a step; of a formula that of a log-normal."""
+    if isinstance(curves, Recorded):
+        return float(curves.mean(row.b, row.a, row.d_steps)[curves.steps.index(step)])
     at = (np.asarray(v) for v in (math.log10(row.b), math.log10(row.a), math.log2(row.d_steps)))
     height = float(curves.height(*at))
     spread = curves.noise * (1 + curves.rising * min(max(height, 0.0), 2.0))

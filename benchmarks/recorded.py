@@ -92,6 +92,10 @@ class Recorded:
         every = self._curves(*self._nearest(b, a, d_steps))
         return math.exp(float(every.min(1).mean()))
 
+    def mean(self, b: float, a: float, d_steps: int) -> NDArray[np.float64]:
+        """The mean score at each step over a trial's noise, shape (steps,)."""
+        return np.asarray(np.exp(self._curves(*self._nearest(b, a, d_steps))).mean(0))
+
     def _curves(self, place: NDArray[np.float64], d_steps: int) -> NDArray[np.float64]:
         """Logarithms of all curves that a trial may have, shape (NEAR, steps)."""
         expected = self._logarithms(place, d_steps)
