@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks import children
 from trainables.folder import read_measurements
 
 BARE = """
@@ -59,13 +59,10 @@ def trial(given: argparse.Namespace) -> dict[str, Any]:
 
 def said(command: list[str], folder: Path) -> str:
     """What a command printed; what it said of a failure ends this script."""
-    quiet = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-    root = str(Path(__file__).parents[1])
-    place = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env=os.environ | quiet | {"PYTHONPATH": place},
+        env=children.environment(),
         capture_output=True,
         text=True,
         check=False,

@@ -12,7 +12,6 @@ apart the arms end, and what a worker takes in CPU-seconds and memory.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 import psutil
 import yaml
 
+from benchmarks import children
 from trainables.folder import read_measurements
 
 LAUNCH = """
@@ -79,14 +79,11 @@ def launched(given: argparse.Namespace, folder: Path) -> tuple[float, list[tuple
     path = folder / "slots.yaml"
     path.write_text(yaml.safe_dump(spec(given.slots, given.seconds, given.each)))
     command = [sys.executable, "-c", LAUNCH, str(given.session), "launch", str(path)]
-    quiet = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-    root = str(Path(__file__).parents[1])
-    place = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     began, most = time.time(), []
     with (folder / "said.txt").open("w") as said:
         process = psutil.Popen(
             [*command, "--home", str(folder / "home")],
-            env=os.environ | quiet | {"PYTHONPATH": place},
+            env=children.environment(),
             stdout=said,
             stderr=said,
         )

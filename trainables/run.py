@@ -162,10 +162,8 @@ class TrialRun:
 
     def _check_step(self, step: int) -> None:
         """Refuses what would never end: a trial that gets no further, or that goes on after its last step."""
-        before, last = (
-            (self.history[-1].step if self.history else -1),
-            int(self.assignment.trial["steps"]),
-        )
+        before = self.history[-1].step if self.history else -1
+        last = int(self.assignment.trial["steps"])
         if step <= before:
             raise ValueError(
                 f"the trial evaluated step {step} after step {before}; its step must rise each time"

@@ -333,7 +333,7 @@ def test_a_state_that_cannot_be_kept_is_told_of_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = runs(assignment)
-    kept, save = checkpoint.names(Folder(assignment.folder)), run.trial.save
+    save = run.trial.save
     monkeypatch.setattr(run.trial, "save", lambda: {**save(), "folder": Path("x")}, raising=False)
     turns = finish(run)
     (note,) = (note for turn in turns for note in turn.notes)
@@ -342,7 +342,7 @@ def test_a_state_that_cannot_be_kept_is_told_of_once(
     )
     assert "pathlib.PosixPath" in note
     assert len(turns) == 3
-    assert kept == checkpoint.names(Folder(assignment.folder)) == []
+    assert checkpoint.names(Folder(assignment.folder)) == []
 
 
 def test_a_trial_whose_score_is_not_finite_has_diverged(
