@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self
 
-from trainables.levels import CEILING, FLOOR, Levels
+from trainables.levels import CEILING, FLOOR, Levels, Score
 from trainables.protocol import (
     FURTHER,
     OWN,
@@ -81,7 +81,9 @@ class TrialRecord(Sampled):
         reason: One sentence on why it ended as it did, or None.
         end_step: Generator updates done when it ended, or None.
         measurements: Its evaluations in order of step, one a step, up to its end. The record tells of their
-            scores alone, MLflow and tables of the best one alone.
+            scores alone, MLflow of the best one and the one at which it was stopped, tables of the best one.
+        forecast: What a stopped trial would have come to as whole trials have it, and how sure that is (see
+            :mod:`study.surface.stopped`); None if it was not stopped, or nobody who had all curves said so.
         started: When it was asked for, seconds since the epoch.
         ended: When it ended, seconds since the epoch, or None.
         folder: Where its files are (checkpoints, measurements, samples): a path or an fsspec URI.
@@ -102,6 +104,7 @@ class TrialRecord(Sampled):
     reason: str | None = None
     end_step: int | None = None
     measurements: tuple[Measurement, ...] = ()
+    forecast: Score | None = None
     started: float = 0.0
     ended: float | None = None
     folder: str = ""
@@ -204,6 +207,8 @@ class TrialRecord(Sampled):
             "end_step": self.end_step,
             **self.levels.to_json(),
             "share": self.levels.share(self.score),
+            "forecast": None if self.forecast is None else self.forecast.value,
+            "forecast_noise": None if self.forecast is None else self.forecast.noise,
             FURTHER: further,
         }
 
@@ -224,6 +229,7 @@ class TrialRecord(Sampled):
             ValueError: A parameter or the outcome cannot be one.
         """
         score, outcome, end = data.get("score"), data.get("outcome"), data.get("end_step")
+        forecast = data.get("forecast")
         best = None
         if score is not None:
             known = {FLOOR: data.get("floor"), CEILING: data.get("ceiling")}
@@ -248,6 +254,11 @@ class TrialRecord(Sampled):
             reason=data.get("reason"),
             end_step=None if end is None else int(end),
             measurements=() if best is None else (best,),
+            forecast=(
+                None
+                if forecast is None
+                else Score(float(forecast), float(data.get("forecast_noise") or 0.0))
+            ),
             started=float(data.get("started") or 0.0),
             mlflow_run_id=data.get("mlflow_run_id"),
         )

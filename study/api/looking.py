@@ -155,10 +155,10 @@ def compare_table(frame: pd.DataFrame) -> Comparison:
 
     Args:
         frame: A row a trial, with the columns of :func:`to_frame`: ``arm``, ``b``, ``a``, ``d_steps`` and
-            ``score`` (empty: none) must be there; ``number``, ``outcome``, ``noise``, ``seconds`` and
-            ``end_step`` are looked at if they are. Any other column is a further parameter. Rows whose
-            ``study`` confirms that of others (``trials("NAME.confirm")``) are the fresh seeds of its
-            finalists.
+            ``score`` (empty: none) must be there; ``number``, ``outcome``, ``noise``, ``forecast``,
+            ``forecast_noise``, ``seconds`` and ``end_step`` are looked at if they are. Any other column is a
+            further parameter. Rows whose ``study`` confirms that of others (``trials("NAME.confirm")``) are
+            the fresh seeds of its finalists.
 
     Returns:
         What :func:`compare` says of the same trials, but for what a table does not hold: arms without a

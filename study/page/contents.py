@@ -15,6 +15,7 @@ from study.page.plane import MOST_POINTS
 from study.results.answers import compared
 from study.results.comparison import Comparison
 from study.results.confirmation import Confirmation
+from study.results.forecasts import searched
 from study.spec.reader import mapping, parse_yaml
 from study.tracking import query
 from study.tracking.files import code_of, spec_text
@@ -102,7 +103,7 @@ def gather(study: str, *, tracking_uri: str, cache: str | None = None) -> Conten
         StudyNotFound: The store has no study of this name, or it has no trial yet.
         TrackingError: The store could not be read.
     """
-    rows = query.trials(study, tracking_uri=tracking_uri)
+    rows = searched(study, tracking_uri=tracking_uri)
     if not rows:
         raise StudyNotFound(f"study {study!r} has no trial yet; there is nothing to report")
     comparison = compared(study, tracking_uri=tracking_uri, rows=rows)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from study.ground.confirming import confirmed_by, confirming, finalist_of_name
 from study.results.comparison import Comparison, compare
 from study.results.confirmation import Confirmation, confirmation
+from study.results.forecasts import searched, with_evaluations
 from study.results.retrained import Steps, read_at
 from study.tracking import query, reading, words
 from study.trial import TrialRecord, by_convention, compared_order
-from trainables.protocol import Measurement
 
 
 def compared(
@@ -23,7 +23,7 @@ def compared(
     Args:
         study: Name of the study.
         tracking_uri: MLflow tracking URI.
-        rows: Its trials, if they have been read already.
+        rows: Its trials, if they have been read already (:func:`study.results.forecasts.searched`).
 
     Raises:
         StudyNotFound: The store has no study of this name.
@@ -31,7 +31,7 @@ def compared(
         TrackingError: The store could not be read.
     """
     if rows is None:
-        rows = query.trials(study, tracking_uri=tracking_uri)
+        rows = searched(study, tracking_uri=tracking_uri)
     arms = query.arms(study, tracking_uri=tracking_uri)
     order = compared_order([*arms, *by_convention({row.arm for row in rows})])
     fresh = _confirmed(study, None, rows, order, tracking_uri)
@@ -66,7 +66,7 @@ def confirmed(study: str, steps: int | None = None, *, tracking_uri: str) -> Con
 def _confirmed(
     study: str,
     steps: int | None,
-    searched: Sequence[TrialRecord],
+    search: Sequence[TrialRecord],
     arms: Sequence[str],
     tracking_uri: str,
 ) -> Confirmation | None:
@@ -74,14 +74,14 @@ def _confirmed(
     try:
         rows = query.trials(name, tracking_uri=tracking_uri)
         owners = {reading.record_of(name, tracking_uri=tracking_uri)}
-        if searched:
+        if search:
             owners.add(reading.record_of(study, tracking_uri=tracking_uri))
     except reading.StudyNotFound:
         return None
     if len(owners - {None}) > 1:
         return None  # somebody else's of that name
-    read = read_at(searched) if steps is None else _at_the_end(rows, steps)
-    evaluated, looked = _with_evaluations(rows, tracking_uri), _looked(name, tracking_uri)
+    read = read_at(search) if steps is None else _at_the_end(rows, steps)
+    evaluated, looked = with_evaluations(rows, tracking_uri), _looked(name, tracking_uri)
     found = confirmation(study, evaluated, arms, read, looked)
     if found is None:
         return None
@@ -98,20 +98,3 @@ def _looked(name: str, tracking_uri: str) -> list[int]:
 def _at_the_end(rows: Sequence[TrialRecord], steps: int) -> Steps:
     """Longer runs are read at their last step: the search has chosen none beyond its own."""
     return {finalist_of_name(row.arm): steps for row in rows}
-
-
-def _with_evaluations(rows: Sequence[TrialRecord], tracking_uri: str) -> list[TrialRecord]:
-    """Trials with the scores of all their evaluations; of the best one all that is known stays."""
-    curves = query.histories(list(rows), tracking_uri=tracking_uri)
-    return [
-        replace(row, measurements=tuple(_evaluations(row, curve)))
-        if (curve := curves.get(row.identity))
-        else row
-        for row in rows
-    ]
-
-
-def _evaluations(row: TrialRecord, curve: Sequence[tuple[int, float]]) -> Iterator[Measurement]:
-    for step, score in curve:
-        known = row.best if row.step == step else None
-        yield known or Measurement(step=step, score=score, seconds=row.seconds, time=0.0)

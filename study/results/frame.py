@@ -34,6 +34,8 @@ COLUMNS = (
     "floor",
     "ceiling",
     "share",
+    "forecast",
+    "forecast_noise",
 )
 """The columns of a table of trials, in order; further parameters follow."""
 
@@ -140,6 +142,7 @@ class _Record:
             "seconds": self._number("seconds", empty=0.0, least=0.0),
             "end_step": self._end_step(),
             **{level: self._level(level) for level in LEVELS},
+            **self._forecast(scored),
             "further": self._further(),
         }
         return TrialRecord.from_json(known)
@@ -181,6 +184,15 @@ class _Record:
     def _level(self, name: str) -> float | None:
         """What real data, or pictures of nothing, score; None if it is not known."""
         return None if self._get(name) is None else self._number(name)
+
+    def _forecast(self, scored: bool) -> dict[str, float]:
+        """What a stopped trial would have come to; nothing if that is not known."""
+        if not scored or self._get("forecast") is None:
+            return {}
+        return {
+            "forecast": self._number("forecast", positive=True),
+            "forecast_noise": self._number("forecast_noise", empty=0.0, least=0.0),
+        }
 
     def _end_step(self) -> int | None:
         """How many updates it had made when it ended; None if that is not known."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.errors import UserError
 from study.results.answers import confirmed
+from study.results.forecasts import searched, with_forecasts
 from study.results.frame import COLUMNS, METRICS, to_frame
 from study.results.where import Condition, check_names, condition
 from study.tracking import query
@@ -130,12 +131,13 @@ class _Trial:
 
 def _read(study: str, measured: bool, tracking_uri: str) -> list[_Trial]:
     if not measured:
-        rows = query.trials(study, tracking_uri=tracking_uri)
+        rows = searched(study, tracking_uri=tracking_uri)
         return [_Trial(row, {}, row.fields()) for row in rows]
     pairs = query.measured(study, tracking_uri=tracking_uri)
+    rows = with_forecasts([row for row, _ in pairs], tracking_uri)
     return [
         _Trial(row, metrics, row.fields() | {METRICS + k: v for k, v in metrics.items()})
-        for row, metrics in pairs
+        for row, (_, metrics) in zip(rows, pairs, strict=True)
     ]
 
 

@@ -14,12 +14,17 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from study.surface.gains import Curve, gains
 from study.surface.observations import Array
 from study.trial import Outcome, TrialRecord
+from trainables.levels import Score
+
+T = TypeVar("T")
 
 MOST = 250
 """Whole trials whose curves are asked; of more each so-manieth."""
@@ -32,8 +37,8 @@ def still_to_come(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
     (:func:`study.surface.gains.gains`); its lowest stays its lowest where it had risen by more than that.
 
     Args:
-        rows: Trials that count, of all arms, with scores > 0. Where a row has its lowest score alone, as a
-            table's has, nothing is known of its curve.
+        rows: Trials that count, of all arms, with scores > 0. One that has a forecast is taken at its word.
+            Where a row has its lowest score alone, as a table's has, nothing is known of its curve.
 
     Returns:
         What is to be added to the logarithm of each lowest score, <= 0, and the standard deviation of that,
@@ -44,12 +49,15 @@ def still_to_come(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
         (array([], dtype=float64), array([], dtype=float64))
     """
     curves = [_curve(row) for row in rows if row.outcome is Outcome.COMPLETE]
-    whole = [curve for curve in curves if len(curve) > 1]
-    whole = whole[:: math.ceil(len(whole) / MOST) or 1]
+    whole = some([curve for curve in curves if len(curve) > 1])
     found = functools.cache(lambda step: gains(step, whole))
     added, spread = np.zeros(len(rows)), np.zeros(len(rows))
     for place, row in enumerate(rows):
         if row.outcome is not Outcome.STOPPED or row.score is None:
+            continue
+        if row.forecast is not None:
+            added[place] = math.log(row.forecast.value / row.score)
+            spread[place] = row.forecast.noise / row.forecast.value
             continue
         newest = row.measurements[-1]
         if (ahead := found(newest.step)).whole:
@@ -57,6 +65,27 @@ def still_to_come(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
             added[place] = min(risen + ahead.mean, 0.0)
             spread[place] = math.hypot(ahead.deviation, ahead.mean)
     return added, spread
+
+
+def some(whole: Sequence[T]) -> Sequence[T]:
+    """At most :data:`MOST` of the whole trials, which tell of gains as well as all of them."""
+    return whole[:: math.ceil(len(whole) / MOST) or 1]
+
+
+def forecast(rows: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The same trials, those that were stopped with what :func:`still_to_come` says of them.
+
+    Args:
+        rows: As there.
+    """
+    pairs = zip(*still_to_come(rows), strict=True)
+    said = [(float(added), float(spread)) for added, spread in pairs]
+    return [
+        replace(row, forecast=Score(value := row.score * math.exp(added), value * spread))
+        if spread and row.score is not None
+        else row
+        for row, (added, spread) in zip(rows, said, strict=True)
+    ]
 
 
 def _curve(row: TrialRecord) -> Curve:

@@ -196,7 +196,11 @@ def evaluation_metrics(
             best = measurement
         step, when = moment(measurement)
         latest = max(latest, when)
-        values = {words.BEST_SCORE: best.score, words.BEST_STEP: float(best.step)}
+        values = {
+            words.BEST_SCORE: best.score,
+            words.BEST_STEP: float(best.step),
+            words.BEST_NOISE: best.noise,
+        }
         if sent.get(step) != measurement.score:
             values |= _evaluated(measurement)
         elif shown[step] == best.score:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _OF_TRIAL = (words.KIND, words.RECORD, words.STUDY, words.ARM, words.NUMBER, words.SEED)
 _TAGS = (*_OF_TRIAL, words.OUTCOME, words.REASON, words.SCORE_NAME, POSITION, words.LOOKS)
 _LEVELS = (FLOOR, CEILING)
-_METRICS = (*(words.RESERVED_METRICS - {words.SCORE}), *_LEVELS)
+_METRICS = (*words.RESERVED_METRICS, *_LEVELS)
 """What rows are made of."""
 
 _SAMPLE = 200
@@ -265,7 +265,8 @@ def _row(run: RunFacts) -> TrialRecord:
         Measurement(
             step=int(metrics[words.BEST_STEP]),
             score=metrics[words.BEST_SCORE],
-            noise=metrics[words.NOISE],
+            # Runs of earlier versions have the newest score's alone.
+            noise=metrics.get(words.BEST_NOISE, metrics[words.NOISE]),
             metrics={name: metrics[name] for name in _LEVELS if name in metrics},
             seconds=metrics[words.SECONDS],
             time=0.0,  # MLflow's queries do not tell
@@ -282,8 +283,16 @@ def _row(run: RunFacts) -> TrialRecord:
         seed=int(tags[words.SEED]),
         outcome=None if outcome is None else Outcome(outcome),
         reason=tags.get(words.REASON),
-        measurements=() if best is None else (best,),
+        measurements=() if best is None else (best, *_stop(run, best)),
         end_step=run.steps.get(words.SECONDS) if outcome else None,
         started=run.started,
         mlflow_run_id=run.run_id,
     )
+
+
+def _stop(run: RunFacts, best: Measurement) -> tuple[Measurement, ...]:
+    """The evaluation at which a trial was stopped, if it was, and that is not its best one."""
+    step, score = run.steps.get(words.SCORE, best.step), run.metrics.get(words.SCORE)
+    if run.tags.get(words.OUTCOME) != Outcome.STOPPED or score is None or step <= best.step:
+        return ()
+    return (Measurement(step=step, score=score, seconds=best.seconds, time=0.0),)

@@ -37,10 +37,11 @@ KIND_TRIAL = "trial"
 SCORE = "score"
 BEST_SCORE = "best_score"
 BEST_STEP = "best_step"
+BEST_NOISE = "best_noise"
 NOISE = "noise"
 SECONDS = "seconds"
 
-RESERVED_METRICS = frozenset({SCORE, BEST_SCORE, BEST_STEP, NOISE, SECONDS, *OWN})
+RESERVED_METRICS = frozenset({SCORE, BEST_SCORE, BEST_STEP, BEST_NOISE, NOISE, SECONDS, *OWN})
 """Metrics that are ours; b, a and d_steps are among them, as MLflow compares parameters only as text."""
 
 

@@ -48,6 +48,8 @@ JSON = {
     "floor": None,
     "ceiling": None,
     "share": None,
+    "forecast": None,
+    "forecast_noise": None,
     "further": FURTHER,
 }
 

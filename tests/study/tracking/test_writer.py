@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import NullPool, Pool
 from support.mlflow import BEGAN, empty_store, history, new_store, owner, record, runs, tracking
 
+from study.tracking import query
 from study.tracking.content import ArmRecord
 from study.tracking.store import TrackingError, client, without_waiting
 from study.tracking.writer import Tracking
@@ -86,6 +87,19 @@ def test_evaluations_keep_their_step_and_time(writer: Tracking, store: MlflowCli
     assert metrics["metrics.score"] == 7.0
     assert metrics["noise"] == 0.25
     assert metrics["seconds"] == 4.5
+
+
+def test_the_noise_of_a_trial_is_that_of_its_lowest_score(
+    writer: Tracking, store: MlflowClient, uri: str
+) -> None:
+    scored = record(scores=[9.0, 4.0, 50.0], outcome=Outcome.COMPLETE)
+    noises = zip(scored.measurements, (0.9, 0.2, 7.0), strict=True)
+    noisy = replace(scored, measurements=tuple(replace(m, noise=n) for m, n in noises))
+    run_id = writer.publish(noisy, fresh=True)
+    assert [value for *_, value in history(store, run_id, "noise")] == [0.9, 0.2, 7.0]
+    assert [value for *_, value in history(store, run_id, "best_noise")] == [0.9, 0.2, 0.2]
+    (row,) = query.trials("study", tracking_uri=uri)
+    assert (row.score, row.noise) == (4.0, 0.2)
 
 
 @pytest.mark.parametrize(

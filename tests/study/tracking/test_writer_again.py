@@ -78,7 +78,7 @@ def test_a_restarted_driver_sends_only_what_is_new(
 
     monkeypatch.setattr(second._experiment.client, "log_batch", counted)
     assert second.publish(record(scores=[3.0, 2.0, 1.0]), fresh=False) == first
-    assert sent == [5]  # score, best score and its step, noise, seconds of one evaluation
+    assert sent == [6]  # score, best score, its step and noise, noise, seconds of one evaluation
     assert [value for *_, value in history(store, first, "score")] == [3.0, 2.0, 1.0]
 
 

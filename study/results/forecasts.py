@@ -1,0 +1,76 @@
+"""The trials of a search as MLflow has them, those that were stopped with what they would have come to.
+
+A forecast needs the curves of whole trials (study/surface/stopped.py), which rows have not: so it is made
+where rows are read, once for all who look at them, and goes with them into a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from study.tracking import query
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement
+
+
+def searched(study: str, *, tracking_uri: str) -> list[TrialRecord]:
+    """All trials of a study in the order of arm and number, ended or not, with their forecasts.
+
+    Args:
+        study: Name of the study.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        StudyNotFound: The store has no study of this name.
+        TrackingError: The store could not be read.
+    """
+    return with_forecasts(query.trials(study, tracking_uri=tracking_uri), tracking_uri)
+
+
+def with_forecasts(rows: Sequence[TrialRecord], tracking_uri: str) -> list[TrialRecord]:
+    """The same rows in the same order, with the forecasts of those that were stopped.
+
+    Args:
+        rows: All trials of a study: fewer would tell less of what trials gain.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        TrackingError: The store could not be read.
+    """
+    scored = [row for row in rows if row.score is not None]
+    stopped = [row for row in scored if row.outcome is Outcome.STOPPED]
+    if not stopped or any(row.objective <= 0 for row in scored):  # of these there is no logarithm
+        return list(rows)
+    from study.surface.stopped import forecast, some  # SciPy takes a while
+
+    # No more than are asked: a server is asked for the curve of each.
+    whole = some([row for row in scored if row.outcome is Outcome.COMPLETE])
+    said = forecast([*with_evaluations(whole, tracking_uri), *stopped])
+    known = {row.identity: row for row in said if row.forecast is not None}
+    return [known.get(row.identity, row) for row in rows]
+
+
+def with_evaluations(rows: Sequence[TrialRecord], tracking_uri: str) -> list[TrialRecord]:
+    """Trials with the scores of all their evaluations; of the best one all that is known stays.
+
+    Args:
+        rows: Trials as :mod:`study.tracking.query` reads them.
+        tracking_uri: MLflow tracking URI.
+
+    Raises:
+        TrackingError: The store could not be read.
+    """
+    curves = query.histories(list(rows), tracking_uri=tracking_uri)
+    return [
+        replace(row, measurements=tuple(_evaluations(row, curve)))
+        if (curve := curves.get(row.identity))
+        else row
+        for row in rows
+    ]
+
+
+def _evaluations(row: TrialRecord, curve: Sequence[tuple[int, float]]) -> Iterator[Measurement]:
+    for step, score in curve:
+        known = row.best if row.step == step else None
+        yield known or Measurement(step=step, score=score, seconds=row.seconds, time=0.0)

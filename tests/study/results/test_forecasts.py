@@ -1,0 +1,139 @@
+"""What stopped trials would have come to is known to whoever asks MLflow, as it is to the record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.mlflow import new_store, record, tracking
+
+import study
+from benchmarks import recorded
+from benchmarks.replay import replay, spec_for
+from study.results.comparison import compare
+from study.results.forecasts import searched
+from study.tracking import query, tables
+from study.trial import ONE, TWO, Outcome, TrialRecord
+from trainables.levels import Score
+from trainables.protocol import Parameters
+
+WHOLE = ((8.0, 4.0, 2.0), (9.0, 6.0, 1.5), (5.0, 6.0, 2.5), (7.0, 3.0, 3.5))
+"""Curves of whole trials: after their second evaluation they gain 0.69, 1.39, 0.69 and 0 (logarithms)."""
+
+
+def trials() -> list[TrialRecord]:
+    """Seven trials an arm: those of WHOLE, and three that were stopped, one of them after it had risen."""
+    draw, made = np.random.default_rng(1), []
+    ends = [(curve, Outcome.COMPLETE) for curve in WHOLE]
+    ends += [(curve, Outcome.STOPPED) for curve in ((9.0, 8.0), (3.0, 3.3), (6.0, 30.0))]
+    for arm in (ONE, TWO):
+        for number, (curve, outcome) in enumerate(ends):
+            b, a = 10 ** draw.uniform(-4, -2, 2)
+            sampled = Parameters(b=b, a=b if arm == ONE else a, d_steps=2)
+            scores = [each * (1.0 if arm == ONE else 0.9) for each in curve]
+            trial = record(arm, number, scores=scores, outcome=outcome, reason="so")
+            made.append(replace(trial, parameters=sampled, end_step=10 * len(scores)))
+    return made
+
+
+def published(rows: list[TrialRecord], folder: Path) -> str:
+    uri = new_store(folder)
+    writer = tracking(uri, folder)
+    for each in rows:
+        writer.publish(each, fresh=True)
+    return uri
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return published(trials(), tmp_path_factory.mktemp("store"))
+
+
+def test_mlflow_gives_the_answer_of_the_curves(uri: str) -> None:
+    told = study.compare("study", tracking=uri).difference
+    known = compare("study", trials()).difference
+    assert told is not None
+    assert known is not None
+    assert told.interval == pytest.approx(known.interval, rel=1e-9)
+    assert told.absolute == pytest.approx(known.absolute, rel=1e-9)
+    assert told.method == known.method
+    assert "6 stopped trials" in told.method
+    left = compare("study", query.trials("study", tracking_uri=uri)).difference
+    assert left is not None
+    assert left.interval != pytest.approx(known.interval, rel=1e-3)
+
+
+def test_a_forecast_is_the_newest_score_less_what_whole_trials_gained(uri: str) -> None:
+    found = {row.identity: row for row in searched("study", tracking_uri=uri)}
+    # By hand: the lowest of all over the lowest of the first two.
+    gained = [math.log(min(curve) / min(curve[:2])) for curve in WHOLE * 2]
+    mean = sum(gained) / len(gained)
+    assert mean == pytest.approx(-math.log(2 * 4 * 2 * 1) / 4)
+    for number, (newest, lowest) in {4: (8.0, 8.0), 5: (3.3, 3.0), 6: (30.0, 6.0)}.items():
+        forecast = found[f"study/{ONE}/{number}"].forecast
+        assert forecast is not None
+        assert forecast.value == pytest.approx(min(newest * math.exp(mean), lowest))
+        # Whole trials of both arms: their spread with the prior's two, and the gain itself.
+        squares = sum((gain - mean) ** 2 for gain in gained) + 2 * (0.5 * (1 - 20 / 30)) ** 2
+        freedom = 2 + len(gained) - 1
+        deviation = math.sqrt(squares / freedom * (1 + 1 / 8) * freedom / (freedom - 2))
+        assert forecast.noise / forecast.value == pytest.approx(math.hypot(deviation, mean))
+    assert all(found[f"study/{arm}/{n}"].forecast is None for arm in (ONE, TWO) for n in range(4))
+
+
+def test_a_store_that_is_not_read_in_bulk_tells_the_same(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk = searched("study", tracking_uri=uri)
+    monkeypatch.setattr(tables, "read", lambda *_: None)
+    assert searched("study", tracking_uri=uri) == bulk
+
+
+def test_a_table_has_them_and_a_part_of_it_keeps_them(uri: str, tmp_path: Path) -> None:
+    frame = study.trials("study", tracking=uri)
+    assert frame["forecast"].notna().sum() == 6
+    frame.to_csv(tmp_path / "trials.csv", index=False)
+    told = study.compare_table(study.to_frame(frame))
+    assert told == study.compare("study", tracking=uri)
+    some = study.trials("study", where="outcome = 'stopped'", metrics=True, tracking=uri)
+    all_ = frame[frame["outcome"] == "stopped"]
+    assert list(some["forecast"]) == list(all_["forecast"])
+    assert list(some["forecast_noise"]) == list(all_["forecast_noise"])
+
+
+def test_nobody_is_asked_for_curves_where_no_trial_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row for row in trials() if row.outcome is Outcome.COMPLETE]
+    uri = published(rows, tmp_path)
+    monkeypatch.setattr(query, "histories", None)
+    assert all(row.forecast is None for row in searched("study", tracking_uri=uri))
+
+
+def test_scores_that_have_no_logarithm_have_no_forecast(tmp_path: Path) -> None:
+    rows = [*trials(), record(TWO, 7, scores=[1.0, -1.0], outcome=Outcome.COMPLETE)]
+    uri = published(rows, tmp_path)
+    assert all(row.forecast is None for row in searched("study", tracking_uri=uri))
+
+
+def test_a_trial_is_read_again_with_its_forecast() -> None:
+    trial = replace(trials()[4], forecast=Score(4.0, 1.5))
+    assert (trial.to_json()["forecast"], trial.to_json()["forecast_noise"]) == (4.0, 1.5)
+    assert TrialRecord.from_json(trial.to_json()).forecast == Score(4.0, 1.5)
+
+
+@pytest.mark.slow
+def test_a_replayed_study_of_a_recorded_surface_is_answered_alike(tmp_path: Path) -> None:
+    """With the product's own sampler and stopping, of which half of the trials come to be stopped."""
+    curves = recorded.load("language")
+    played = replay(curves, spec_for(curves, 30, [], 1)).trials
+    rows = [replace(each.record, study="study", folder="") for each in played]
+    assert sum(row.outcome is Outcome.STOPPED for row in rows) >= 10
+    told = study.compare("study", tracking=published(rows, tmp_path)).difference
+    known = compare("study", rows, [ONE, TWO]).difference
+    assert told is not None
+    assert known is not None
+    assert told.interval == pytest.approx(known.interval, rel=1e-6)
