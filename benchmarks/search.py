@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks import many
 from benchmarks.bohb import Bohb
 from benchmarks.peers import RaysAsha, grid_changes
-from benchmarks.replay import Replay, full_trial, replay, spec_for
+from benchmarks.replay import Replay, early_changes, full_trial, replay, spec_for
 from benchmarks.stopping import SURFACES, Saving, Surfaced, check_names, saving, surface
 from study.surface.surface import NoSurface, Surface
 from study.trial import TrialRecord, ranked
@@ -45,6 +45,7 @@ class Way:
         rays_asha: Whether Ray's scheduler stops trials.
         bohb: Whether Syne Tune's BOHB proposes settings and stops trials.
         dear: In how many turns of the others it has one, since its studies take long.
+        early: The share of a trial's steps whose evaluations take a fifth of the samples.
     """
 
     changes: tuple[str, ...]
@@ -53,10 +54,13 @@ class Way:
     rays_asha: bool = False
     bohb: bool = False
     dear: int = 1
+    early: float = 0.0
 
     def studied(self, curves: Surfaced, trials: int, seed: int) -> Replay:
         """One study, replayed."""
         changes = [*self.changes, *(grid_changes(curves, trials) if self.grid else ())]
+        if self.early:
+            changes += early_changes(curves, self.early)
         spec = spec_for(curves, trials, changes, seed)
         if self.bohb:
             both = Bohb(spec, curves.steps)
@@ -83,6 +87,7 @@ WAYS = {
     "joint": Way(("search.sampler=joint", "stopping.rule=rising"), True),
     "joint + worth": Way(("search.sampler=joint", "stopping.rule=worth"), True),
     "joint + ahead": Way(("search.sampler=joint", "stopping.rule=ahead"), True),
+    "joint + ahead, early": Way(("search.sampler=joint", "stopping.rule=ahead"), True, early=0.5),
     "joint + median": Way(
         ("search.sampler=joint", "stopping={rule: none, pruner: {name: median}}"), True
     ),

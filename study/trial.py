@@ -17,6 +17,7 @@ from trainables.protocol import (
     Parameters,
     ParameterValue,
     one_a_step,
+    scores_among,
 )
 
 ONE, TWO = "one_timescale", "two_timescale"
@@ -80,8 +81,10 @@ class TrialRecord(Sampled):
         outcome: How it ended; None while it runs or is interrupted.
         reason: One sentence on why it ended as it did, or None.
         end_step: Generator updates done when it ended, or None.
-        measurements: Its evaluations in order of step, one a step, up to its end. The record tells of their
+        measurements: Its evaluations in order of step, one a step, up to its end. All are scores of one
+            protocol; early ones are apart. The record tells of their
             scores alone, MLflow of the best one and the one at which it was stopped, tables of the best one.
+        early: Its early evaluations, of fewer samples, in order of step: none is a score.
         forecast: What a stopped trial would have come to as whole trials have it, and how sure that is (see
             :mod:`study.surface.stopped`); None if it was not stopped, or nobody who had all curves said so.
         started: When it was asked for, seconds since the epoch.
@@ -104,6 +107,7 @@ class TrialRecord(Sampled):
     reason: str | None = None
     end_step: int | None = None
     measurements: tuple[Measurement, ...] = ()
+    early: tuple[Measurement, ...] = ()
     forecast: Score | None = None
     started: float = 0.0
     ended: float | None = None
@@ -158,7 +162,8 @@ class TrialRecord(Sampled):
     @property
     def seconds(self) -> float:
         """Training and evaluation time, interruptions excluded; 0 before the first evaluation."""
-        return self.measurements[-1].seconds if self.measurements else 0.0
+        newest = self.measurements[-1:] or self.early[-1:]
+        return newest[0].seconds if newest else 0.0
 
     def with_evaluations(self, measurements: Iterable[Measurement]) -> Self:
         """Returns the trial with these evaluations: one a step, and none from after its end.
@@ -167,13 +172,17 @@ class TrialRecord(Sampled):
         no part of it.
         """
         end = math.inf if self.end_step is None else self.end_step
-        kept = tuple(m for m in one_a_step(measurements) if m.step <= end)
-        return replace(self, measurements=kept)
+        kept = [m for m in one_a_step(measurements) if m.step <= end]
+        early = tuple(m for m in kept if m.early)
+        return replace(self, measurements=tuple(scores_among(kept)), early=early)
 
     def scores_alone(self) -> Self:
         """Returns the trial with the scores of its evaluations, and nothing else that was measured."""
-        bare = (Measurement(step=m.step, score=m.score, time=m.time) for m in self.measurements)
-        return replace(self, measurements=tuple(bare))
+        bare, early = (
+            tuple(Measurement(step=m.step, score=m.score, time=m.time, early=m.early) for m in each)
+            for each in (self.measurements, self.early)
+        )
+        return replace(self, measurements=bare, early=early)
 
     @cached_property
     def counts(self) -> bool:

@@ -26,6 +26,7 @@ FRAMEWORK_ROOMS: dict[str, tuple[str, ...]] = {
         "study/record/",
         "study/search/samplers.py",
         "study/search/joint.py",
+        "study/search/early.py",
         "study/search/present.py",
         "study/page/importance.py",
         "search_spaces/",

@@ -90,6 +90,8 @@ class Measurement:
         metrics: Everything else that was measured (losses, second scores, seconds a step, ...).
         seconds: Training and evaluation time spent on this trial so far, interruptions excluded.
         time: When it was taken, seconds since the epoch; kept, so that publishing it twice is harmless.
+        early: Whether it was taken with fewer samples than a score is (``score.early``): then it is compared
+            with other early ones alone.
     """
 
     step: int
@@ -98,11 +100,15 @@ class Measurement:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     time: float = field(default_factory=time.time)
+    early: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Returns the measurement as plain JSON values."""
         # Not asdict, which copies deeply and takes ten times as long: a checkpoint writes all of them.
-        return {**vars(self), "metrics": dict(self.metrics)}
+        known = {**vars(self), "metrics": dict(self.metrics)}
+        if not self.early:
+            del known["early"]  # earlier versions read it then
+        return known
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -123,6 +129,11 @@ def one_a_step(measurements: Iterable[Measurement]) -> list[Measurement]:
     """
     by_step = {measurement.step: measurement for measurement in measurements}
     return [by_step[step] for step in sorted(by_step)]
+
+
+def scores_among(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """The evaluations that are scores: all but early ones."""
+    return [measurement for measurement in measurements if not measurement.early]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ from trainables.protocol import (
     TellsHow,
     TellsTimes,
     Trial,
+    scores_among,
 )
 from trainables.spent import PREFIX, Spent
 
@@ -158,7 +159,8 @@ class TrialRun:
                             f"the trial's artifact {name} is {content!r:.40}; make it bytes"
                         )
                     self._write(sample_name(name, event.step), content)
-                self._keep_generator(measurement)
+                if not measurement.early:  # the best one is never among those
+                    self._keep_generator(measurement)
 
     def _check_step(self, step: int) -> None:
         """Refuses what would never end: a trial that gets no further, or that goes on after its last step."""
@@ -204,7 +206,7 @@ class TrialRun:
         if self._kept is None:
             return
         try:
-            self._kept.prune(self.history)
+            self._kept.prune(scores_among(self.history))
         except OSError as error:
             self._notes.append(f"an old generator was not removed: {error}")
 

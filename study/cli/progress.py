@@ -158,7 +158,7 @@ class Progress:
                 f"{parameters.a:.2e}",
                 str(parameters.d_steps),
                 f"{running.done:.0%}",
-                f"{record.measurements[-1].score:.6g}" if record.measurements else "",
+                _newest(record),
                 f"{record.best.score:.6g}" if record.best else "",
             )
         lines = [Text(self._arm_line(name)) for name in self._conductor.arms]
@@ -174,6 +174,13 @@ def _label(record: TrialRecord) -> str:
     p = record.parameters
     sampled = [f"b {p.b:.2e}", f"a {p.a:.2e}", f"d_steps {p.d_steps}", *_further(record)]
     return f"{record.arm} #{record.number} ({', '.join(sampled)})"
+
+
+def _newest(record: TrialRecord) -> str:
+    """The newest score, or early evaluation."""
+    if record.measurements:
+        return f"{record.measurements[-1].score:.6g}"
+    return f"early {record.early[-1].score:.6g}" if record.early else ""
 
 
 def _further(record: TrialRecord) -> list[str]:

@@ -134,7 +134,7 @@ def train(
     cache = looked_up(name, options)[1].places.cache
     ended = train(found, folder, cache, _say, seed=seed, steps=steps, from_weights=from_weights)
     if ended.best is None:
-        raise UserError(f"{found.name} diverged before its first evaluation: {ended.reason}")
+        raise UserError(f"{found.name} diverged before its first score: {ended.reason}")
     best = f"lowest {ended.score_name} {ended.best.score:.6g} at step {ended.best.step}"
     best += f" ({ended.doubt})" if ended.doubt else ""
     click.echo(
@@ -144,7 +144,8 @@ def train(
 
 def _say(measurement: Measurement) -> None:
     noise = f" ± {measurement.noise:.2g}" if measurement.noise else ""
-    click.echo(f"step {measurement.step}: {measurement.score:.6g}{noise}")
+    early = " (early)" if measurement.early else ""
+    click.echo(f"step {measurement.step}: {measurement.score:.6g}{noise}{early}")
 
 
 def _checked(trial: str | None, best: bool) -> str | None:

@@ -63,9 +63,9 @@ def train(
         raise UserError(f"{found.name} cannot be trained in {folder}: {error}") from error
     reason = _advance(run, report)
     ended = replace(
-        found.trial, seed=assignment.seed, measurements=tuple(run.history), reason=reason
-    )
-    tidy(Folder(assignment.folder), steps_to_keep(run.history))
+        found.trial, end_step=None, seed=assignment.seed, reason=reason
+    ).with_evaluations(run.history)
+    tidy(Folder(assignment.folder), steps_to_keep(ended.measurements))
     _give(Subject(found.fields, ended), assignment)
     return ended
 

@@ -82,7 +82,9 @@ def scored(spec: Spec) -> list[TrialSettings]:
     score = spec.trial.get("score")
     if spec.confirm.samples is None or not isinstance(score, Mapping):
         return [spec.settings]
-    final = parse_settings({**spec.trial, "score": {**score, "samples": spec.confirm.samples}})
+    alike = {"early": None} if score.get("early") else {}
+    wanted = {**score, "samples": spec.confirm.samples, **alike}
+    final = parse_settings({**spec.trial, "score": wanted})
     return [spec.settings] if final == spec.settings else [spec.settings, final]
 
 

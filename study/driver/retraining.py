@@ -95,6 +95,9 @@ def _retrained(spec: Spec, before: Spec | None, steps: int | None) -> dict[str, 
         # One that began with the search's z goes on with them: its scores must be comparable.
         kept = None if before is None else before.trial["score"]["draw"]
         trial["score"] = {**score, "draw": FRESH_DRAW if kept is None else kept}
+    if isinstance(score, Mapping) and score.get("early") is not None:
+        # What is trained again is compared at every evaluation.
+        trial["score"] = {**trial["score"], "early": None}
     if samples is not None:
         trial["score"] = {**trial["score"], "samples": samples}
     if steps is not None:

@@ -18,6 +18,7 @@ def to_json(found: Subject) -> dict[str, Any]:
     """Everything as plain JSON values: the trial as queries print it, its evaluations, its files."""
     return found.trial.to_json() | {
         "evaluations": [measurement.to_json() for measurement in found.trial.measurements],
+        "early": [measurement.to_json() for measurement in found.trial.early],
         "folder": found.trial.folder,
         "files": found.files,
         "kept": kept_steps(found.files),
@@ -49,7 +50,7 @@ def story(found: Subject, options: Options) -> str:
 
 def _time(found: Subject) -> list[str]:
     """What its time went into until its last evaluation, if that was measured."""
-    measured = found.trial.measurements
+    measured = found.trial.measurements or found.trial.early
     parts = split(measured[-1].metrics) if measured else {}
     whole = sum(parts.values())
     if not whole:
@@ -61,14 +62,15 @@ def _time(found: Subject) -> list[str]:
 def _curve(found: Subject) -> list[str]:
     """The evaluations, with a bar each; the best is marked."""
     trial = found.trial
-    if trial.best is None:
+    every = (*trial.early, *trial.measurements)
+    if not every:
         return ["  no evaluation yet"]
     levels = trial.levels
-    highest = max(measurement.score for measurement in trial.measurements)
+    highest = max(measurement.score for measurement in every)
     lines = [f"  {'step':>8}  {trial.score_name:>14}"]
-    for measurement in trial.measurements:
+    for measurement in every:
         share = max(0.0, measurement.score / highest) if highest > 0 else 0.0
-        mark = "  best" if measurement == trial.best else ""
+        mark = "  best" if measurement == trial.best else "  early" if measurement.early else ""
         bar = "█" * max(1, round(BAR * share))
         lines.append(f"  {measurement.step:>8}  {measurement.score:>14.6g}  {bar}{mark}")
     known = {"real data": levels.floor, "noise and other samples of nothing": levels.ceiling}

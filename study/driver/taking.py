@@ -76,9 +76,7 @@ class Subject:
         measured = self.trial.measurements
         wanted = measured[-1].step if which == LAST and measured else self.trial.step
         if wanted is None:
-            raise UserError(
-                f"{self.name} of {self.spec.name} has no evaluation yet; let it run first"
-            )
+            raise UserError(f"{self.name} of {self.spec.name} has no score{self._why}")
         if wanted in kept:
             return wanted
         there = f"; the one of step {kept[-1]} is there (--last)" if kept and which != LAST else ""
@@ -86,6 +84,12 @@ class Subject:
             f"no generator of {self.name} of {self.spec.name} is kept of step {wanted}{there} (storage.keep "
             f"is {self.spec.storage.keep}); train it again: ttur train {self.spec.name} {self.name}"
         )
+
+    @property
+    def _why(self) -> str:
+        if self.trial.outcome is None:
+            return " yet; let it run first"
+        return f": it ended as {self.trial.outcome} before its first one; take another trial"
 
     @property
     def settings(self) -> TrialSettings:
@@ -159,12 +163,11 @@ def _trials(record: str, name: str, arm: str) -> list[TrialRecord]:
 def _whole(fields: Mapping[str, Any], places: Places, trial: TrialRecord) -> TrialRecord:
     """Adds what the trial's folder knows: all of its evaluations, with every measure."""
     folder = places.folder(trial.study, trial.arm, trial.number)
-    counted = {measurement.step for measurement in trial.measurements}
-    found = tuple(m for m in read_measurements(folder) if m.step in counted)
+    counted = {measurement.step for measurement in (*trial.measurements, *trial.early)}
+    found = [m for m in read_measurements(folder) if m.step in counted]
     return replace(
-        trial,
+        trial.with_evaluations(found) if len(found) == len(counted) else trial,
         seed=derived_seed((fields.get("search") or {}).get("seed", 0), trial.number),
         score_name=parse_settings(as_stored(fields["trial"])).score_name,
         folder=folder,
-        measurements=found if len(found) == len(counted) else trial.measurements,
     )

@@ -25,6 +25,8 @@ REASON = "reason"
 END_STEP = "end_step"
 RUN_ID = "mlflow_run_id"
 PUBLISHED = "published"
+EARLY = "early"
+"""The early evaluations of a trial, by step: Optuna's own values are scores, which prune and rank."""
 REFUSED = "refused"
 """Why a trial that another program enqueued was not run."""
 
@@ -89,9 +91,17 @@ def trial_of(name: str, trial: FrozenTrial) -> TrialRecord:
         mlflow_run_id=attributes.get(RUN_ID),
         published=bool(attributes.get(PUBLISHED)),
     )
-    scores = trial.intermediate_values.items()
     when = ended or started
-    return found.with_evaluations(Measurement(step=n, score=s, time=when) for n, s in scores)
+    scores = ((n, s, False) for n, s in trial.intermediate_values.items())
+    early = ((n, s, True) for n, s in early_of(trial).items())
+    return found.with_evaluations(
+        Measurement(step=n, score=s, time=when, early=e) for n, s, e in (*early, *scores)
+    )
+
+
+def early_of(trial: FrozenTrial) -> dict[int, float]:
+    """The early evaluations of a trial, by step."""
+    return {int(step): float(score) for step, score in trial.user_attrs.get(EARLY, {}).items()}
 
 
 def suggested(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

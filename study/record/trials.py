@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search_spaces.space import SearchSpace
 from study.ground.faults import point
 from study.record.attributes import (
+    EARLY,
     END_STEP,
     OUTCOME,
     PARAMETERS,
@@ -22,6 +23,7 @@ from study.record.attributes import (
     REASON,
     REFUSED,
     RUN_ID,
+    early_of,
     is_strange,
     set_attributes,
     suggested,
@@ -54,6 +56,8 @@ class ArmLedger:
         self._open: dict[int, optuna.Trial] = {}
         self._reported: dict[int, dict[int, float]] = {}
         """The scores of the open trials by step, as the record has them."""
+        self._early: dict[int, dict[int, float]] = {}
+        """Their early evaluations."""
 
     def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
         """Sets who proposes and who prunes trials from now on."""
@@ -184,6 +188,7 @@ class ArmLedger:
         trial = self._patience(lambda: opened(self._study, found))
         self._open[number] = trial
         self._reported[number] = dict(found.intermediate_values)
+        self._early[number] = early_of(found)
         self._suggest(trial, space)
         return self._known(frozen(trial))
 
@@ -201,9 +206,18 @@ class ArmLedger:
         scores[step] = score
         return replaces
 
+    def report_early(self, number: int, measurement: Measurement) -> None:
+        """Records an early evaluation; the later one of two at a step counts."""
+        known = self._early.setdefault(number, {})
+        if known.get(measurement.step) != measurement.score:
+            known[measurement.step] = measurement.score
+            told = {str(step): score for step, score in known.items()}
+            self._patience(lambda: self._open[number].set_user_attr(EARLY, told))
+
     def is_newest(self, number: int, step: int) -> bool:
         """Whether the record has no evaluation of an open trial after this step."""
-        return step >= max(self._reported.get(number, ()), default=step)
+        known = (*self._reported.get(number, ()), *self._early.get(number, ()))
+        return step >= max(known, default=step)
 
     def should_prune(self, number: int) -> bool:
         """Asks the pruner about the newest evaluation of an open trial."""
@@ -246,6 +260,7 @@ class ArmLedger:
         value = None if outcome is Outcome.FAILED else objective
         ended = self._patience(lambda: tell(self._study, trial, value))
         self._reported.pop(number, None)
+        self._early.pop(number, None)
         bring_to_disk(self._study)  # before its checkpoints go
         point("told")
         return ended.timestamp()

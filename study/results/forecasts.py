@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from study.tracking import query
+from study.tracking import query, words
 from study.trial import Outcome, TrialRecord
 from trainables.protocol import Measurement
 
@@ -39,16 +39,36 @@ def with_forecasts(rows: Sequence[TrialRecord], tracking_uri: str) -> list[Trial
         TrackingError: The store could not be read.
     """
     scored = [row for row in rows if row.score is not None]
-    stopped = [row for row in scored if row.outcome is Outcome.STOPPED]
+    stopped = [row for row in rows if row.outcome is Outcome.STOPPED]
     if not stopped or any(row.objective <= 0 for row in scored):  # of these there is no logarithm
         return list(rows)
     from study.surface.stopped import forecast, some  # SciPy takes a while
 
     # No more than are asked: a server is asked for the curve of each.
     whole = some([row for row in scored if row.outcome is Outcome.COMPLETE])
-    said = forecast([*with_evaluations(whole, tracking_uri), *stopped])
+    said = forecast([*_whole(whole, stopped, tracking_uri), *stopped])
     known = {row.identity: row for row in said if row.forecast is not None}
     return [known.get(row.identity, row) for row in rows]
+
+
+def _whole(
+    rows: Sequence[TrialRecord], stopped: Sequence[TrialRecord], tracking_uri: str
+) -> list[TrialRecord]:
+    """Whole trials with their evaluations, and the early ones if a trial was stopped at one of those."""
+    made = with_evaluations(rows, tracking_uri)
+    if all(row.score is not None for row in stopped):
+        return made
+    early = query.histories(list(rows), tracking_uri=tracking_uri, metric=words.EARLY)
+    return [
+        replace(
+            row,
+            early=tuple(
+                Measurement(step=step, score=score, time=0.0, early=True)
+                for step, score in early.get(row.identity, ())
+            ),
+        )
+        for row in made
+    ]
 
 
 def with_evaluations(rows: Sequence[TrialRecord], tracking_uri: str) -> list[TrialRecord]:

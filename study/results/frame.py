@@ -142,7 +142,7 @@ class _Record:
             "seconds": self._number("seconds", empty=0.0, least=0.0),
             "end_step": self._end_step(),
             **{level: self._level(level) for level in LEVELS},
-            **self._forecast(scored),
+            **self._forecast(),
             "further": self._further(),
         }
         return TrialRecord.from_json(known)
@@ -185,9 +185,9 @@ class _Record:
         """What real data, or pictures of nothing, score; None if it is not known."""
         return None if self._get(name) is None else self._number(name)
 
-    def _forecast(self, scored: bool) -> dict[str, float]:
+    def _forecast(self) -> dict[str, float]:
         """What a stopped trial would have come to; nothing if that is not known."""
-        if not scored or self._get("forecast") is None:
+        if self._get("forecast") is None or self._get("outcome") != Outcome.STOPPED:
             return {}
         return {
             "forecast": self._number("forecast", positive=True),

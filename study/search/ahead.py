@@ -36,26 +36,41 @@ class Stake:
     trials: int
 
 
+@dataclass(frozen=True)
+class Early:
+    """What early evaluations of a trial are judged by, as they tell none of it themselves.
+
+    Attributes:
+        whole: The early evaluations of the whole trials, in the order of their curves.
+        levels: What scores can be seen against.
+    """
+
+    whole: Sequence[Curve]
+    levels: Levels
+
+
 def reason_to_give_up(
     history: Sequence[Measurement],
     rule: Stopping,
     whole: Sequence[Curve],
     best: tuple[float, int],
     stake: Stake,
+    early: Early | None = None,
 ) -> str | None:
     """Judges by its newest evaluation whether a trial will still be the best of its arm.
 
-    With ``ahead`` it is stopped if, as the whole trials' curves have it, the probability to beat the best is
+    With ``ahead`` it is stopped if, as whole trials' curves have it, the probability to beat the best is
     below the rule's ``chance``; with ``worth`` if that, times ``place / trials``, is below ``chance`` times
-    ``left``. It is not while fewer than :data:`FEWEST` whole trials were evaluated there, and not while the
-    best score is not clearly below the ceiling: nothing was learnt yet that would have to be beaten.
+    ``left``. It is not while fewer than :data:`FEWEST` whole trials were evaluated there, nor while the best
+    score is not clearly below the ceiling: nothing was learnt yet that would have to be beaten.
 
     Args:
-        history: All evaluations so far, in order.
+        history: All evaluations so far, in order; all of them scores, or all of them early ones.
         rule: The spec's rule.
         whole: Curves of the whole trials of all arms, by the same protocol of the score.
-        best: The lowest score of the trial's arm, in any trial, and that trial's number.
+        best: The lowest score of the trial's arm, and its trial's number.
         stake: What is lost and saved; of ``worth``.
+        early: Of early evaluations; None: they are scores.
 
     Returns:
         One sentence on why the trial stops, or None if it goes on.
@@ -64,11 +79,10 @@ def reason_to_give_up(
         return None
     own, last = min(history, key=lambda m: m.score), history[-1].step
     lowest, number = best
-    if own.score <= lowest or not Levels.of(own.metrics).learnt(lowest, own.noise):
+    levels, seen = (Levels.of(own.metrics), None) if early is None else (early.levels, early.whole)
+    if not levels.learnt(lowest, own.noise) or not _behind(own, lowest, whole, seen):
         return None
-    if lowest <= 0 or any(score <= 0 for curve in whole for score in curve.values()):
-        return None  # not a distance: there is no logarithm to take
-    found = gains(last, whole, own.noise / own.score)
+    found = gains(last, whole, own.noise / own.score, seen)
     chance, limit, what = found.chance(own.score, lowest), rule.limit, "below the best"
     if rule.rule == "worth":
         # The best of so many trials stays the best of all only so often; and few steps left save little.
@@ -77,9 +91,20 @@ def reason_to_give_up(
     if found.whole < FEWEST[rule.rule] or chance >= limit:
         return None
     expected = own.score * math.exp(found.mean)
+    mine = f"{'its lowest' if early is None else 'its lowest early evaluation'} by step {last}"
     of = f", times {stake.left:.2g} for the steps left" if rule.rule == "worth" else ""
     return (
-        f"it would not beat {lowest:.6g} of trial {number}: its lowest by step {last}, {own.score:.6g}, "
+        f"it would not beat {lowest:.6g} of trial {number}: {mine}, {own.score:.6g}, "
         f"would come to about {expected:.4g} as in {found.whole} whole trials, and {what} with a "
         f"chance of {100 * chance:.2g} % (stopping.chance is {100 * rule.limit:g} %{of})"
     )
+
+
+def _behind(
+    own: Measurement, lowest: float, whole: Sequence[Curve], early: Sequence[Curve] | None
+) -> bool:
+    """Whether a trial has yet to reach the lowest score, and all that is compared has a logarithm."""
+    if early is None and own.score <= lowest:  # an early evaluation is not a score, however low
+        return False
+    every = (score for curve in (*whole, *(early or ())) for score in curve.values())
+    return min(lowest, own.score) > 0 and all(score > 0 for score in every)

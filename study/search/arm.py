@@ -47,6 +47,8 @@ class ArmState:
 
     whole: dict[int, dict[int, float]] = field(default_factory=dict)
     """The scores by step of every trial that made all its steps, by its number."""
+    early: dict[int, dict[int, float]] = field(default_factory=dict)
+    """Their early evaluations."""
 
     def note(self, score: float, number: int) -> None:
         """Takes in one score."""
@@ -118,9 +120,10 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger) -> ArmState:
         ended=[trial.number for trial in ended],
         unpublished=[trial.number for trial in ended if not trial.published],
         counts=Counter(trial.outcome for trial in ended if trial.outcome is not None),
-        any_ran=any(trial.measurements for trial in trials),
+        any_ran=any(trial.measurements or trial.early for trial in trials),
         last_end=max((t.ended for t in trials if t.ended is not None), default=None),
         whole={t.number: scores(t.measurements) for t in ended if t.outcome is Outcome.COMPLETE},
+        early={t.number: scores(t.early) for t in ended if t.outcome is Outcome.COMPLETE},
         results={trial.number: trial.objective for trial in ended if trial.counts},
     )
     state.take_in(trials)

@@ -126,7 +126,7 @@ class Conductor:
             record = state.ledger.reopen(state.interrupted[0], state.space)
             state.interrupted.popleft()
         # A worker hands out the evaluations that it reads back, which are judged as they come.
-        live = Live(state, replace(self._handing.completed(record), measurements=()))
+        live = Live(state, replace(self._handing.completed(record), measurements=(), early=()))
         self._live[live.record.identity] = live
         if not fresh:  # it may have failed before
             with suppress(OSError):
@@ -154,7 +154,10 @@ class Conductor:
             logger.warning("%s: %s", identity, note)
         reason = None
         for measurement in turn.measurements:
-            if measurement not in live.measurements:  # else a restored worker hands it out again
+            if measurement not in (
+                *live.measurements,
+                *live.early,
+            ):  # else a restored worker repeats it
                 reason = self._measured(live, measurement)
                 if reason:
                     break
@@ -162,7 +165,7 @@ class Conductor:
         for observer in self._observers:
             observer.turned(live.record, turn)
         if reason:
-            self._end(live, Outcome.STOPPED, reason, live.measurements[-1].step)
+            self._end(live, Outcome.STOPPED, reason, live.step)
         elif turn.diverged:
             self._end(live, Outcome.DIVERGED, turn.diverged.reason, turn.diverged.step)
         elif turn.finished:
@@ -191,7 +194,7 @@ class Conductor:
         if live is None or self.stopping:
             return
         del self._live[identity]
-        step = live.measurements[-1].step if live.measurements else 0
+        step = live.step
         self._failures[identity] = Failure(live, error, step)
         try:
             write_error(live.record.folder, traceback or error)
@@ -250,9 +253,12 @@ class Conductor:
 
     def _measured(self, live: Live, measurement: Measurement) -> str | None:
         # Computed again from a checkpoint (see one_a_step): what came after it will be computed again too.
-        before = [m for m in live.measurements if m.step < measurement.step]
-        live.measurements = [*before, measurement]
+        live.take(measurement)
         number = live.record.number
+        if measurement.early:
+            live.arm.ledger.report_early(number, measurement)
+            point("reported")
+            return self._judge.early(live.arm, number, live.early, self._levels)
         if live.arm.ledger.report(number, measurement):
             live.arm.look_for_best()
         live.arm.note(measurement.score, number)
@@ -268,7 +274,9 @@ class Conductor:
             self._ledger.keep_levels(self.spec.name, levels)
 
     def _update(self, live: Live) -> None:
-        live.record = replace(live.known, measurements=tuple(live.measurements))
+        live.record = replace(
+            live.known, measurements=tuple(live.measurements), early=tuple(live.early)
+        )
 
     def _end(self, live: Live, outcome: Outcome, reason: str | None, step: int) -> None:
         best = live.record.best
@@ -280,6 +288,7 @@ class Conductor:
             live.arm.results[live.record.number] = objective
         if outcome is Outcome.COMPLETE:
             live.arm.whole[live.record.number] = scores(live.measurements)
+            live.arm.early[live.record.number] = scores(live.early)
         self._update(live)
         record = replace(live.record, outcome=outcome, reason=reason, end_step=step, ended=ended)
         self._live.pop(record.identity, None)  # a failure was taken out when it came

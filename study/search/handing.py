@@ -21,8 +21,20 @@ class Live:
     arm: ArmState
     record: TrialRecord
     measurements: list[Measurement] = field(default_factory=list)
+    early: list[Measurement] = field(default_factory=list)
     run_id: str | None = None
     """Written by whoever publishes, in a thread of its own; the record is the conductor's alone."""
+
+    def take(self, measurement: Measurement) -> None:
+        """Adds an evaluation. Those after it were computed from an older checkpoint, and will be again."""
+        self.measurements = [m for m in self.measurements if m.step < measurement.step]
+        self.early = [m for m in self.early if m.step < measurement.step]
+        (self.early if measurement.early else self.measurements).append(measurement)
+
+    @property
+    def step(self) -> int:
+        """The step of the newest evaluation, 0 without one."""
+        return max((m.step for m in (*self.measurements, *self.early)), default=0)
 
     @property
     def known(self) -> TrialRecord:

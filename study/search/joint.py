@@ -30,6 +30,7 @@ from scipy.special import ndtr
 from search_spaces.shares import share_of, value_at, values_of
 from search_spaces.space import SearchSpace
 from study.record.attributes import PARAMETERS
+from study.search.early import foreseen
 from study.surface.gathered import pressed, vague
 from study.surface.gaussian import Process, mixed, posterior
 from study.surface.observations import Array, Observations
@@ -114,12 +115,12 @@ class JointSampler(BaseSampler):
             return {}
         mine = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         trials = [t for t in (*mine, *self._others()) if t.state != TrialState.FAIL]
-        ended = [t for t in trials if _has_value(t)]
+        ended = foreseen([t for t in trials if _has_value(t)])
         if len(ended) < self._startup or all(math.isinf(t.value or 0) for t in ended):
             return {}
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         running = [t for t in trials if t.state == TrialState.RUNNING and t.params]
-        own = [t for t in mine if _has_value(t)]
+        own = ended[: sum(map(_has_value, mine))]
         samples = self._candidates(search_space, own, sign)
         values = _values(ended, sign)
         # Those of this arm come first.

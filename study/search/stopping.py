@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from study.search.ahead import Stake, reason_to_give_up
+from study.search.ahead import Early, Stake, reason_to_give_up
 from study.search.arm import ArmState
 from study.spec.model import Spec
 from study.spec.parts import Stopping
@@ -97,11 +97,41 @@ class Judge:
         # again, earlier evaluations are not asked about: they were judged, or will be by the newest.
         if not arm.ledger.is_newest(number, step):
             return None
-        whole = [curve for state in self._arms.values() for curve in state.whole.values()]
-        left = (self._last - step) / (self._last - self._first)
-        stake = Stake(left, number + 1, max(arm.arm.trials, number + 1))
-        if arm.best and (reason := reason_to_give_up(history, self._rule, whole, arm.best, stake)):
+        if reason := self._ahead(arm, number, history):
             return reason
         if self._pruner and arm.ledger.should_prune(number):
             return f"{self._pruner.name} stopped it at step {step}"
         return None
+
+    def early(
+        self, arm: ArmState, number: int, history: Sequence[Measurement], levels: Levels
+    ) -> str | None:
+        """Why a trial ends at an early evaluation; None if it goes on.
+
+        Only what looks ahead judges these. A trial whose early evaluations rise or collapse may have been
+        better than any before, and has no score yet.
+
+        Args:
+            arm: Its arm.
+            number: Its number.
+            history: Its early evaluations so far, in order.
+            levels: What the study's scores can be seen against.
+        """
+        if not arm.ledger.is_newest(number, history[-1].step):
+            return None
+        early = [curve for state in self._arms.values() for curve in state.early.values()]
+        return self._ahead(arm, number, history, Early(early, levels))
+
+    def _ahead(
+        self,
+        arm: ArmState,
+        number: int,
+        history: Sequence[Measurement],
+        early: Early | None = None,
+    ) -> str | None:
+        if arm.best is None:
+            return None
+        whole = [curve for state in self._arms.values() for curve in state.whole.values()]
+        left = (self._last - history[-1].step) / (self._last - self._first)
+        stake = Stake(left, number + 1, max(arm.arm.trials, number + 1))
+        return reason_to_give_up(history, self._rule, whole, arm.best, stake, early)

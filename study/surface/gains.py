@@ -30,7 +30,7 @@ class Gains:
     """What a trial will still gain from a step on: Student's t distribution.
 
     Attributes:
-        mean: Its centre, <= 0.
+        mean: Its centre, <= 0 of scores.
         scale: Its scale, >= 0.
         freedom: Its degrees of freedom, > 0.
         whole: How many whole trials it rests on.
@@ -55,25 +55,32 @@ class Gains:
         return float(stdtr(self.freedom, needed / self.scale))
 
 
-def gains(step: int, whole: Sequence[Curve], noise: float = 0.0) -> Gains:
+def gains(
+    step: int, whole: Sequence[Curve], noise: float = 0.0, early: Sequence[Curve] | None = None
+) -> Gains:
     """What trials gain after a step.
+
+    Where what is known of a trial by the step is an early evaluation, of fewer samples, its gain is the
+    logarithm of the ratio of its lowest score to that: what the other number of samples makes is part of it.
 
     Args:
         step: The step.
         whole: Curves of whole trials, with scores > 0; those without an evaluation by this step are left
             out.
         noise: Standard deviation of a score over redrawn samples, as a share of it; 0 if unknown.
+        early: The early evaluations of the same trials, > 0, in the same order; None: scores are meant.
 
     Example:
         >>> found = gains(1, [{1: 8.0, 2: 4.0}, {1: 6.0, 2: 3.0}])
         >>> f"{10 * math.exp(found.mean):.1f} {found.chance(10.0, 2.0):.2f}"
         '5.0 0.02'
     """
-    known = [each for each in whole if min(each) <= step]
-    seen = [_gain(each, step) for each in known]
+    pairs = zip(whole, whole if early is None else early, strict=True)
+    known = [(curve, first) for curve, first in pairs if min(first, default=math.inf) <= step]
+    seen = [_gain(curve, first, step) for curve, first in known]
     mean = sum(seen) / len(seen) if seen else 0.0
     squares = sum((gain - mean) ** 2 for gain in seen)
-    end = max((max(each) for each in known), default=math.inf)
+    end = max((max(curve) for curve, _ in known), default=math.inf)
     # Both scores that a gain is the ratio of have their noise.
     prior = (SPREAD * (1 - step / end)) ** 2 + 2 * noise**2
     freedom = PRIOR + max(len(seen) - 1, 0)
@@ -82,6 +89,6 @@ def gains(step: int, whole: Sequence[Curve], noise: float = 0.0) -> Gains:
     return Gains(mean, scale, freedom, len(seen))
 
 
-def _gain(curve: Curve, step: int) -> float:
-    """The logarithm of the ratio of a whole trial's lowest score and its lowest one by a step; <= 0."""
-    return math.log(min(curve.values()) / min(score for at, score in curve.items() if at <= step))
+def _gain(curve: Curve, first: Curve, step: int) -> float:
+    """The logarithm of the ratio of a whole trial's lowest score and the lowest of the others by a step."""
+    return math.log(min(curve.values()) / min(score for at, score in first.items() if at <= step))

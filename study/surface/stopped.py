@@ -34,7 +34,8 @@ def still_to_come(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
     """How much lower each trial would lie had none been stopped.
 
     A stopped trial's newest score would have gained what whole trials gained from that step
-    (:func:`study.surface.gains.gains`); its lowest stays its lowest where it had risen by more than that.
+    (:func:`study.surface.gains.gains`); its lowest stays its lowest where it had risen by more than that. One
+    that has early evaluations alone has no score to be moved: see :func:`forecast`.
 
     Args:
         rows: Trials that count, of all arms, with scores > 0. One that has a forecast is taken at its word.
@@ -75,9 +76,13 @@ def some(whole: Sequence[T]) -> Sequence[T]:
 def forecast(rows: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The same trials, those that were stopped with what :func:`still_to_come` says of them.
 
+    One that was stopped at an early evaluation would have come to its newest one less what whole trials'
+    scores lay below theirs at that step; how far these differ, and this itself, is how sure that is.
+
     Args:
         rows: As there.
     """
+    rows = _from_early(rows)
     pairs = zip(*still_to_come(rows), strict=True)
     said = [(float(added), float(spread)) for added, spread in pairs]
     return [
@@ -88,5 +93,27 @@ def forecast(rows: Sequence[TrialRecord]) -> list[TrialRecord]:
     ]
 
 
+def _from_early(rows: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The same trials, those that were stopped at an early evaluation with a forecast."""
+    both = [(_curve(row), _early(row)) for row in rows if row.outcome is Outcome.COMPLETE]
+    pairs = some([(curve, early) for curve, early in both if curve and early])
+    whole, first = [curve for curve, _ in pairs], [early for _, early in pairs]
+    found = functools.cache(lambda step: gains(step, whole, early=first))
+    made = []
+    for row in rows:
+        alone = row.outcome is Outcome.STOPPED and row.score is None and row.forecast is None
+        if alone and row.early and (ahead := found(row.early[-1].step)).whole:
+            value = row.early[-1].score * math.exp(ahead.mean)
+            spread = math.hypot(ahead.deviation, ahead.mean)
+            made.append(replace(row, forecast=Score(value, value * spread)))
+        else:
+            made.append(row)
+    return made
+
+
 def _curve(row: TrialRecord) -> Curve:
     return {each.step: each.score for each in row.measurements}
+
+
+def _early(row: TrialRecord) -> Curve:
+    return {each.step: each.score for each in row.early}

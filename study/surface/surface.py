@@ -17,6 +17,7 @@ arm's best setting is the lowest of those that were tried and scored.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -29,8 +30,8 @@ from study.surface.gaussian import Process, drawn, mixed, posterior
 from study.surface.observations import Array
 from study.surface.plane import Plane, beyond, regions
 from study.surface.shifts import perhaps_shifted, shift_factor
-from study.surface.stopped import still_to_come
-from study.trial import TrialRecord
+from study.surface.stopped import forecast
+from study.trial import Outcome, TrialRecord
 from trainables.counting import counted
 from trainables.protocol import ParameterValue
 
@@ -95,6 +96,8 @@ class Surface:
         for arm in arms:
             if reason := lacking(used, arm):
                 raise NoSurface(reason)
+        # What was stopped at an early evaluation has no score, and perhaps nothing to be told of it.
+        used = [row for row in forecast(used) if row.forecast or row.best or not _stopped(row)]
         self.arms, self.rows = tuple(arms), tuple(used)
         further = [row for row in repeats if row.counts and row.arm in arms]
         self.repeats = tuple(further[place] for place in distinct(further))
@@ -102,12 +105,10 @@ class Surface:
         self.common = self.plane.common
         groups = np.asarray([arms.index(row.arm) for row in used])
         points = self.plane.points(used)
-        scores = np.asarray([row.objective for row in used])
-        added, spread = still_to_come(used)
-        self.forecast = tuple(row for row, doubt in zip(used, spread, strict=True) if doubt)
-        logs = np.log(scores) + added
+        self.forecast = tuple(row for row in used if row.forecast)
+        scores, noise = _observed(used)
+        logs = np.log(scores)
         values = pressed(logs)
-        noise = np.hypot(np.asarray([row.noise for row in used]) / scores, spread)
         lost = np.isinf(scores)
         noise = np.where(lost, vague(values), noise)
         once = distinct(used)
@@ -211,6 +212,24 @@ class Surface:
             of.append(np.full(len(lowest), group))
             known.append(seen[lowest])
         self.points, self.of, self.known = map(np.concatenate, (chosen, of, known))
+
+
+def _stopped(row: TrialRecord) -> bool:
+    return row.outcome is Outcome.STOPPED
+
+
+def _observed(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
+    """What each trial scored or would have come to, and how sure that is in the logarithm, shape (n,)."""
+    made = []
+    for row in rows:
+        noise = row.noise / row.score if row.score else 0.0
+        if row.forecast is None:
+            made.append((row.objective, noise))
+        else:
+            value, doubt = row.forecast.value, row.forecast.noise / row.forecast.value
+            made.append((value, math.hypot(noise, doubt)))
+    scores, noises = np.asarray(made, dtype=np.float64).T
+    return scores, noises
 
 
 def too_few(rows: Sequence[TrialRecord], arm: str) -> str | None:

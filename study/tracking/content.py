@@ -79,7 +79,8 @@ def moment(measurement: Measurement) -> tuple[int, int]:
 
 def last_moment(record: TrialRecord) -> float:
     """When the last evaluation was taken, or the trial began, seconds since the epoch."""
-    return max((measurement.time for measurement in record.measurements), default=record.started)
+    taken = (measurement.time for measurement in (*record.measurements, *record.early))
+    return max(taken, default=record.started)
 
 
 def with_folder(record: TrialRecord) -> TrialRecord:
@@ -212,11 +213,30 @@ def evaluation_metrics(
                 yield Metric(name, float(value), when, step)
 
 
+def early_metrics(early: Iterable[Measurement], sent: Mapping[int, float]) -> Iterator[Metric]:
+    """Every number of every early evaluation not sent yet, as :func:`evaluation_metrics` of the others.
+
+    Args:
+        early: All early evaluations of the trial, in order.
+        sent: The one that MLflow has for each step.
+    """
+    from mlflow.entities import Metric
+
+    for measurement in early:
+        step, when = moment(measurement)
+        for name, value in _evaluated(measurement).items():
+            if sent.get(step) != measurement.score and math.isfinite(value):
+                yield Metric(name, float(value), when, step)
+
+
 def _evaluated(measurement: Measurement) -> dict[str, float]:
     """Every number of one evaluation, by its name in MLflow."""
+    score, noise = (
+        (words.EARLY, words.EARLY_NOISE) if measurement.early else (words.SCORE, words.NOISE)
+    )
     return {words.metric_name(k): v for k, v in measurement.metrics.items()} | {
-        words.SCORE: measurement.score,
-        words.NOISE: measurement.noise,
+        score: measurement.score,
+        noise: measurement.noise,
         words.SECONDS: measurement.seconds,
     }
 

@@ -10,11 +10,11 @@ from study.tracking import tables, words
 from study.tracking.content import POSITION, scores_of
 from study.tracking.private import steps_of
 from study.tracking.reading import check_file, experiment_in, experiment_of, open_store, own
+from study.tracking.rows import LEVELS, row_of
 from study.tracking.store import PAGE, collector_paused, failures, is_http, runs, unreadable
 from study.tracking.tables import RunFacts
-from study.trial import Outcome, TrialRecord, by_convention, ranked
-from trainables.levels import CEILING, FLOOR
-from trainables.protocol import OWN, Measurement, Parameters
+from study.trial import TrialRecord, by_convention, ranked
+from trainables.protocol import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 _OF_TRIAL = (words.KIND, words.RECORD, words.STUDY, words.ARM, words.NUMBER, words.SEED)
 _TAGS = (*_OF_TRIAL, words.OUTCOME, words.REASON, words.SCORE_NAME, POSITION, words.LOOKS)
-_LEVELS = (FLOOR, CEILING)
-_METRICS = (*words.RESERVED_METRICS, *_LEVELS)
+_METRICS = (*words.RESERVED_METRICS, *LEVELS)
 """What rows are made of."""
 
 _SAMPLE = 200
@@ -156,8 +155,10 @@ def _first(study: str, arm: str | None, top: int, tracking_uri: str) -> list[Tri
         raise unreadable(tracking_uri, error) from None
 
 
-def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[tuple[int, float]]]:
-    """The score curve of each row: (step, score) by step, by the trial's identity.
+def histories(
+    rows: list[TrialRecord], *, tracking_uri: str, metric: str = words.SCORE
+) -> dict[str, list[tuple[int, float]]]:
+    """The score curve of each row: (step, score) by step, by the trial's identity; or another metric's.
 
     From a server it takes one request a trial.
 
@@ -167,7 +168,7 @@ def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[t
     if not rows:
         return {}
     identities = {row.mlflow_run_id or "": row.identity for row in rows}
-    read = tables.read(tracking_uri, lambda t: t.histories(list(identities), words.SCORE))
+    read = tables.read(tracking_uri, lambda t: t.histories(list(identities), metric))
     if read is not None:
         return {
             identity: [(m.step, m.score) for m in scores_of(read.get(run, []))]
@@ -177,7 +178,7 @@ def histories(rows: list[TrialRecord], *, tracking_uri: str) -> dict[str, list[t
     curves = {}
     try:
         for row in rows:
-            points = store.get_metric_history(row.mlflow_run_id or "", words.SCORE)
+            points = store.get_metric_history(row.mlflow_run_id or "", metric)
             curves[row.identity] = [(m.step, m.score) for m in scores_of(points)]
     except failures() as error:
         raise unreadable(tracking_uri, error) from None
@@ -192,7 +193,7 @@ def curve(row: TrialRecord, *, tracking_uri: str) -> list[tuple[int, float]]:
 def _unique(runs: Iterable[RunFacts]) -> list[TrialRecord]:
     """Runs as rows in the order of arm and number, each trial once."""
     # A run without b was made this instant and not filled yet.
-    rows = [_row(run) for run in runs if OWN[0] in run.metrics]
+    rows = [row_of(run) for run in runs if OWN[0] in run.metrics]
     # A trial has one run. Should a crash have left a second one, the one with more to show counts.
     unique: dict[tuple[str, int], TrialRecord] = {}
     for row in rows:
@@ -254,45 +255,3 @@ def _facts(run: Run) -> RunFacts:
 
 def _completeness(row: TrialRecord) -> tuple[bool, bool, float]:
     return row.outcome is not None, row.score is not None, row.seconds
-
-
-def _row(run: RunFacts) -> TrialRecord:
-    """One run as a row; every name that publishing always sets must be there."""
-    tags, metrics, parameters = run.tags, run.metrics, run.params
-    sampled = {name: words.parameter_value(text) for name, text in parameters.items()}
-    outcome = tags.get(words.OUTCOME)
-    best = (
-        Measurement(
-            step=int(metrics[words.BEST_STEP]),
-            score=metrics[words.BEST_SCORE],
-            # Runs of earlier versions have the newest score's alone.
-            noise=metrics.get(words.BEST_NOISE, metrics[words.NOISE]),
-            metrics={name: metrics[name] for name in _LEVELS if name in metrics},
-            seconds=metrics[words.SECONDS],
-            time=0.0,  # MLflow's queries do not tell
-        )
-        if words.BEST_SCORE in metrics
-        else None
-    )
-    return TrialRecord(
-        study=tags[words.STUDY],
-        arm=tags[words.ARM],
-        number=int(tags[words.NUMBER]),
-        parameters=Parameters.of(sampled | {name: metrics[name] for name in OWN}),
-        score_name=tags[words.SCORE_NAME],
-        seed=int(tags[words.SEED]),
-        outcome=None if outcome is None else Outcome(outcome),
-        reason=tags.get(words.REASON),
-        measurements=() if best is None else (best, *_stop(run, best)),
-        end_step=run.steps.get(words.SECONDS) if outcome else None,
-        started=run.started,
-        mlflow_run_id=run.run_id,
-    )
-
-
-def _stop(run: RunFacts, best: Measurement) -> tuple[Measurement, ...]:
-    """The evaluation at which a trial was stopped, if it was, and that is not its best one."""
-    step, score = run.steps.get(words.SCORE, best.step), run.metrics.get(words.SCORE)
-    if run.tags.get(words.OUTCOME) != Outcome.STOPPED or score is None or step <= best.step:
-        return ()
-    return (Measurement(step=step, score=score, seconds=best.seconds, time=0.0),)

@@ -29,6 +29,7 @@ class Sent:
     outcome: str | None = None
     has_parameters: bool = False
     scores: dict[int, float] = field(default_factory=dict)
+    early: dict[int, float] = field(default_factory=dict)
     files: There = field(default_factory=dict)
     ended: bool = False
 
@@ -47,12 +48,14 @@ def read_sent(experiment: Experiment, run: Run) -> Sent:
     sent.ended = sent.outcome is not None and sent.status in (content.FINISHED, content.FAILED)
     if not sent.ended and words.SCORE in run.data.metrics:
         sent.scores = scores_sent(experiment, sent.run_id)
+    if not sent.ended and words.EARLY in run.data.metrics:
+        sent.early = scores_sent(experiment, sent.run_id, words.EARLY)
     return sent
 
 
-def scores_sent(experiment: Experiment, run_id: str) -> dict[int, float]:
-    """The scores that MLflow has of a run, by step."""
-    history = experiment.client.get_metric_history(run_id, words.SCORE)
+def scores_sent(experiment: Experiment, run_id: str, metric: str = words.SCORE) -> dict[int, float]:
+    """The scores, or early evaluations, that MLflow has of a run, by step."""
+    history = experiment.client.get_metric_history(run_id, metric)
     return {m.step: m.score for m in content.scores_of(history)}
 
 
@@ -60,7 +63,10 @@ def send_values(experiment: Experiment, record: TrialRecord, sent: Sent) -> None
     """Parameters, evaluations and the outcome, in as few requests as MLflow's limits allow."""
     from mlflow.entities import Param, RunTag
 
-    metrics = list(content.evaluation_metrics(record.measurements, sent.scores))
+    metrics = [
+        *content.early_metrics(record.early, sent.early),
+        *content.evaluation_metrics(record.measurements, sent.scores),
+    ]
     parameters: list[Param] = []
     if not sent.has_parameters:
         metrics = [*content.parameter_metrics(record), *metrics]
@@ -83,6 +89,7 @@ def send_values(experiment: Experiment, record: TrialRecord, sent: Sent) -> None
         )
     sent.has_parameters = True
     sent.scores |= {measurement.step: measurement.score for measurement in record.measurements}
+    sent.early |= {measurement.step: measurement.score for measurement in record.early}
 
 
 def send_status(experiment: Experiment, record: TrialRecord, sent: Sent) -> None:
@@ -103,7 +110,7 @@ def send_status(experiment: Experiment, record: TrialRecord, sent: Sent) -> None
     sent.outcome = record.outcome
     sent.ended = record.outcome is not None
     if sent.ended:
-        sent.scores = {}
+        sent.scores, sent.early = {}, {}
 
 
 def _remove_tag(experiment: Experiment, run_id: str, tag: str) -> None:

@@ -39,9 +39,12 @@ BEST_SCORE = "best_score"
 BEST_STEP = "best_step"
 BEST_NOISE = "best_noise"
 NOISE = "noise"
+EARLY, EARLY_NOISE = "early_score", "early_noise"
+"""Of early evaluations, which are not scores."""
 SECONDS = "seconds"
 
-RESERVED_METRICS = frozenset({SCORE, BEST_SCORE, BEST_STEP, BEST_NOISE, NOISE, SECONDS, *OWN})
+_OF_SCORES = (SCORE, BEST_SCORE, BEST_STEP, BEST_NOISE, NOISE)
+RESERVED_METRICS = frozenset({*_OF_SCORES, EARLY, EARLY_NOISE, SECONDS, *OWN})
 """Metrics that are ours; b, a and d_steps are among them, as MLflow compares parameters only as text."""
 
 

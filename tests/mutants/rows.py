@@ -15,6 +15,7 @@ RESULTS, SEARCH, RECORD = (f"tests/study/{name}" for name in ("results", "search
 DISTANCE = (f"{SCORES}/test_frechet.py", f"{SCORES}/test_frechet_on_a_device.py")
 SURFACE = "tests/study/surface"
 
+EARLY = "tests/trainables/test_early.py"
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/gan/losses.py", (f"{GAN}/test_losses.py",)),
     ("trainables/gan/regularisers.py", (f"{GAN}/test_regularisers.py",)),
@@ -28,18 +29,28 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trainables/scores/measures.py", (f"{SCORES}/test_measures.py",)),
     (
         "study/search/stopping.py",
-        tuple(f"{SEARCH}/test_{n}.py" for n in ("stopping", "judge_by_hand")),
+        tuple(f"{SEARCH}/test_{n}.py" for n in ("stopping", "judge_by_hand", "early")),
     ),
-    ("study/search/ahead.py", (f"{SEARCH}/test_ahead.py",)),
-    ("study/surface/gains.py", (f"{SEARCH}/test_ahead.py", f"{SURFACE}/test_stopped.py")),
-    ("study/surface/stopped.py", (f"{SURFACE}/test_stopped.py",)),
-    ("study/search/handing.py", (f"{SEARCH}/test_handing.py",)),
+    ("study/search/ahead.py", (f"{SEARCH}/test_ahead.py", f"{SEARCH}/test_early.py")),
+    ("study/search/early.py", (f"{SEARCH}/test_early.py",)),
+    (
+        "study/surface/gains.py",
+        (*(f"{SEARCH}/test_{n}.py" for n in ("ahead", "early")), f"{SURFACE}/test_stopped.py"),
+    ),
+    (
+        "study/surface/stopped.py",
+        (f"{SURFACE}/test_stopped.py", f"{SEARCH}/test_early.py", f"{RESULTS}/test_forecasts.py"),
+    ),
+    ("study/search/handing.py", (f"{SEARCH}/test_handing.py", f"{SEARCH}/test_early.py")),
     ("study/search/present.py", (f"{SEARCH}/test_present_by_hand.py",)),
     ("study/search/samplers.py", (f"{SEARCH}/test_samplers_by_hand.py",)),
     ("study/search/joint.py", (f"{SEARCH}/test_joint_by_hand.py",)),
-    ("study/search/conductor.py", (f"{SEARCH}/test_conductor_by_hand.py",)),
+    (
+        "study/search/conductor.py",
+        (f"{SEARCH}/test_conductor_by_hand.py", f"{SEARCH}/test_early.py"),
+    ),
     ("trainables/language/ngrams.py", (f"{LANGUAGE}/test_ngrams.py",)),
-    ("study/trial.py", ("tests/study/test_trial.py",)),
+    ("study/trial.py", ("tests/study/test_trial.py", f"{SEARCH}/test_early.py")),
     ("trainables/protocol.py", ("tests/trainables/test_protocol.py", "tests/study/test_trial.py")),
     (
         "trainables/plain.py",
@@ -47,8 +58,13 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("trainables/checkpoint.py", ("tests/trainables/test_checkpoint.py",)),
     ("trainables/own_kind.py", ("tests/trainables/test_own_kind.py",)),
-    ("study/search/arm.py", (f"{SEARCH}/test_arm.py",)),
-    ("study/record/trials.py", (f"{RECORD}/test_trials.py",)),
+    ("study/search/arm.py", (f"{SEARCH}/test_arm.py", f"{SEARCH}/test_early.py")),
+    ("study/record/trials.py", (f"{RECORD}/test_trials.py", f"{SEARCH}/test_early.py")),
+    ("study/results/forecasts.py", (f"{RESULTS}/test_forecasts.py",)),
+    (
+        "study/tracking/rows.py",
+        (f"{RESULTS}/test_forecasts.py", "tests/study/tracking/test_writer.py"),
+    ),
     *(
         (f"study/record/{n}.py", (f"{RECORD}/test_{n}_by_hand.py",))
         for n in ("attributes", "named", "publication", "status", "database", "lease")
@@ -86,7 +102,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
             ("optimum", ("difference", "fresh", "optimum")),
             ("unexplored", ("difference", "fresh", "unexplored")),
             ("where", ("where",)),
-            ("frame", ("frame", "compare_table")),
+            ("frame", ("frame", "compare_table", "forecasts")),
             ("verdict", ("verdict", "seeds", "levels")),
             ("seed_wording", ("wording",)),
             ("wording", ("wording", "verdict")),
@@ -126,7 +142,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "trainables/gan/adversarial.py",
-        tuple(f"{GAN}/test_{n}.py" for n in ("adversarial", "trial", "in_force")),
+        (*(f"{GAN}/test_{n}.py" for n in ("adversarial", "trial", "in_force")), EARLY),
     ),
     *(
         (f"trainables/gan/{n}.py", (f"{GAN}/test_average.py", f"{GAN}/test_game.py"))
@@ -145,7 +161,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("trainables/gan/own_augment.py", (f"{GAN}/test_own_augment.py",)),
     ("trainables/gan/state.py", (f"{GAN}/test_state.py",)),
-    ("trainables/gan/trial.py", tuple(f"{GAN}/test_{n}.py" for n in ("trial_by_hand", "trial"))),
+    (
+        "trainables/gan/trial.py",
+        (*(f"{GAN}/test_{n}.py" for n in ("trial_by_hand", "trial")), EARLY),
+    ),
     ("trainables/gan/watch.py", (f"{GAN}/test_watch.py",)),
     (
         "trainables/networks/strided.py",
@@ -163,7 +182,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "trainables/scores/scorer.py",
-        tuple(f"{SCORES}/test_{n}.py" for n in ("scorer_by_hand", "scorer", "noise", "statistics")),
+        (
+            *(f"{SCORES}/test_{n}.py" for n in ("scorer_by_hand", "scorer", "noise", "statistics")),
+            EARLY,
+        ),
     ),
     ("trainables/scores/disturb.py", (f"{SCORES}/test_disturb.py",)),
     ("trainables/scores/fidelity.py", (f"{SCORES}/test_fidelity_by_hand.py",)),
@@ -171,7 +193,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "trainables/scores/statistics.py",
         (f"{SCORES}/test_statistics_by_hand.py", f"{SCORES}/test_scorer_by_hand.py"),
     ),
-    ("trainables/scores/own.py", (f"{SCORES}/test_own_by_hand.py",)),
+    ("trainables/scores/own.py", (f"{SCORES}/test_own_by_hand.py", EARLY)),
     (
         "trainables/games/figures.py",
         (f"{GAMES}/test_figures.py", f"{GAMES}/test_figures_by_hand.py"),
@@ -185,7 +207,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "trainables/language/text.py",
         tuple(f"{LANGUAGE}/test_{n}.py" for n in ("text_by_hand", "text", "scorer")),
     ),
-    ("trainables/language/scorer.py", (f"{LANGUAGE}/test_scorer.py",)),
+    ("trainables/language/scorer.py", (f"{LANGUAGE}/test_scorer.py", EARLY)),
     ("trainables/language/networks.py", (f"{LANGUAGE}/test_networks.py",)),
     ("trainables/language/*.py", (LANGUAGE,)),
     ("trainables/gan/own_loss.py", (f"{GAN}/test_own_loss.py",)),

@@ -80,8 +80,11 @@ class AdversarialTrial(ABC):
         """Files that show where the trial stands."""
 
     @abstractmethod
-    def _score(self) -> Score:
+    def _score(self, early: bool) -> Score:
         """Scores ``game.sampled``.
+
+        Args:
+            early: Whether with the fewer samples of an early evaluation.
 
         Raises:
             NonFiniteError: A sample is not finite.
@@ -200,11 +203,18 @@ class AdversarialTrial(ABC):
         with self._timed(training=True):
             self.game.settle()
 
+    @property
+    def _early(self) -> bool:
+        """Whether the next evaluation is an early one; a trial that ran out of minutes ends with a score."""
+        early = self._settings.early
+        return early is not None and self._step <= early.until and not self._trained
+
     def _evaluate(self) -> Measurement | Diverged:
+        early = self._early
         # Scores are taken in full precision and repeatably, however the updates are computed.
         with self._timed(training=False), full_precision(), kernels(repeatable=True):
             self.game.check_weights()
-            score = self._score()
+            score = self._score(early)
         if not (math.isfinite(score.value) and math.isfinite(score.noise)):
             raise NonFiniteError(
                 f"the score {self.score_name} is {score.value} with noise {score.noise}"
@@ -216,12 +226,15 @@ class AdversarialTrial(ABC):
         self._evaluated = self._step
         self._last_training_seconds = self._training_seconds
         metrics = {"d_loss": d_loss, "g_loss": g_loss, "steps_per_second": steps / seconds}
+        if not early:  # what else was measured of fewer samples is not what its name says
+            metrics |= score.metrics
         return Measurement(
             step=self._step,
             score=score.value,
             noise=score.noise,
-            metrics={**metrics, **score.metrics},
+            metrics=metrics,
             seconds=self._seconds,
+            early=early,
         )
 
     @contextmanager

@@ -106,7 +106,9 @@ def levels_path(settings: GanSettings, data: str, cache: Path) -> Path:
     networks = settings.networks
     own = "" if networks.built_in else code_sha256(loaded("networks", networks.name, "a pair"))
     key: list[Any] = [settings.score_name, data, own]
-    key += [part.model_dump(mode="json") for part in (settings.score, networks, settings.sampling)]
+    # Not of early evaluations, which have no levels.
+    key += [settings.score.model_dump(mode="json", exclude={"early"})]
+    key += [part.model_dump(mode="json") for part in (networks, settings.sampling)]
     return ceiling.levels_path(cache, key)
 
 

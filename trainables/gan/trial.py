@@ -50,6 +50,9 @@ class GanTrial(AdversarialTrial):
         )
         with own_random_numbers(0):  # an extractor is built from random weights
             self._scorer = scorer_of(settings, data, cache, context.device)
+            self._few = (
+                self._scorer if settings.early is None else self._scorer.of_fewer(settings.early)
+            )
         self._levels = levels(settings, data, self._scorer, cache, context.device)
 
     @property
@@ -76,8 +79,8 @@ class GanTrial(AdversarialTrial):
         facts = json.dumps({**self._scorer.facts, "levels": self._levels.to_json()}, indent=2)
         return {"samples.png": png_grid(self._sampler), "score.json": facts.encode()}
 
-    def _score(self) -> Score:
-        found = self._scorer.evaluate(self._sampler, self._draw)
+    def _score(self, early: bool) -> Score:
+        found = (self._few if early else self._scorer).evaluate(self._sampler, self._draw)
         return replace(found, metrics={**found.metrics, **self._levels.metrics})
 
 

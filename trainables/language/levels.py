@@ -74,7 +74,7 @@ def levels_path(settings: LanguageSettings, text: str, cache: Path) -> Path:
         text: Fingerprint of its real text.
         cache: Folder of this node.
     """
-    parts = [part.model_dump() for part in (settings.score, settings.networks)]
+    parts = [settings.score.model_dump(exclude={"early"}), settings.networks.model_dump()]
     return ceiling.levels_path(cache, [settings.score_name, text, *parts])
 
 

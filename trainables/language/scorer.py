@@ -14,6 +14,7 @@ from trainables.language.ngrams import Tokens
 from trainables.language.text import TextData
 from trainables.levels import FLOOR, FLOOR_NOISE, Score
 from trainables.scores.statistics import DRAWS, floor_of
+from trainables.settings.early import EarlySettings
 from trainables.settings.language import NgramScoreSettings
 from trainables.settings.text import LONGEST
 
@@ -46,6 +47,16 @@ class NgramScorer:
             lambda: [floor.to_json() for floor in self._measured_floors()],
             lambda kept: tuple(Score(**kept[n - 1]) for n in _ORDERS),
         )
+
+    @property
+    def samples(self) -> int:
+        """Lines of an evaluation."""
+        return self._settings.samples
+
+    def of_fewer(self, early: EarlySettings) -> NgramScorer:
+        """The same divergence of the lines of early evaluations."""
+        changes = {"samples": early.samples, "early": None}
+        return NgramScorer(self._text, self._settings.model_copy(update=changes))
 
     def evaluate(self, tokens: Tokens) -> Score:
         """Scores generated lines.

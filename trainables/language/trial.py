@@ -41,8 +41,10 @@ class LanguageTrial(AdversarialTrial):
         self._sampler = LineSampler(
             self.game.sampled, networks.latent, settings.score.batch_size, context.device
         )
-        self._samples, self._draw = settings.score.samples, settings.score.draw
+        self._draw = settings.score.draw
         self._scorer = NgramScorer(self._text, settings.score)
+        early = settings.early
+        self._few = self._scorer if early is None else self._scorer.of_fewer(early)
         self._score_name = settings.score_name
         cache = Path(context.cache)
         self._levels = levels(settings, self._text, self._scorer, cache, context.device)
@@ -63,8 +65,9 @@ class LanguageTrial(AdversarialTrial):
         lines = self._text.decode(self._sampler(0, _SHOWN))
         return {"samples.txt": ("\n".join(lines) + "\n").encode()}
 
-    def _score(self) -> Score:
-        found = self._scorer.evaluate(self._sampler(self._draw, self._samples))
+    def _score(self, early: bool) -> Score:
+        scorer = self._few if early else self._scorer
+        found = scorer.evaluate(self._sampler(self._draw, scorer.samples))
         return replace(found, metrics={**found.metrics, **self._levels.metrics})
 
 

@@ -27,6 +27,7 @@ from trainables.scores.statistics import (
     real_floor,
     real_statistics,
 )
+from trainables.settings.early import EarlySettings
 from trainables.settings.score import ScoreSettings
 
 ALIKE = 2000
@@ -59,6 +60,10 @@ class Scorer(Protocol):
 
     def level(self, sampler: Sampler) -> float:
         """The bare score of samples of nothing, which need not be as many as an evaluation has."""
+        ...
+
+    def of_fewer(self, early: EarlySettings) -> Scorer:
+        """The same of the fewer samples of early evaluations, without a floor and further measures."""
         ...
 
 
@@ -125,6 +130,12 @@ class FrechetScorer:
         """
         count = min(self._settings.samples, ALIKE)
         return self._gathered(sampler, 0, count)[0].distance()
+
+    def of_fewer(self, early: EarlySettings) -> FrechetScorer:
+        """The same distance of the samples of early evaluations: no floor is measured of so few."""
+        changes = {"samples": early.samples, "extras": (), "early": None}
+        settings = self._settings.model_copy(update=changes)
+        return FrechetScorer(settings, self.name, self._extractor, self._real, None)
 
     def _gathered(
         self, sampler: Sampler, draw: int, count: int, extras: Sequence[str] = ()

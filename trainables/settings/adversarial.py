@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.counting import counted
 from trainables.settings.base import TrialSettings
+from trainables.settings.early import EarlySettings
 from trainables.settings.losses import LOSSES
 from trainables.settings.named import NameOf
 from trainables.settings.optimisation import (
@@ -106,6 +108,28 @@ class AdversarialSettings(TrialSettings):
             raise ValueError(
                 f"optimiser.name is heavy_ball and schedule.name is {self.schedule.name}, but "
                 "Theorem 2 is about rates a n^-tau; set schedule.name to power"
+            )
+        return self
+
+    @property
+    @abstractmethod
+    def early(self) -> EarlySettings | None:
+        """Which evaluations take fewer samples; None if all are alike."""
+
+    @model_validator(mode="after")
+    def _early_evaluations_come_first(self) -> AdversarialSettings:
+        early = self.early
+        if early is None:
+            return self
+        if early.until < self.evaluate_every:
+            raise ValueError(
+                f"score.early.until is {early.until}, but the first evaluation is at step "
+                f"{self.evaluate_every} (evaluate_every); raise it or remove score.early"
+            )
+        if early.until >= self.steps:
+            raise ValueError(
+                f"score.early.until is {early.until}, but a trial has {counted(self.steps, 'steps')} and "
+                "needs evaluations that are scores; lower it"
             )
         return self
 

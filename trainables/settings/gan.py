@@ -12,8 +12,14 @@ from trainables.counting import counted
 from trainables.settings.adversarial import AdversarialSettings
 from trainables.settings.base import Contents, Settings, Step
 from trainables.settings.data import DataSettings, expanded
+from trainables.settings.early import EarlySettings
 from trainables.settings.networks import NetworkSettings
-from trainables.settings.score import OwnScoreSettings, ScoreSettings, score_name, short_of
+from trainables.settings.score import (
+    OwnScoreSettings,
+    ScoreSettings,
+    score_name,
+    short_of,
+)
 
 UNSTATED, UNSTATED_SIDE = "efficientnet_lite0", 64
 """The extractor whose side records did not state while it was the default, and that default."""
@@ -32,7 +38,12 @@ class SamplingSettings(Settings):
 class GanSettings(AdversarialSettings):
     """One GAN on images in training."""
 
-    added: ClassVar[tuple[str, ...]] = (*AdversarialSettings.added, "score.draw", "data.augment")
+    added: ClassVar[tuple[str, ...]] = (
+        *AdversarialSettings.added,
+        "score.draw",
+        "score.early",
+        "data.augment",
+    )
     paths: ClassVar[tuple[str, ...]] = ("data.path", "score.weights", "score.statistics")
     levels_by: ClassVar[str] = "trainables.gan.levels"
 
@@ -89,6 +100,11 @@ class GanSettings(AdversarialSettings):
     def score_name(self) -> str:
         """Name of the score; it states the protocol."""
         return score_name(self.score, self.data)
+
+    @property
+    def early(self) -> EarlySettings | None:
+        """Which evaluations take fewer images."""
+        return self.score.early
 
     def preparation(self, cache: str) -> list[Step]:
         """Images to fetch or convert, and weights to fetch."""

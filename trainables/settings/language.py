@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from trainables.settings.adversarial import AdversarialSettings, LossName
 from trainables.settings.base import Contents, Settings, Step
+from trainables.settings.early import Early, EarlySettings, require_fewer
 from trainables.settings.optimisation import OptimiserSettings, RegulariserSettings
 from trainables.settings.score import Draw, count_label, short_of
 from trainables.settings.text import BUNDLED, TextSettings, expanded_text, text_labels
@@ -50,7 +51,13 @@ class NgramScoreSettings(Settings):
         description="Generated lines per evaluation. Scores of different counts are never compared.",
     )
     batch_size: int = Field(default=64, ge=1, description="Lines generated at a time.")
+    early: Early = None
     draw: Draw = 0
+
+    @model_validator(mode="after")
+    def _early_is_fewer(self) -> Self:
+        require_fewer(self.early, self.samples)
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -73,7 +80,7 @@ class NgramScoreSettings(Settings):
 class LanguageSettings(AdversarialSettings):
     """One character GAN in training; unless set otherwise with the paper's WGAN-GP settings."""
 
-    added: ClassVar[tuple[str, ...]] = (*AdversarialSettings.added, "score.draw")
+    added: ClassVar[tuple[str, ...]] = (*AdversarialSettings.added, "score.draw", "score.early")
     paths: ClassVar[tuple[str, ...]] = ("data.path",)
     levels_by: ClassVar[str] = "trainables.language.levels"
 
@@ -112,6 +119,11 @@ class LanguageSettings(AdversarialSettings):
     def score_name(self) -> str:
         """Name of the score; it states the protocol."""
         return "_".join([self.score.score_name, *text_labels(self.data)])
+
+    @property
+    def early(self) -> EarlySettings | None:
+        """Which evaluations take fewer lines."""
+        return self.score.early
 
     def preparation(self, cache: str) -> list[Step]:
         """Returns what has to be done before the trial can run: converting the text, once a node."""

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from trainables.counting import counted
 from trainables.settings.base import Settings
 from trainables.settings.data import DataSettings
+from trainables.settings.early import Early, require_fewer
 from trainables.settings.extractors import EXTRACTORS, Extractor
 from trainables.settings.named import REFERENCE, NameOf
 
@@ -89,6 +90,7 @@ class ScoreSettings(Settings):
         "among them. It counts as at least what real images show against real ones (score_floor_noise).",
     )
 
+    early: Early = None
     draw: Draw = 0
 
     @model_validator(mode="after")
@@ -110,6 +112,7 @@ class ScoreSettings(Settings):
             )
         if self.noise_draws == 1:
             raise ValueError("noise_draws is 1; a spread needs 2 or more redraws (0 for none)")
+        require_fewer(self.early, self.samples)
         return self._check_extras()
 
     def _check_extras(self) -> Self:
@@ -192,12 +195,14 @@ class OwnScoreSettings(Settings):
         "one among them; 0 counts it as exact.",
     )
 
+    early: Early = None
     draw: Draw = 0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.noise_draws == 1:
             raise ValueError("noise_draws is 1; a spread needs 2 or more redraws (0 for none)")
+        require_fewer(self.early, self.samples)
         return self
 
     def name_for(self, labels: Sequence[str] = ()) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.mlflow import new_store, record, tracking
+from support.mlflow import measured, new_store, record, tracking
 
 import study
 from benchmarks import recorded
@@ -123,6 +123,49 @@ def test_a_trial_is_read_again_with_its_forecast() -> None:
     trial = replace(trials()[4], forecast=Score(4.0, 1.5))
     assert (trial.to_json()["forecast"], trial.to_json()["forecast_noise"]) == (4.0, 1.5)
     assert TrialRecord.from_json(trial.to_json()).forecast == Score(4.0, 1.5)
+
+
+def with_early() -> list[TrialRecord]:
+    """The same trials with an early evaluation before, and one of each arm that was stopped at it."""
+    made = []
+    for arm in (ONE, TWO):
+        for trial in (t for t in trials() if t.arm == arm):
+            first = measured(3.0 * trial.measurements[0].score)
+            early = tuple(replace(m, step=5, early=True, metrics={"d_loss": 0.5}) for m in first)
+            made.append(replace(trial, early=early))
+        stopped = replace(made[-1], number=7, measurements=(), end_step=5)
+        made.append(replace(stopped, early=(replace(stopped.early[0], score=40.0),)))
+    return made
+
+
+def test_what_was_stopped_at_an_early_evaluation_is_told_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = with_early()
+    uri = published(rows, tmp_path)
+    found = {row.identity: row for row in searched("study", tracking_uri=uri)}
+    stopped = found[f"study/{ONE}/7"]
+    assert (stopped.score, stopped.outcome, stopped.end_step) == (None, Outcome.STOPPED, 5)
+    assert [(m.step, m.score, m.early) for m in stopped.early] == [(5, 40.0, True)]
+    # By hand: the lowest of each whole trial over three times its first score.
+    gained = [math.log(min(curve) / (3.0 * curve[0])) for curve in WHOLE * 2]
+    assert stopped.forecast is not None
+    assert stopped.forecast.value == pytest.approx(40.0 * math.exp(sum(gained) / len(gained)))
+    told = study.compare("study", tracking=uri)
+    known = compare("study", rows)
+    assert told.difference is not None
+    assert known.difference is not None
+    assert told.difference.interval == pytest.approx(known.difference.interval, rel=1e-9)
+    assert told.difference.method == known.difference.method
+    assert "8 stopped trials" in told.difference.method
+    assert told.arms[ONE].best == query.best("study", arm=ONE, top=1, tracking_uri=uri)[0]
+    frame = study.trials("study", tracking=uri)
+    again = study.compare_table(frame).difference
+    assert again is not None
+    assert again.interval == told.difference.interval
+    bulk = searched("study", tracking_uri=uri)
+    monkeypatch.setattr(tables, "read", lambda *_: None)
+    assert searched("study", tracking_uri=uri) == bulk
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def test_a_surface_says_which_trials_are_forecast() -> None:
     halved = [trial(n, {10: 2.0 + n / 10, 20: (2.0 + n / 10) / 2}) for n in range(7)]
     alone = trial(7, {10: 2.0}, Outcome.STOPPED)
     surface = Surface([*halved, alone], ["x"])
-    assert surface.forecast == (alone,)
+    assert [row.identity for row in surface.forecast] == [alone.identity]
     assert Surface(halved, ["x"]).forecast == ()
 
 

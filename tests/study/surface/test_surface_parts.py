@@ -15,6 +15,7 @@ from study.surface.observations import Array, Observations
 from study.surface.plane import Plane, Region, beyond
 from study.surface.surface import Surface, lacking, too_few
 from study.trial import Outcome, TrialRecord
+from trainables.levels import Score
 from trainables.protocol import Measurement, Parameters
 
 
@@ -414,14 +415,16 @@ def test_a_score_is_moved_by_what_is_still_to_come(monkeypatch: pytest.MonkeyPat
     rates = np.geomspace(1e-4, 1e-2, 9).tolist()
     rows = [trial("x", i, scores[i], (rates[i], rates[i])) for i in range(9)]
     seen = list[Observations]()
-    added, doubt = np.zeros(9), np.zeros(9)
-    added[3], doubt[3] = -0.25, 0.125
-    monkeypatch.setattr(module, "still_to_come", lambda _rows: (added, doubt))
+    value = scores[3] * math.exp(-0.25)
+    moved = [
+        replace(row, forecast=Score(value, value / 8)) if row is rows[3] else row for row in rows
+    ]
+    monkeypatch.setattr(module, "forecast", lambda _rows: moved)
     law = module.posterior
     monkeypatch.setattr(
         module, "posterior", lambda found, **named: seen.append(found) or law(found, **named)
     )
-    assert Surface(rows, ["x"]).forecast == (rows[3],)
+    assert Surface(rows, ["x"]).forecast == (moved[3],)
     logs = np.log(scores)
     assert sorted(seen[0].values) == pytest.approx(sorted([*logs[:3], logs[3] - 0.25, *logs[4:]]))
     assert sorted(seen[0].noise) == [0.0] * 8 + [0.125]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
+from mlflow.entities import Metric, ViewType
 from support.mlflow import (
     BEGAN,
     everything,
@@ -80,6 +80,34 @@ def test_a_restarted_driver_sends_only_what_is_new(
     assert second.publish(record(scores=[3.0, 2.0, 1.0]), fresh=False) == first
     assert sent == [6]  # score, best score, its step and noise, noise, seconds of one evaluation
     assert [value for *_, value in history(store, first, "score")] == [3.0, 2.0, 1.0]
+
+
+def test_early_evaluations_are_metrics_of_their_own_and_sent_once(
+    uri: str, tmp_path: Path, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = record(scores=[3.0, 2.0])
+    early = [replace(m, step=m.step - 9, score=8.0 + m.step, early=True) for m in made.measurements]
+    one = replace(made, measurements=(), early=tuple(early[:1]))
+    run_id = tracking(uri, tmp_path).publish(one, fresh=True)
+    names = set(store.get_run(run_id).data.metrics)
+    assert names == {"early_score", "early_noise", "seconds", "b", "a", "d_steps"}
+    again, sent = tracking(uri, tmp_path), list[tuple[str, int]]()
+    original = again._experiment.client.log_batch
+
+    def counted(run_id: str, metrics: list[Metric], **rest: object) -> None:
+        sent.extend((metric.key, metric.step) for metric in metrics)
+        original(run_id, metrics=metrics, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(again._experiment.client, "log_batch", counted)
+    both = replace(made, measurements=made.measurements[1:], early=tuple(early))
+    assert again.publish(both, fresh=False) == run_id
+    assert {step for name, step in sent if name == "early_score"} == {11}
+    assert {step for name, step in sent if name in ("score", "best_score")} == {20}
+    again.publish(both, fresh=False)
+    assert history(store, run_id, "early_score") == [
+        (step, round(m.time * 1000), m.score) for step, m in zip((1, 11), early, strict=True)
+    ]
+    assert store.get_run(run_id).data.metrics["best_score"] == 2.0
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ class Small(AdversarialTrial):
     def artifacts(self) -> Mapping[str, bytes]:
         return {}
 
-    def _score(self) -> Score:
+    def _score(self, early: bool = False) -> Score:
         self.scored += 1
         return Score(float(self.scored), self.scored / 10, {"further": self.scored * 7.0})
 
@@ -177,7 +177,7 @@ def test_weights_that_are_not_finite_at_an_evaluation_leave_the_step_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = trial()
-    monkeypatch.setattr(made, "_score", lambda: Score(1.0, math.nan))
+    monkeypatch.setattr(made, "_score", lambda _: Score(1.0, math.nan))
     found = made.advance()
     assert isinstance(found, Diverged)
     assert (found.step, found.reason) == (3, "the score small_1 is 1.0 with noise nan")

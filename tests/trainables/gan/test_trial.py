@@ -264,7 +264,7 @@ def test_a_score_that_is_not_finite_is_divergence(
     cache: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     trial = make(cache)
-    monkeypatch.setattr(trial, "_score", lambda: Score(value, 0.0))
+    monkeypatch.setattr(trial, "_score", lambda _: Score(value, 0.0))
     result = trial.advance()
     assert isinstance(result, Diverged)
     assert result.reason == f"the score fd_digits_64 is {value} with noise 0.0"

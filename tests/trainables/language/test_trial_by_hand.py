@@ -87,7 +87,7 @@ def test_lines_are_those_of_the_generator_that_is_scored_and_of_its_draw(
 def test_lines_are_generated_as_many_at_a_time_as_the_score_says(place: Path) -> None:
     made, sizes = trial(place), list[int]()
     made.game.sampled.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
-    made._score()
+    made._score(early=False)
     assert sizes == [7, 7, 7, 7, 7, 5]
 
 
@@ -176,6 +176,7 @@ def test_levels_are_kept_by_the_score_the_networks_and_the_text(
 ) -> None:
     chosen = settings(place)
     score, networks = (part.model_dump(mode="json") for part in (chosen.score, chosen.networks))
+    assert score.pop("early") is None  # the place is that of earlier versions
     key = ["jsd2_40_10_characters", "a_text", score, networks]
     assert levels_path(chosen, "a_text", tmp_path) == ceiling.levels_path(tmp_path, key)
 

@@ -235,7 +235,7 @@ def test_settings_that_do_not_fit_are_said_of_the_score_that_is_meant(
 def test_another_score_is_another_study_and_what_is_stored_is_read_as_it_was() -> None:
     mine = spec()
     assert parse_spec(mine.model_dump(mode="json")) == mine
-    assert mine.trial["score"] == {**TRIAL["score"], "noise_draws": 4, "draw": 0}
+    assert mine.trial["score"] == {**TRIAL["score"], "noise_draws": 4, "early": None, "draw": 0}
     check_continues(mine, spec(), {})
     with pytest.raises(
         UserError, match=r"trial\.score.own was 'scores_of_mine:darkness' and is 'scor"
