@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from study.driver.retraining import Finalists
 from study.driver.session import Say
+from study.ground.confirming import confirming
 from study.record.database import Ledger
 from study.record.named import Named, keep_named, named
 from study.results.finalists import promising
+from study.results.fresh import repeats
 from study.spec.model import Spec
+from study.spec.reader import parse_stored
 from study.surface.surface import FEWEST
-from study.trial import Outcome
+from study.trial import Outcome, TrialRecord
 
 
 def finalists(spec: Spec, ledger: Ledger, say: Say, anyway: bool) -> Finalists:
@@ -54,7 +59,18 @@ def _named(spec: Spec, ledger: Ledger, anyway: bool) -> Named:
     if not anyway and min(counted) < FEWEST:
         return Named(after=after, count=count, numbers={})
     rows = [trial for arm in spec.arms for trial in ledger.arm(spec.name, arm).trials()]
-    return Named(after=after, count=count, numbers=promising(rows, list(spec.arms), count))
+    numbers = promising(rows, list(spec.arms), count, _confirmed(spec, ledger, rows))
+    return Named(after=after, count=count, numbers=numbers)
+
+
+def _confirmed(spec: Spec, ledger: Ledger, rows: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The runs of finalists that were trained again before, if their scores are of the search's protocol."""
+    name = confirming(spec.name)
+    stored = ledger.stored_spec(name)
+    again = None if stored is None else parse_stored(stored)
+    if again is None or again.score_name != spec.score_name:
+        return []
+    return repeats(rows, [run for arm in again.arms for run in ledger.arm(name, arm).trials()])
 
 
 def _counted(spec: Spec, ledger: Ledger, arm: str) -> int:

@@ -61,7 +61,7 @@ def report(spec: Spec, ledger: Ledger, places: Places, stop: Stop, say: Say) -> 
     if stop.asked:
         return Reported(lacking=f"MLflow has not got the report: {stop.why}")
     point("reporting")
-    say(f"{spec.name}: the report is written")
+    say(f"{spec.name}: the report is being written")
     identity = publication.identity()
     found = _within(lambda: _logged(spec.name, identity, places), stop)
     if found.lacking:

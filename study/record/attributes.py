@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -23,6 +24,8 @@ PARAMETERS = "parameters"
 OUTCOME = "outcome"
 REASON = "reason"
 END_STEP = "end_step"
+NOISE = "noise"
+"""Of the lowest score; records of earlier versions have none."""
 RUN_ID = "mlflow_run_id"
 PUBLISHED = "published"
 EARLY = "early"
@@ -94,9 +97,14 @@ def trial_of(name: str, trial: FrozenTrial) -> TrialRecord:
     when = ended or started
     scores = ((n, s, False) for n, s in trial.intermediate_values.items())
     early = ((n, s, True) for n, s in early_of(trial).items())
-    return found.with_evaluations(
+    whole = found.with_evaluations(
         Measurement(step=n, score=s, time=when, early=e) for n, s, e in (*early, *scores)
     )
+    noise, best = attributes.get(NOISE), whole.best
+    if not noise or best is None:
+        return whole
+    told = (replace(m, noise=noise) if m is best else m for m in whole.measurements)
+    return replace(whole, measurements=tuple(told))
 
 
 def early_of(trial: FrozenTrial) -> dict[int, float]:

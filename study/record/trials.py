@@ -17,6 +17,7 @@ from study.ground.faults import point
 from study.record.attributes import (
     EARLY,
     END_STEP,
+    NOISE,
     OUTCOME,
     PARAMETERS,
     PUBLISHED,
@@ -211,8 +212,7 @@ class ArmLedger:
         known = self._early.setdefault(number, {})
         if known.get(measurement.step) != measurement.score:
             known[measurement.step] = measurement.score
-            told = {str(step): score for step, score in known.items()}
-            self._patience(lambda: self._open[number].set_user_attr(EARLY, told))
+            self._patience(lambda: self._open[number].set_user_attr(EARLY, dict(known)))
 
     def is_newest(self, number: int, step: int) -> bool:
         """Whether the record has no evaluation of an open trial after this step."""
@@ -236,7 +236,13 @@ class ArmLedger:
         self._patience(lambda: set_attributes(self._study, id_of(self._study, number), attributes))
 
     def end(
-        self, number: int, outcome: Outcome, objective: float, reason: str | None, step: int
+        self,
+        number: int,
+        outcome: Outcome,
+        objective: float,
+        reason: str | None,
+        step: int,
+        noise: float = 0.0,
     ) -> float:
         """Ends a trial.
 
@@ -246,12 +252,13 @@ class ArmLedger:
             objective: Its lowest score, +inf if it has none.
             reason: One sentence, or None.
             step: Generator updates done.
+            noise: Of its lowest score (:class:`TrialRecord`).
 
         Returns:
             When it ended, as the record has it, seconds since the epoch.
         """
         trial = self._open.pop(number)
-        attributes: dict[str, object] = {OUTCOME: outcome.value, END_STEP: step}
+        attributes: dict[str, object] = {OUTCOME: outcome.value, END_STEP: step, NOISE: noise}
         # A reason may be there from an end that a kill kept from being told.
         if reason is not None or REASON in trial.user_attrs:
             attributes[REASON] = reason
@@ -259,8 +266,8 @@ class ArmLedger:
         point("telling")
         value = None if outcome is Outcome.FAILED else objective
         ended = self._patience(lambda: tell(self._study, trial, value))
-        self._reported.pop(number, None)
-        self._early.pop(number, None)
+        for known in (self._reported, self._early):
+            known.pop(number, None)
         bring_to_disk(self._study)  # before its checkpoints go
         point("told")
         return ended.timestamp()

@@ -28,6 +28,9 @@ FOUND_TAIL, HIDDEN_TAIL = 0.05, 0.025
 """Probability that is left out at each end of an interval: of the difference of the settings found, and of
 that of the optima, wherever these are. The interval spans both; what it covers is measured (benchmarks)."""
 
+MOST = 300.0
+"""The largest logarithm of a ratio that is told; games have scores of 1e-120 beside those of 1."""
+
 GAINS = (0.0, 0.05, 0.1)
 """Parts by which the second arm may be lower, whose probabilities are told."""
 
@@ -147,14 +150,17 @@ def difference(surface: Surface, arms: tuple[str, str]) -> ArmDifference:
         surface: Of their trials, and perhaps those of further arms.
         arms: The first and the second.
     """
-    one, two = (np.exp(surface.draws[:, surface.found(arm)]) for arm in arms)
-    best_one, best_two = (np.exp(surface.optima(arm)) for arm in arms)
-    parts = (two - one) / one
+    logs = [surface.draws[:, surface.found(arm)] for arm in arms]
+    one, two = map(np.exp, logs)
+    best = [surface.optima(arm) for arm in arms]
+    best_one, best_two = map(np.exp, best)
+    # By logarithms: those of games come down to where a score itself is rounded to 0.
+    parts = _relative(*logs)
     axes = ", ".join(axis.name for axis in surface.plane.axes) or "no parameter"
     repeats = sum(row.arm in arms for row in surface.repeats)
     fresh = " and their finalists' fresh seeds" if repeats else ""
     tried = "" if surface.known.all() else TRIED
-    relative = _interval(parts, (best_two - best_one) / best_one)
+    relative = _interval(parts, _relative(*best))
     absolute, centre = float(np.median(two - one)), float(np.median(one))
     return ArmDifference(
         arms=arms,
@@ -185,6 +191,12 @@ def finding(relative: float, interval: tuple[float, float]) -> Finding:
     if (low <= 0 <= high) or abs(relative) <= MARGIN:
         return Finding.OPEN
     return Finding.LOWER if relative < 0 else Finding.HIGHER
+
+
+def _relative(one: Array, two: Array) -> Array:
+    """The difference of scores over the first, from their logarithms."""
+    part: Array = np.expm1(np.minimum(two - one, MOST))
+    return part
 
 
 def _interval(found: Array, optima: Array) -> tuple[float, float]:

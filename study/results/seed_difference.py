@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -112,11 +113,14 @@ class SeedDifference:
 
     @property
     def arms_interval(self) -> tuple[float, float] | None:
-        """``relative_interval``, widened by ``room``: of the difference of the arms' best settings."""
+        """``relative_interval``, widened by ``room``: of the difference of the arms' best settings.
+
+        Its upper end is infinite if the first arm may hide any lower score (games come down to 1e-120).
+        """
         if self.relative_interval is None or self.room is None:
             return None
         (low, high), (one, two) = self.relative_interval, self.room
-        return (1 + low) * (1 - two) - 1, (1 + high) / (1 - one) - 1
+        return (1 + low) * (1 - two) - 1, (1 + high) / (1 - one) - 1 if one < 1 else math.inf
 
     @property
     def arms_finding(self) -> Finding:

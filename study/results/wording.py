@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 UNIT = " %"
 
 TIMES = 10.0
@@ -30,6 +32,8 @@ def scored(score: float) -> str:
 
 def percent(part: float) -> str:
     """A part of one as percent: 12 %, 1.2 %, 0.04 %, under 0.01 %; from ten on as 12 times."""
+    if math.isinf(part):
+        return "any number of times"
     if part >= TIMES:
         return f"{part:.2g} times"
     value = part * 100 + 0.0  # -0.0 is 0, not -0

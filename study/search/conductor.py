@@ -281,7 +281,8 @@ class Conductor:
     def _end(self, live: Live, outcome: Outcome, reason: str | None, step: int) -> None:
         best = live.record.best
         objective = best.score if best else math.inf
-        ended = live.arm.ledger.end(live.record.number, outcome, objective, reason, step)
+        noise = best.noise if best and math.isfinite(best.noise) else 0.0
+        ended = live.arm.ledger.end(live.record.number, outcome, objective, reason, step, noise)
         live.arm.counts[outcome] = live.arm.counts.get(outcome, 0) + 1
         live.arm.last_end = ended
         if outcome is not Outcome.FAILED:

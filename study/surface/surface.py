@@ -147,7 +147,7 @@ class Surface:
         """The part by which the best of a trial's arm may score lower than the trial's setting, at most.
 
         Returns:
-            Its 97.5 % quantile, in [0, 1).
+            Its 97.5 % quantile, in [0, 1]: 1 where scores span so many decades that rounding says so.
         """
         group = self.arms.index(trial.arm)
         points = np.vstack([self.plane.points([trial]), self.points[self.of == group]])

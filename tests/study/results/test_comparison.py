@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,3 +196,21 @@ def test_the_comparison_table_shows_both_arms_and_the_method() -> None:
     assert "6.000 ± 0.12" in text
     without = comparison_table(compare("study", rows_of(ONE, [math.inf])))
     assert without.splitlines()[1].split() == [ONE, "1", "1", "0", *["-"] * 6]
+
+
+def test_scores_as_small_as_those_of_games_are_compared() -> None:
+    """By their logarithms: 1e-300 beside 1 leaves room for any lower one, and may itself be rounded to 0."""
+    generator, rows = np.random.default_rng(0), []
+    for arm in ("one_timescale", "two_timescale"):
+        for number in range(9):
+            b, a = 10 ** generator.uniform(-3, 0, 2)
+            score = 10.0 ** generator.uniform(-307, 3)
+            known = {"study": "s", "arm": arm, "number": number, "d_steps": 1, "score_name": "x"}
+            known |= {"b": b, "a": b if arm == "one_timescale" else a, "score": score}
+            rows.append(TrialRecord.from_json(known | {"outcome": "complete"}))
+    with np.errstate(all="raise", under="ignore"):
+        found = compare("s", rows)
+    assert found.difference is not None
+    assert found.difference.relative is not None
+    assert found.difference.relative >= -1
+    json.dumps(found.to_json(), allow_nan=False)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from study.results import finalists as module
 from study.results.finalists import promising
-from study.trial import TrialRecord
+from study.trial import Outcome, TrialRecord
+from trainables.protocol import Measurement
 
 ONE, TWO = "one_timescale", "two_timescale"
 
@@ -96,3 +98,34 @@ def test_an_arm_is_asked_for_as_itself_and_equal_ones_in_the_order_of_their_scor
     for arm, numbers in found.items():
         mine = sorted((row.objective, row.number) for row in rows if row.arm == arm)
         assert numbers == [mine[place][1] for place in first[:2]]
+
+
+def test_a_trial_that_was_stopped_while_its_score_fell_is_named_only_where_others_lack() -> None:
+    rows = trials(8, 0, 0.1)
+    mine = sorted((row for row in rows if row.arm == ONE), key=lambda row: row.objective)
+    whole = promising(rows, [ONE, TWO], 1)[ONE]
+    best = next(row for row in mine if row.number == whole[0])
+
+    def stopped(*scores: float) -> list[TrialRecord]:
+        curve = tuple(Measurement(step=n, score=score) for n, score in enumerate(scores))
+        cut = replace(best, outcome=Outcome.STOPPED, measurements=curve)
+        return [cut if row is best else row for row in rows]
+
+    assert best.score is not None
+    falling = stopped(2 * best.score, best.score)
+    assert best.number not in promising(falling, [ONE, TWO], 2)[ONE]
+    # One that had risen was at its best, and is read there.
+    risen = stopped(best.score, 1.01 * best.score)
+    assert best.number in promising(risen, [ONE, TWO], 2)[ONE]
+    assert best.number in promising(falling, [ONE, TWO], 8)[ONE]
+
+
+def test_runs_of_earlier_finalists_have_a_say() -> None:
+    rows = trials(10, 3, 0.05)
+    (first,) = promising(rows, [ONE, TWO], 1)[TWO]
+    named = {row.number: row for row in rows if row.arm == TWO}
+    bad = [
+        replace(named[first], seed=seed, measurements=(Measurement(step=1, score=90.0 + seed),))
+        for seed in range(6)
+    ]
+    assert promising(rows, [ONE, TWO], 1, bad)[TWO] != [first]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -51,6 +52,15 @@ def test_the_arms_interval_reaches_to_what_the_search_leaves_below_either_finali
     assert replace(FOUND, room=None).arms_interval is None
     assert replace(FOUND, interval=None).arms_interval is None
     assert FOUND.with_room((0.0, 0.0)).arms_interval == pytest.approx((-0.375, -0.125))
+
+
+def test_an_arm_that_may_hide_any_lower_score_has_no_upper_end() -> None:
+    any_lower = FOUND.with_room((1.0, 0.0))
+    assert any_lower.arms_interval == (pytest.approx(-0.375), math.inf)
+    assert any_lower.arms_finding is Finding.OPEN
+    assert any_lower.to_json()["arms_interval"] is None
+    other = FOUND.with_room((0.0, 1.0))
+    assert other.arms_interval == (-1.0, pytest.approx(-0.125))
 
 
 def test_what_is_found_of_the_arms() -> None:

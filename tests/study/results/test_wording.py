@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -47,6 +48,7 @@ def test_spans_that_begin_or_end_at_nothing_or_at_ten_times() -> None:
     assert span((0.3, 10.0)) == "30 % to 10 times higher"
     assert span((10.0, 12.0)) == "10 times to 12 times higher"
     assert span((0.3, 9.9)) == "30 to 990 % higher"
+    assert span((0.3, math.inf)) == "30 % to any number of times higher"
 
 
 def test_scores_have_four_digits() -> None:

@@ -193,6 +193,13 @@ def test_a_sampler_sees_it_where_whole_trials_came_to() -> None:
     assert found[10].value == pytest.approx(expected)
     assert (stopped.value, found[11].value, found[12].value) == (math.inf, math.inf, 5.0)
     assert foreseen([stopped, lost]) == [stopped, lost]  # no whole trial tells of any
+    without = ended(Outcome.COMPLETE, 3.0, {40: 3.0}, {})
+    assert foreseen([without]) == [without]
+    # One whose scores have no logarithm tells nothing, one of scores below 1 does.
+    zero = ended(Outcome.COMPLETE, 0.0, {40: 0.0}, {20: 9.0})
+    assert foreseen([zero, stopped])[1].value == math.inf
+    small = ended(Outcome.COMPLETE, 0.25, {40: 0.25}, {20: 0.5})
+    assert foreseen([zero, small, stopped])[2].value == pytest.approx(15.0)
 
 
 def rows() -> list[TrialRecord]:
