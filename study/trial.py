@@ -81,9 +81,8 @@ class TrialRecord(Sampled):
         outcome: How it ended; None while it runs or is interrupted.
         reason: One sentence on why it ended as it did, or None.
         end_step: Generator updates done when it ended, or None.
-        measurements: Its evaluations in order of step, one a step, up to its end. All are scores of one
-            protocol; early ones are apart. The record tells of their
-            scores alone, MLflow of the best one and the one at which it was stopped, tables of the best one.
+        measurements: Its evaluations in order of step, one a step, up to its end; early ones are apart. The
+            record has their scores alone, MLflow the best (of a stopped trial the last, too), tables it.
         early: Its early evaluations, of fewer samples, in order of step: none is a score.
         forecast: What a stopped trial would have come to as whole trials have it, and how sure that is (see
             :mod:`study.surface.stopped`); None if it was not stopped, or nobody who had all curves said so.
@@ -195,9 +194,11 @@ class TrialRecord(Sampled):
         return math.inf if self.best is None else self.best.score
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values: what queries print, and the columns of :func:`study.to_frame`."""
+        """Plain JSON values, a forecast if one is known: what queries print, the columns of ``to_frame``."""
         further = self.parameters.to_json()
         own = {name: further.pop(name) for name in OWN}
+        said = self.forecast
+        foreseen = {"forecast": said.value, "forecast_noise": said.noise} if said else {}
         return {
             "arm": self.arm,
             "number": self.number,
@@ -216,8 +217,7 @@ class TrialRecord(Sampled):
             "end_step": self.end_step,
             **self.levels.to_json(),
             "share": self.levels.share(self.score),
-            "forecast": None if self.forecast is None else self.forecast.value,
-            "forecast_noise": None if self.forecast is None else self.forecast.noise,
+            **foreseen,
             FURTHER: further,
         }
 
@@ -238,7 +238,6 @@ class TrialRecord(Sampled):
             ValueError: A parameter or the outcome cannot be one.
         """
         score, outcome, end = data.get("score"), data.get("outcome"), data.get("end_step")
-        forecast = data.get("forecast")
         best = None
         if score is not None:
             known = {FLOOR: data.get("floor"), CEILING: data.get("ceiling")}
@@ -263,14 +262,15 @@ class TrialRecord(Sampled):
             reason=data.get("reason"),
             end_step=None if end is None else int(end),
             measurements=() if best is None else (best,),
-            forecast=(
-                None
-                if forecast is None
-                else Score(float(forecast), float(data.get("forecast_noise") or 0.0))
-            ),
+            forecast=_forecast(data),
             started=float(data.get("started") or 0.0),
             mlflow_run_id=data.get("mlflow_run_id"),
         )
+
+
+def _forecast(data: Mapping[str, Any]) -> Score | None:
+    value = data.get("forecast")
+    return None if value is None else Score(float(value), float(data.get("forecast_noise") or 0.0))
 
 
 def rank(trial: TrialRecord) -> tuple[float, int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,9 +127,13 @@ def _pictures(taken: Taken, count: int, draw: int) -> dict[str, bytes]:
 def _card(found: Subject, taken: Taken, use: str) -> str:
     trial, facts = found.trial, taken.facts
     further = "".join(f"- {name}: {value}\n" for name, value in trial.further.items())
-    doubt = f"- {trial.doubt}\n" if trial.doubt else ""
+    shown = tuple(m for m in trial.measurements if str(m.step) == facts["step"])
+    said = replace(
+        trial, measurements=shown
+    ).doubt  # of this evaluation, which need not be the best
+    doubt = f"- {said}\n" if said else ""
     again = f"ttur train {found.spec.name} {found.name}"
-    shown = "samples.png" if taken.of_images else "samples.txt"
+    samples = "samples.png" if taken.of_images else "samples.txt"
     return f"""\
 # Generator of {trial.identity}
 
@@ -139,7 +144,7 @@ def _card(found: Subject, taken: Taken, use: str) -> str:
 {further}- seed: {trial.seed}
 - makes: {facts.get("image") or f"lines of {facts['line_length']} characters"}
 
-{"Images" if taken.of_images else "Lines"} of the latents with which it was scored are in `{shown}`.
+{"Images" if taken.of_images else "Lines"} of the latents with which it was scored are in `{samples}`.
 
 ## Use
 

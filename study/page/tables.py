@@ -21,7 +21,7 @@ BEST_SHOWN = 10
 """Trials in the table of the best."""
 
 ENDED_SHOWN = 40
-"""Trials in the table of those that ended before their time, the latest ones."""
+"""Trials in the table of those that ended before their time, failed ones first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +225,7 @@ def effort_table(
             efforts.setdefault(arm, (each, place))
     lines = []
     for arm, summary in comparison.arms.items():
-        seconds = [row.seconds for row in rows if row.arm == arm]
+        seconds = [row.seconds for row in rows if row.arm == arm and row.outcome is not None]
         known = efforts.get(arm)
         saved = known[0].saved[known[1]] if known else None
         lines.append(

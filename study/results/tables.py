@@ -146,8 +146,8 @@ def confirmation_table(found: Confirmation) -> str:
 
 def finalists_table(found: Confirmation) -> str:
     """The finalists as a table, one line each, and how much of the way to real data each has come."""
-    header = ["finalist", "seeds", "at step", f"mean {found.score_name}", "95 %", "mean lowest"]
-    header += ["lowest", "highest", "b", "a", "d_steps"]
+    header = ["finalist", "seeds", "at step", f"mean {found.score_name}", "95 %", "least", "most"]
+    header += ["mean of lowest", "b", "a", "d_steps"]
     lines = [header, *map(_finalist_line, found.finalists)]
     return "\n\n".join([aligned(lines, left=1), *_shares(found)])
 
@@ -171,9 +171,9 @@ def _finalist_line(f: Finalist) -> list[str]:
         "lowest" if f.step is None else str(f.step),
         _score(f.told_mean),
         f"{scored(interval[0])} to {scored(interval[1])}" if interval else _NONE,
-        _score(f.mean if f.scores else None),
         _score(read[0] if read else None),
         _score(read[-1] if read else None),
+        _score(f.mean if f.scores else None),
         f"{f.b:.3g}",
         f"{f.a:.3g}",
         str(f.d_steps),

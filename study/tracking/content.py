@@ -127,8 +127,21 @@ def outcome_tags(record: TrialRecord) -> dict[str, str]:
     """How a trial ended and why; none while it has not."""
     if record.outcome is None:
         return {}
-    tags = {words.OUTCOME: str(record.outcome)}
-    return tags if record.reason is None else tags | {words.REASON: record.reason}
+    known = {
+        words.OUTCOME: record.outcome,
+        words.REASON: record.reason,
+        words.END_STEP: record.end_step,
+    }
+    return {name: str(value) for name, value in known.items() if value is not None}
+
+
+def goes_beyond(record: TrialRecord, steps: Iterable[int]) -> bool:
+    """Whether some steps come after the end of a trial.
+
+    It was cut off after them, went on from an older checkpoint, and ended sooner than before: on another kind
+    of machine scores need not repeat to the last digit, and a rule may stop it then.
+    """
+    return record.end_step is not None and any(step > record.end_step for step in steps)
 
 
 def parameter_texts(record: TrialRecord) -> dict[str, str]:

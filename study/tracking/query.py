@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 
 _OF_TRIAL = (words.KIND, words.RECORD, words.STUDY, words.ARM, words.NUMBER, words.SEED)
-_TAGS = (*_OF_TRIAL, words.OUTCOME, words.REASON, words.SCORE_NAME, POSITION, words.LOOKS)
+_TAGS = (
+    *_OF_TRIAL,
+    words.OUTCOME,
+    words.REASON,
+    words.END_STEP,
+    words.SCORE_NAME,
+    POSITION,
+    words.LOOKS,
+)
 _METRICS = (*words.RESERVED_METRICS, *LEVELS)
 """What rows are made of."""
 

@@ -41,10 +41,16 @@ def row_of(run: RunFacts) -> TrialRecord:
         reason=tags.get(words.REASON),
         measurements=() if best is None else (best, *_stop(run, best)),
         early=_early(run),
-        end_step=run.steps.get(words.SECONDS) if outcome else None,
+        end_step=_end_step(run) if outcome else None,
         started=run.started,
         mlflow_run_id=run.run_id,
     )
+
+
+def _end_step(run: RunFacts) -> int | None:
+    """Updates done when a trial ended; of runs of earlier versions up to the last evaluation."""
+    told = run.tags.get(words.END_STEP)
+    return run.steps.get(words.SECONDS) if told is None else int(told)
 
 
 def _stop(run: RunFacts, best: Measurement) -> tuple[Measurement, ...]:

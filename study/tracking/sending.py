@@ -97,7 +97,9 @@ def send_status(experiment: Experiment, record: TrialRecord, sent: Sent) -> None
     status = content.status(record)
     if sent.outcome is not None and sent.outcome != record.outcome:
         # A trial that runs again may have ended well before anything was sent of its running.
-        for tag in {words.OUTCOME, words.REASON} - content.outcome_tags(record).keys():
+        for tag in {words.OUTCOME, words.REASON, words.END_STEP} - content.outcome_tags(
+            record
+        ).keys():
             _remove_tag(experiment, sent.run_id, tag)
     if status == content.RUNNING and sent.status != content.RUNNING:
         experiment.reopen(sent.run_id)

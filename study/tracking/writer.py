@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.tracking import content, words
-from study.tracking.content import ArmRecord, code_version
+from study.tracking.content import ArmRecord, code_version, goes_beyond
 from study.tracking.experiment import Experiment, is_gone
 from study.tracking.files import FilesLacking, lacks, none_there, send, wanted
 from study.tracking.ownership import Owner
@@ -171,9 +171,18 @@ class Tracking:
         if not sent.ended or sent.outcome != record.outcome:
             if sent.ended:  # a trial that failed is run again
                 sent.scores = scores_sent(self._experiment, sent.run_id)
+                sent.early = scores_sent(self._experiment, sent.run_id, words.EARLY)
+            if goes_beyond(record, (*sent.scores, *sent.early)):
+                self._trials[record.identity] = sent = self._anew(record, sent)
             send_values(self._experiment, record, sent)
             send_status(self._experiment, record, sent)
         return sent
+
+    def _anew(self, record: TrialRecord, sent: Sent) -> Sent:
+        """Another run for a trial: MLflow shows what was measured last, and takes nothing back."""
+        self._experiment.client.delete_run(sent.run_id)
+        run = self._experiment.find(f"tags.{words.TRIAL} = '{record.identity}'")
+        return self._made(record) if run is None else read_sent(self._experiment, run)
 
     def _adopt(self, record: TrialRecord, fresh: bool) -> Sent | None:
         """What MLflow has of a trial's run, or None if it has no run."""

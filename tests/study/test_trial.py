@@ -48,8 +48,6 @@ JSON = {
     "floor": None,
     "ceiling": None,
     "share": None,
-    "forecast": None,
-    "forecast_noise": None,
     "further": FURTHER,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,15 @@ from PIL import Image
 import study
 from study.api.sites import site_of
 from study.cli.verbs import cli
+from study.driver import giving
 from study.driver.keeping import Keeping
 from study.errors import UserError
 from study.places.locations import Options
 from study.record.database import Ledger
 from study.search.conductor import Conductor
 from study.spec.model import Spec
+from study.trial import TrialRecord
+from trainables.protocol import Measurement, Parameters
 from trainables.run import TrialRun
 
 SPEC: dict[str, Any] = {
@@ -259,3 +263,25 @@ def test_a_game_has_no_generator(tmp_path: Path) -> None:
         study.export("game", home=str(tmp_path))
     again = study.train("game", folder=tmp_path / "again", home=str(tmp_path))
     assert [m.step for m in again.measurements] == [2, 4]
+
+
+def test_a_card_says_of_the_evaluation_that_it_is_of_whether_anything_was_learnt() -> None:
+    levels = {"score_floor": 1.0, "score_ceiling": 40.0}
+    curve = [Measurement(step=2, score=12.0, metrics=levels)]
+    curve += [Measurement(step=4, score=90.0, metrics=levels)]
+    trial = TrialRecord(
+        study="s",
+        arm="one",
+        number=3,
+        parameters=Parameters(b=1e-3, a=1e-3, d_steps=1),
+        measurements=tuple(curve),
+    )
+    found: Any = SimpleNamespace(trial=trial, spec=SimpleNamespace(name="s"), name="one/3")
+
+    def card(step: int, score: float) -> str:
+        facts = {"score_name": "fd", "score": repr(score), "step": str(step), "image": "1x8x8"}
+        taken: Any = SimpleNamespace(facts=facts, of_images=True, part="generator")
+        return giving._card(found, taken, "use")
+
+    assert "nothing learnt" not in card(2, 12.0)
+    assert "nothing learnt: not clearly below 40" in card(4, 90.0)

@@ -22,7 +22,7 @@ from study.page.intervals import answer
 from study.page.intervals import parallel as drawn_parallel
 from study.page.pictures import THUMBNAIL, real, small
 from study.page.plane import MOST_POINTS, plane, points
-from study.page.tables import NONE, duration, ended_table
+from study.page.tables import NONE, duration, effort_table, ended_table
 from study.results.comparison import compare
 from study.trial import Outcome, TrialRecord
 from trainables.data.grid import GRID, png
@@ -314,3 +314,15 @@ print("done")
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert made.stdout.strip().endswith("done"), made.stderr
+
+
+def test_what_an_arm_cost_is_of_the_trials_that_have_ended() -> None:
+    """As the sentence under the table counts: a trial that was cut off is not among them."""
+    ended = [changed(row(TWO, n, 5.0 + n), seconds=10.0 + n) for n in range(3)]
+    cut_off = changed(row(TWO, 3, 9.0, outcome=None), seconds=50.0)
+    rows = [*ended, cut_off, changed(row(ONE, 0, 6.0), seconds=7.0)]
+    found = compare("study", rows)
+    table = effort_table(found, rows, {TWO: 4})
+    lines = {line[0]: line[1:4] for line in table.rows}
+    assert lines == {ONE: ["1", "7 s", "7 s"], TWO: ["3 of 4", "33 s", "11 s"]}
+    assert found.efforts[0].seconds == (7.0, 33.0)

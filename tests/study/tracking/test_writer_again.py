@@ -82,6 +82,48 @@ def test_a_restarted_driver_sends_only_what_is_new(
     assert [value for *_, value in history(store, first, "score")] == [3.0, 2.0, 1.0]
 
 
+def test_what_came_after_the_end_is_shown_no_more(
+    uri: str, tmp_path: Path, store: MlflowClient
+) -> None:
+    """A trial that was cut off went on from an older checkpoint, scored otherwise and was stopped sooner."""
+    first = tracking(uri, tmp_path).publish(record(scores=[5.0, 6.0, 2.0]), fresh=True)
+    again = record(scores=[5.0, 6.5], outcome=Outcome.STOPPED, reason="it rose", run_id=first)
+    again = replace(again, end_step=20)
+    writer = tracking(uri, tmp_path)
+    second = writer.publish(again, fresh=False)
+    assert writer.publish(again, fresh=False) == second
+    (row,) = query.trials("study", tracking_uri=uri)
+    assert (row.mlflow_run_id, row.score, row.step, row.end_step) == (second, 5.0, 10, 20)
+    assert row.seconds == 3.0
+    assert query.curve(row, tracking_uri=uri) == [(10, 5.0), (20, 6.5)]
+    assert [run.info.run_id for run in runs(store)] == [second]
+    # Killed before the record had the other run's id: the first is found, and the other one after it.
+    assert tracking(uri, tmp_path).publish(again, fresh=False) == second
+    assert [run.info.run_id for run in runs(store)] == [second]
+
+
+def test_a_trial_that_failed_and_then_ended_sooner_is_shown_as_it_ended(
+    uri: str, tmp_path: Path
+) -> None:
+    failed = replace(record(scores=[2.0, 1.0], outcome=Outcome.FAILED, reason="full"), end_step=20)
+    writer = tracking(uri, tmp_path)
+    writer.publish(failed, fresh=True)
+    lost = replace(record(scores=[2.0], outcome=Outcome.DIVERGED, reason="nan"), end_step=13)
+    writer.publish(lost, fresh=False)
+    (row,) = query.trials("study", tracking_uri=uri)
+    assert (row.score, row.outcome, row.end_step) == (2.0, Outcome.DIVERGED, 13)
+
+
+def test_runs_of_earlier_versions_have_ended_with_their_last_evaluation(
+    uri: str, tmp_path: Path, store: MlflowClient
+) -> None:
+    made = replace(record(scores=[2.0, 3.0], outcome=Outcome.DIVERGED, reason="nan"), end_step=27)
+    run_id = tracking(uri, tmp_path).publish(made, fresh=True)
+    assert query.trials("study", tracking_uri=uri)[0].end_step == 27
+    store.delete_tag(run_id, "end_step")
+    assert query.trials("study", tracking_uri=uri)[0].end_step == 20
+
+
 def test_early_evaluations_are_metrics_of_their_own_and_sent_once(
     uri: str, tmp_path: Path, store: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
