@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from support.mlflow import new_store, tracking
 
+import study
+from benchmarks import recorded
 from benchmarks.answers import Answer, Kept, answers, narrowed
 from benchmarks.families import FAMILIES, UNIT, Formula, member
+from benchmarks.replay import replay, spec_for
+from study.results.comparison import compare
+from study.trial import ONE, TWO, Outcome
 
 
 def given(cases: list[str], studies: int, trials: int) -> list[Answer]:
@@ -71,3 +79,21 @@ def test_how_much_narrower_intervals_became_is_told_of_the_same_studies() -> Non
         "1.45 to 5.05 times in eight of ten"
     )
     assert "of 0 studies" in narrowed(kept, 20, 40)
+
+
+@pytest.mark.slow
+def test_a_replayed_study_of_a_recorded_surface_is_answered_alike(tmp_path: Path) -> None:
+    """With the product's own sampler and stopping, of which half of the trials come to be stopped."""
+    curves = recorded.load("language")
+    played = replay(curves, spec_for(curves, 30, [], 1)).trials
+    rows = [replace(each.record, study="study", folder="") for each in played]
+    assert sum(row.outcome is Outcome.STOPPED for row in rows) >= 10
+    uri = new_store(tmp_path)
+    writer = tracking(uri, tmp_path)
+    for row in rows:
+        writer.publish(row, fresh=True)
+    told = study.compare("study", tracking=uri).difference
+    known = compare("study", rows, [ONE, TWO]).difference
+    assert told is not None
+    assert known is not None
+    assert told.interval == pytest.approx(known.interval, rel=1e-6)

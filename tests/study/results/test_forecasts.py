@@ -11,8 +11,6 @@ import pytest
 from support.mlflow import measured, new_store, record, tracking
 
 import study
-from benchmarks import recorded
-from benchmarks.replay import replay, spec_for
 from study.results.comparison import compare
 from study.results.forecasts import searched
 from study.tracking import query, tables
@@ -166,17 +164,3 @@ def test_what_was_stopped_at_an_early_evaluation_is_told_alike(
     bulk = searched("study", tracking_uri=uri)
     monkeypatch.setattr(tables, "read", lambda *_: None)
     assert searched("study", tracking_uri=uri) == bulk
-
-
-@pytest.mark.slow
-def test_a_replayed_study_of_a_recorded_surface_is_answered_alike(tmp_path: Path) -> None:
-    """With the product's own sampler and stopping, of which half of the trials come to be stopped."""
-    curves = recorded.load("language")
-    played = replay(curves, spec_for(curves, 30, [], 1)).trials
-    rows = [replace(each.record, study="study", folder="") for each in played]
-    assert sum(row.outcome is Outcome.STOPPED for row in rows) >= 10
-    told = study.compare("study", tracking=published(rows, tmp_path)).difference
-    known = compare("study", rows, [ONE, TWO]).difference
-    assert told is not None
-    assert known is not None
-    assert told.interval == pytest.approx(known.interval, rel=1e-6)
