@@ -26,8 +26,8 @@ from trainables.levels import Score
 
 T = TypeVar("T")
 
-MOST = 250
-"""Whole trials whose curves are asked; of more each so-manieth."""
+MOST = 100
+"""Whole trials whose curves are asked, from a server one by one; of more each so-manieth."""
 
 
 def still_to_come(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
