@@ -63,7 +63,7 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("study/results/forecasts.py", (f"{RESULTS}/test_forecasts.py",)),
     (
         "study/tracking/rows.py",
-        (f"{RESULTS}/test_forecasts.py", "tests/study/tracking/test_writer_again.py"),
+        (f"{RESULTS}/test_forecasts.py", "tests/study/tracking/test_rows_by_hand.py"),
     ),
     *(
         (f"study/record/{n}.py", (f"{RECORD}/test_{n}_by_hand.py",))

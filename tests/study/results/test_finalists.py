@@ -118,6 +118,11 @@ def test_a_trial_that_was_stopped_while_its_score_fell_is_named_only_where_other
     risen = stopped(best.score, 1.01 * best.score)
     assert best.number in promising(risen, [ONE, TWO], 2)[ONE]
     assert best.number in promising(falling, [ONE, TWO], 8)[ONE]
+    assert best.number not in promising(falling, [ONE, TWO], 7)[ONE]
+    fell = stopped(3 * best.score, 2 * best.score, best.score)
+    assert best.number not in promising(fell, [ONE, TWO], 2)[ONE]
+    fell = stopped(3 * best.score, best.score, 2 * best.score)
+    assert best.number in promising(fell, [ONE, TWO], 7)[ONE]
 
 
 def test_runs_of_earlier_finalists_have_a_say() -> None:

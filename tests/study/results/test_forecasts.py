@@ -12,11 +12,11 @@ from support.mlflow import measured, new_store, record, tracking
 
 import study
 from study.results.comparison import compare
-from study.results.forecasts import searched
+from study.results.forecasts import searched, with_evaluations
 from study.tracking import query, tables
 from study.trial import ONE, TWO, Outcome, TrialRecord
 from trainables.levels import Score
-from trainables.protocol import Parameters
+from trainables.protocol import Measurement, Parameters
 
 WHOLE = ((8.0, 4.0, 2.0), (9.0, 6.0, 1.5), (5.0, 6.0, 2.5), (7.0, 3.0, 3.5))
 """Curves of whole trials: after their second evaluation they gain 0.69, 1.39, 0.69 and 0 (logarithms)."""
@@ -111,8 +111,37 @@ def test_nobody_is_asked_for_curves_where_no_trial_was_stopped(
     assert all(row.forecast is None for row in searched("study", tracking_uri=uri))
 
 
+def test_evaluations_are_added_to_what_is_known_of_the_best(uri: str) -> None:
+    rows = query.trials("study", tracking_uri=uri)
+    one = next(row for row in rows if row.arm == ONE and row.number == 2)
+    best = one.best
+    assert best is not None
+    bare = {"seconds": one.seconds, "time": 0.0}
+    (found,) = with_evaluations([one], uri)
+    assert found == replace(
+        one,
+        measurements=(
+            Measurement(step=10, score=5.0, **bare),
+            Measurement(step=20, score=6.0, **bare),
+            best,
+        ),
+    )
+    assert (best.step, best.noise, one.seconds) == (30, 0.25, 4.5)
+    stranger = replace(one, mlflow_run_id="none")
+    assert with_evaluations([stranger], uri) == [stranger]
+
+
+def test_scores_of_one_and_less_have_forecasts(tmp_path: Path) -> None:
+    rows = [
+        replace(t, measurements=tuple(replace(m, score=m.score / 9) for m in t.measurements))
+        for t in trials()
+    ]
+    uri = published(rows, tmp_path)
+    assert sum(row.forecast is not None for row in searched("study", tracking_uri=uri)) == 6
+
+
 def test_scores_that_have_no_logarithm_have_no_forecast(tmp_path: Path) -> None:
-    rows = [*trials(), record(TWO, 7, scores=[1.0, -1.0], outcome=Outcome.COMPLETE)]
+    rows = [*trials(), record(TWO, 7, scores=[1.0, 0.0], outcome=Outcome.COMPLETE)]
     uri = published(rows, tmp_path)
     assert all(row.forecast is None for row in searched("study", tracking_uri=uri))
 
@@ -124,12 +153,15 @@ def test_a_trial_is_read_again_with_its_forecast() -> None:
 
 
 def with_early() -> list[TrialRecord]:
-    """The same trials with an early evaluation before, and one of each arm that was stopped at it."""
+    """The same trials with two early evaluations before, and one an arm that was stopped at the first."""
     made = []
     for arm in (ONE, TWO):
         for trial in (t for t in trials() if t.arm == arm):
-            first = measured(3.0 * trial.measurements[0].score)
-            early = tuple(replace(m, step=5, early=True, metrics={"d_loss": 0.5}) for m in first)
+            score = trial.measurements[0].score
+            first = zip((5, 7), measured(3.0 * score, 2.0 * score), strict=True)
+            early = tuple(
+                replace(m, step=step, early=True, metrics={"d_loss": 0.5}) for step, m in first
+            )
             made.append(replace(trial, early=early))
         stopped = replace(made[-1], number=7, measurements=(), end_step=5)
         made.append(replace(stopped, early=(replace(stopped.early[0], score=40.0),)))
