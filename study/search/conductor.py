@@ -154,10 +154,7 @@ class Conductor:
             logger.warning("%s: %s", identity, note)
         reason = None
         for measurement in turn.measurements:
-            if measurement not in (
-                *live.measurements,
-                *live.early,
-            ):  # else a restored worker repeats it
+            if not live.has(measurement):  # else a restored worker hands it out again
                 reason = self._measured(live, measurement)
                 if reason:
                     break

@@ -25,6 +25,10 @@ class Live:
     run_id: str | None = None
     """Written by whoever publishes, in a thread of its own; the record is the conductor's alone."""
 
+    def has(self, measurement: Measurement) -> bool:
+        """Whether it was taken in already."""
+        return measurement in (self.early if measurement.early else self.measurements)
+
     def take(self, measurement: Measurement) -> None:
         """Adds an evaluation. Those after it were computed from an older checkpoint, and will be again."""
         self.measurements = [m for m in self.measurements if m.step < measurement.step]
