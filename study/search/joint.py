@@ -115,9 +115,10 @@ class JointSampler(BaseSampler):
             return {}
         mine = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         trials = [t for t in (*mine, *self._others()) if t.state != TrialState.FAIL]
-        ended = foreseen([t for t in trials if _has_value(t)])
+        ended = [t for t in trials if _has_value(t)]
         if len(ended) < self._startup or all(math.isinf(t.value or 0) for t in ended):
             return {}
+        ended = foreseen(ended)
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         running = [t for t in trials if t.state == TrialState.RUNNING and t.params]
         own = ended[: sum(map(_has_value, mine))]

@@ -38,7 +38,7 @@ KIND_TRIAL = "trial"
 SCORE = "score"
 BEST_SCORE = "best_score"
 BEST_STEP = "best_step"
-BEST_NOISE = "best_noise"
+BEST_NOISE = "best_score_noise"  # after the score, in the order in which MLflow draws them
 NOISE = "noise"
 EARLY, EARLY_NOISE = "early_score", "early_noise"
 """Of early evaluations, which are not scores."""

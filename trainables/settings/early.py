@@ -19,6 +19,18 @@ class EarlySettings(Settings):
         "evaluation never is.",
     )
 
+    def check(self, samples: int) -> None:
+        """Refuses early evaluations that are as dear as the others, of so many samples.
+
+        Raises:
+            ValueError: They have as many.
+        """
+        if self.samples >= samples:
+            raise ValueError(
+                f"early.samples is {self.samples}, which is not below samples ({samples}); lower it or "
+                "remove early"
+            )
+
 
 Early = Annotated[
     EarlySettings | None,
@@ -29,16 +41,3 @@ Early = Annotated[
     ),
 ]
 """Which evaluations of a trial take fewer samples."""
-
-
-def require_fewer(early: EarlySettings | None, samples: int) -> None:
-    """Refuses early evaluations that are as dear as the others.
-
-    Raises:
-        ValueError: They have as many samples.
-    """
-    if early is not None and early.samples >= samples:
-        raise ValueError(
-            f"early.samples is {early.samples}, which is not below samples ({samples}); lower it or remove "
-            "early"
-        )

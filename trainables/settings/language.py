@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from trainables.settings.adversarial import AdversarialSettings, LossName
 from trainables.settings.base import Contents, Settings, Step
-from trainables.settings.early import Early, EarlySettings, require_fewer
+from trainables.settings.early import Early, EarlySettings
 from trainables.settings.optimisation import OptimiserSettings, RegulariserSettings
 from trainables.settings.score import Draw, count_label, short_of
 from trainables.settings.text import BUNDLED, TextSettings, expanded_text, text_labels
@@ -56,7 +56,8 @@ class NgramScoreSettings(Settings):
 
     @model_validator(mode="after")
     def _early_is_fewer(self) -> Self:
-        require_fewer(self.early, self.samples)
+        if self.early is not None:
+            self.early.check(self.samples)
         return self
 
     @model_validator(mode="before")

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from trainables.counting import counted
 from trainables.settings.base import Settings
 from trainables.settings.data import DataSettings
-from trainables.settings.early import Early, require_fewer
+from trainables.settings.early import Early
 from trainables.settings.extractors import EXTRACTORS, Extractor
 from trainables.settings.named import REFERENCE, NameOf
 
@@ -112,7 +112,8 @@ class ScoreSettings(Settings):
             )
         if self.noise_draws == 1:
             raise ValueError("noise_draws is 1; a spread needs 2 or more redraws (0 for none)")
-        require_fewer(self.early, self.samples)
+        if self.early is not None:
+            self.early.check(self.samples)
         return self._check_extras()
 
     def _check_extras(self) -> Self:
@@ -202,7 +203,8 @@ class OwnScoreSettings(Settings):
     def _check(self) -> Self:
         if self.noise_draws == 1:
             raise ValueError("noise_draws is 1; a spread needs 2 or more redraws (0 for none)")
-        require_fewer(self.early, self.samples)
+        if self.early is not None:
+            self.early.check(self.samples)
         return self
 
     def name_for(self, labels: Sequence[str] = ()) -> str:

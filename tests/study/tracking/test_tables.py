@@ -99,7 +99,9 @@ def test_a_value_that_is_not_a_number_is_read_as_such(tmp_path: Path) -> None:
     uri = new_store(tmp_path)
     tracking(uri, tmp_path).publish(record(scores=(3.0,), outcome=Outcome.COMPLETE), fresh=True)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        database.execute("UPDATE latest_metrics SET is_nan = 1, value = 0 WHERE key = 'best_noise'")
+        database.execute(
+            "UPDATE latest_metrics SET is_nan = 1, value = 0 WHERE key = 'best_score_noise'"
+        )
     best = query.trials("study", tracking_uri=uri)[0].best
     assert best is not None
     assert best.noise != best.noise

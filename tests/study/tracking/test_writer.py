@@ -97,7 +97,7 @@ def test_the_noise_of_a_trial_is_that_of_its_lowest_score(
     noisy = replace(scored, measurements=tuple(replace(m, noise=n) for m, n in noises))
     run_id = writer.publish(noisy, fresh=True)
     assert [value for *_, value in history(store, run_id, "noise")] == [0.9, 0.2, 7.0]
-    assert [value for *_, value in history(store, run_id, "best_noise")] == [0.9, 0.2, 0.2]
+    assert [value for *_, value in history(store, run_id, "best_score_noise")] == [0.9, 0.2, 0.2]
     (row,) = query.trials("study", tracking_uri=uri)
     assert (row.score, row.noise) == (4.0, 0.2)
 
