@@ -59,16 +59,16 @@ def _whole(
     if all(row.score is not None for row in stopped):
         return made
     early = query.histories(list(rows), tracking_uri=tracking_uri, metric=words.EARLY)
-    return [
-        replace(
-            row,
-            early=tuple(
-                Measurement(step=step, score=score, time=0.0, early=True)
-                for step, score in early.get(row.identity, ())
-            ),
-        )
+    # A row has the newest of its own, if there was one.
+    every = [
+        [
+            replace(m, step=step, score=score)
+            for m in row.early
+            for step, score in early[row.identity]
+        ]
         for row in made
     ]
+    return [replace(row, early=tuple(mine)) for row, mine in zip(made, every, strict=True)]
 
 
 def with_evaluations(rows: Sequence[TrialRecord], tracking_uri: str) -> list[TrialRecord]:

@@ -193,6 +193,10 @@ def test_what_was_stopped_at_an_early_evaluation_is_told_alike(
     again = study.compare_table(frame).difference
     assert again is not None
     assert again.interval == told.difference.interval
+    (tmp_path / "alone").mkdir()
+    alone = published([row for row in rows if row.number not in (4, 5, 6)], tmp_path / "alone")
+    least = {row.identity: row for row in searched("study", tracking_uri=alone)}
+    assert least[stopped.identity].forecast == stopped.forecast
     bulk = searched("study", tracking_uri=uri)
     monkeypatch.setattr(tables, "read", lambda *_: None)
     assert searched("study", tracking_uri=uri) == bulk
