@@ -20,6 +20,7 @@ from study.record.database import Ledger
 from study.search.ahead import Early, Stake, reason_to_give_up
 from study.search.conductor import Conductor
 from study.search.early import foreseen
+from study.search.handing import Live
 from study.spec.model import Spec
 from study.spec.parts import Stopping
 from study.surface.gains import gains
@@ -255,3 +256,22 @@ def test_a_trial_parts_early_evaluations_from_scores() -> None:
     again = Measurement.from_json(given[1].to_json())
     assert again == given[1]
     assert "early" not in given[0].to_json()
+
+
+def test_what_was_handed_out_before_is_known_and_what_comes_again_takes_its_place() -> None:
+    state: Any = None
+    live = Live(state, rows()[0])
+    early, score = measured(10, 9.0, True), measured(20, 5.0, False)
+    assert not live.has(early)
+    live.take(early)
+    live.take(score)
+    assert live.has(early)
+    assert live.has(score)
+    assert live.step == 20
+    other = measured(20, 6.0, False)
+    assert not live.has(other)
+    live.take(other)
+    assert (live.early, live.measurements) == ([early], [other])
+    first = measured(10, 8.0, True)
+    live.take(first)  # from an older checkpoint: what came after it comes again
+    assert (live.early, live.measurements, live.step) == ([first], [], 10)
