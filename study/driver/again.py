@@ -7,9 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from study.driver.giving import package, write
 from study.driver.taking import BEST, Subject
 from study.errors import UserError
+from study.spec.reader import sentence
 from study.trial import TrialRecord
 from trainables import checkpoint
 from trainables.assignment import Assignment
@@ -76,8 +79,8 @@ def _assignment(
     trial = {**found.spec.trial, **({} if steps is None else {"steps": steps})}
     try:
         parse_settings(trial)
-    except ValueError as error:
-        raise UserError(f"--steps {steps}: {error}") from error
+    except ValidationError as error:
+        raise UserError(f"--steps {steps}: {sentence(error)}") from error
     chosen = found.trial.seed if seed is None else seed
     return Assignment(
         identity=f"{found.trial.identity} again",

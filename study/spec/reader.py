@@ -218,6 +218,8 @@ def sentence(error: ValidationError) -> str:
         )
     elif problem["type"] == "missing":
         text = f"{place} is missing; add it"
+    elif problem["type"] in ("model_type", "dict_type"):
+        text = f"{place} is {_short(problem['input'])}; make it a group of fields, {{name: value}}"
     else:
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, ValueError):

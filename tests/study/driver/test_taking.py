@@ -18,7 +18,9 @@ import study
 from study.api.sites import site_of
 from study.cli.verbs import cli
 from study.driver import giving
+from study.driver.again import train
 from study.driver.keeping import Keeping
+from study.driver.taking import Subject
 from study.errors import UserError
 from study.places.locations import Options
 from study.record.database import Ledger
@@ -285,3 +287,15 @@ def test_a_card_says_of_the_evaluation_that_it_is_of_whether_anything_was_learnt
 
     assert "nothing learnt" not in card(2, 12.0)
     assert "nothing learnt: not clearly below 40" in card(4, 90.0)
+
+
+def test_steps_that_the_settings_do_not_allow_are_one_sentence(tmp_path: Path) -> None:
+    fields = {**SPEC, "trial": {**SPEC["trial"], "ema_start": 4}}
+    trial = TrialRecord(
+        study="little", arm="one", number=0, parameters=Parameters(b=1e-3, a=1e-3, d_steps=1)
+    )
+    with pytest.raises(UserError) as refusal:
+        train(Subject(fields, trial), tmp_path / "new", "", lambda _: None, steps=3)
+    assert str(refusal.value) == (
+        "--steps 3: ema_start is 4, but a trial has 3 steps, so no average is taken; lower it"
+    )

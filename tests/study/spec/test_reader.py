@@ -350,3 +350,17 @@ def test_the_settings_of_a_trial_are_validated_once(monkeypatch: pytest.MonkeyPa
     assert len(calls) == 1
     changed = spec.model_copy(update={"trial": {**spec.trial, "steps": 80}})
     assert (spec.settings.steps, changed.settings.steps) == (40, 80)
+
+
+@pytest.mark.parametrize("field", ["arms", "arms.one_timescale", "trial.optimiser", "trial.score"])
+def test_a_number_in_the_place_of_a_group_is_said_without_names_of_classes(field: str) -> None:
+    fields = {
+        "name": "s",
+        "trial": {"kind": "gan", "data": "digits", "steps": 9, "evaluate_every": 3},
+    }
+    fields["arms"] = {"one_timescale": {"space": "one_timescale", "trials": 1, "b": [1e-4, 1e-2]}}
+    changed = set_fields(fields, [f"{field}=5"])
+    with pytest.raises(UserError) as refusal:
+        parse_spec(changed)
+    said = str(refusal.value)
+    assert said.startswith(f"{field} is 5; make it a group of fields, {{name: value}}")
