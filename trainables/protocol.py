@@ -131,6 +131,11 @@ def one_a_step(measurements: Iterable[Measurement]) -> list[Measurement]:
     return [by_step[step] for step in sorted(by_step)]
 
 
+def by_step(measurements: Iterable[Measurement]) -> dict[int, float]:
+    """The scores of evaluations by step."""
+    return {measurement.step: measurement.score for measurement in measurements}
+
+
 def scores_among(measurements: Iterable[Measurement]) -> list[Measurement]:
     """The evaluations that are scores: all but early ones."""
     return [measurement for measurement in measurements if not measurement.early]

@@ -128,9 +128,8 @@ def _card(found: Subject, taken: Taken, use: str) -> str:
     trial, facts = found.trial, taken.facts
     further = "".join(f"- {name}: {value}\n" for name, value in trial.further.items())
     shown = tuple(m for m in trial.measurements if str(m.step) == facts["step"])
-    said = replace(
-        trial, measurements=shown
-    ).doubt  # of this evaluation, which need not be the best
+    # Of this evaluation, which need not be the best.
+    said = replace(trial, measurements=shown).doubt
     doubt = f"- {said}\n" if said else ""
     again = f"ttur train {found.spec.name} {found.name}"
     samples = "samples.png" if taken.of_images else "samples.txt"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from study.driver.retraining import final_score
 from study.errors import UserError
 from study.ground.confirming import confirmed_by
 from study.spec.model import Spec
@@ -82,8 +83,7 @@ def scored(spec: Spec) -> list[TrialSettings]:
     score = spec.trial.get("score")
     if spec.confirm.samples is None or not isinstance(score, Mapping):
         return [spec.settings]
-    alike = {"early": None} if score.get("early") else {}
-    wanted = {**score, "samples": spec.confirm.samples, **alike}
+    wanted = final_score(score, spec.confirm.samples)
     final = parse_settings({**spec.trial, "score": wanted})
     return [spec.settings] if final == spec.settings else [spec.settings, final]
 

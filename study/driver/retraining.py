@@ -82,6 +82,19 @@ def _fixed(parameters: Parameters, seeds: int) -> Arm:
     return Arm.model_validate(fixed)
 
 
+def final_score(score: Mapping[str, Any], samples: int | None) -> dict[str, Any]:
+    """The score of what is trained again: compared at every evaluation, so that none is an early one.
+
+    Args:
+        score: That of the search.
+        samples: Their final number; None: as in the search.
+    """
+    made = dict(score)
+    if made.get("early") is not None:
+        made["early"] = None
+    return made if samples is None else {**made, "samples": samples}
+
+
 def _retrained(spec: Spec, before: Spec | None, steps: int | None) -> dict[str, Any]:
     """The ``trial`` part: fresh z, the final number of samples, perhaps another length."""
     trial = dict(spec.trial)
@@ -95,11 +108,8 @@ def _retrained(spec: Spec, before: Spec | None, steps: int | None) -> dict[str, 
         # One that began with the search's z goes on with them: its scores must be comparable.
         kept = None if before is None else before.trial["score"]["draw"]
         trial["score"] = {**score, "draw": FRESH_DRAW if kept is None else kept}
-    if isinstance(score, Mapping) and score.get("early") is not None:
-        # What is trained again is compared at every evaluation.
-        trial["score"] = {**trial["score"], "early": None}
-    if samples is not None:
-        trial["score"] = {**trial["score"], "samples": samples}
+    if isinstance(score, Mapping):
+        trial["score"] = final_score(trial["score"], samples)
     if steps is not None:
         trial["steps"] = steps
     return trial

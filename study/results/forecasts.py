@@ -15,15 +15,9 @@ from trainables.protocol import Measurement
 
 
 def searched(study: str, *, tracking_uri: str) -> list[TrialRecord]:
-    """All trials of a study in the order of arm and number, ended or not, with their forecasts.
+    """The trials of a study as :func:`study.tracking.query.trials` gives them, with their forecasts.
 
-    Args:
-        study: Name of the study.
-        tracking_uri: MLflow tracking URI.
-
-    Raises:
-        StudyNotFound: The store has no study of this name.
-        TrackingError: The store could not be read.
+    It raises what that raises.
     """
     return with_forecasts(query.trials(study, tracking_uri=tracking_uri), tracking_uri)
 

@@ -6,7 +6,7 @@ import heapq
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from study.record.trials import ArmLedger
 from study.spec.parts import Arm
 from study.trial import Outcome, TrialRecord
 from trainables.counting import counted
-from trainables.protocol import Measurement
+from trainables.protocol import by_step
 
 logger = logging.getLogger(__name__)
 
@@ -96,11 +96,6 @@ class ArmState:
         return (self.asked - len(self.interrupted)) / max(1, self.arm.trials)
 
 
-def scores(measurements: Iterable[Measurement]) -> dict[int, float]:
-    """The scores of evaluations by step."""
-    return {measurement.step: measurement.score for measurement in measurements}
-
-
 def arm_state(name: str, arm: Arm, ledger: ArmLedger) -> ArmState:
     """The state of an arm as the record has it."""
     space = arm.build()
@@ -122,8 +117,8 @@ def arm_state(name: str, arm: Arm, ledger: ArmLedger) -> ArmState:
         counts=Counter(trial.outcome for trial in ended if trial.outcome is not None),
         any_ran=any(trial.measurements or trial.early for trial in trials),
         last_end=max((t.ended for t in trials if t.ended is not None), default=None),
-        whole={t.number: scores(t.measurements) for t in ended if t.outcome is Outcome.COMPLETE},
-        early={t.number: scores(t.early) for t in ended if t.outcome is Outcome.COMPLETE},
+        whole={t.number: by_step(t.measurements) for t in ended if t.outcome is Outcome.COMPLETE},
+        early={t.number: by_step(t.early) for t in ended if t.outcome is Outcome.COMPLETE},
         results={trial.number: trial.objective for trial in ended if trial.counts},
     )
     state.take_in(trials)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from study.ground.faults import point
 from study.places.locations import Places
 from study.record.database import Ledger
-from study.search.arm import ArmState, arm_state, scores
+from study.search.arm import ArmState, arm_state
 from study.search.handing import Failure, Handing, Live, Observer
 from study.search.joint import Trials
 from study.search.samplers import make_pruner, make_sampler
@@ -24,7 +24,7 @@ from study.trial import Outcome, TrialRecord
 from trainables.assignment import Assignment, Turn
 from trainables.folder import ERROR, remove_error, write_error
 from trainables.levels import Levels, lowest
-from trainables.protocol import Measurement
+from trainables.protocol import Measurement, by_step
 
 logger = logging.getLogger(__name__)
 
@@ -191,8 +191,7 @@ class Conductor:
         if live is None or self.stopping:
             return
         del self._live[identity]
-        step = live.step
-        self._failures[identity] = Failure(live, error, step)
+        self._failures[identity] = Failure(live, error, live.step)
         try:
             write_error(live.record.folder, traceback or error)
         except OSError as failure:
@@ -285,8 +284,8 @@ class Conductor:
         if outcome is not Outcome.FAILED:
             live.arm.results[live.record.number] = objective
         if outcome is Outcome.COMPLETE:
-            live.arm.whole[live.record.number] = scores(live.measurements)
-            live.arm.early[live.record.number] = scores(live.early)
+            live.arm.whole[live.record.number] = by_step(live.measurements)
+            live.arm.early[live.record.number] = by_step(live.early)
         self._update(live)
         record = replace(live.record, outcome=outcome, reason=reason, end_step=step, ended=ended)
         self._live.pop(record.identity, None)  # a failure was taken out when it came

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import functools
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from study.record.attributes import OUTCOME, early_of
-from study.surface.gains import gains
-from study.surface.stopped import some
+from study.surface.stopped import from_early
 from study.trial import Outcome
 
 if TYPE_CHECKING:
@@ -28,23 +25,20 @@ def foreseen(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     early = [early_of(trial) for trial in trials]
     if not any(early):
         return list(trials)
-    curves = zip(trials, early, strict=True)
-    pairs = some([(t.intermediate_values, e) for t, e in curves if e and _is_whole(t)])
-    whole, firsts = [curve for curve, _ in pairs], [first for _, first in pairs]
-    found = functools.cache(lambda step: gains(step, whole, early=firsts))
+    told = from_early(
+        (trial.intermediate_values, first)
+        for trial, first in zip(trials, early, strict=True)
+        if trial.user_attrs.get(OUTCOME) == Outcome.COMPLETE
+    )
     made = []
     for trial, first in zip(trials, early, strict=True):
         alone = trial.user_attrs.get(OUTCOME) == Outcome.STOPPED and not trial.intermediate_values
-        if alone and first and (ahead := found(max(first))).whole:
-            told = copy.copy(trial)
-            told.value = first[max(first)] * math.exp(ahead.mean)
-            made.append(told)
-        else:
-            made.append(trial)
+        said = told(max(first), first[max(first)]) if alone and first else None
+        made.append(trial if said is None else _with_objective(trial, said.value))
     return made
 
 
-def _is_whole(trial: FrozenTrial) -> bool:
-    """Whether it made all its steps, with scores that have a logarithm."""
-    values = (*trial.intermediate_values.values(), *early_of(trial).values())
-    return trial.user_attrs.get(OUTCOME) == Outcome.COMPLETE and min(values) > 0
+def _with_objective(trial: FrozenTrial, value: float) -> FrozenTrial:
+    changed = copy.copy(trial)
+    changed.value = value
+    return changed

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from study.surface.gains import Curve, gains
 from study.surface.observations import Array
 from study.trial import Outcome, TrialRecord
 from trainables.levels import Score
+from trainables.protocol import by_step
 
 T = TypeVar("T")
 
@@ -34,12 +35,11 @@ def still_to_come(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
     """How much lower each trial would lie had none been stopped.
 
     A stopped trial's newest score would have gained what whole trials gained from that step
-    (:func:`study.surface.gains.gains`); its lowest stays its lowest where it had risen by more than that. One
-    that has early evaluations alone has no score to be moved: see :func:`forecast`.
+    (:func:`study.surface.gains.gains`); its lowest stays its lowest where it had risen by more than that.
 
     Args:
-        rows: Trials that count, of all arms, with scores > 0. One that has a forecast is taken at its word.
-            Where a row has its lowest score alone, as a table's has, nothing is known of its curve.
+        rows: Trials that count, of all arms, with scores > 0. Where a row has its lowest score alone, as a
+            table's has, nothing is known of its curve.
 
     Returns:
         What is to be added to the logarithm of each lowest score, <= 0, and the standard deviation of that,
@@ -49,16 +49,12 @@ def still_to_come(rows: Sequence[TrialRecord]) -> tuple[Array, Array]:
         >>> still_to_come([])
         (array([], dtype=float64), array([], dtype=float64))
     """
-    curves = [_curve(row) for row in rows if row.outcome is Outcome.COMPLETE]
+    curves = [by_step(row.measurements) for row in rows if row.outcome is Outcome.COMPLETE]
     whole = some([curve for curve in curves if len(curve) > 1])
     found = functools.cache(lambda step: gains(step, whole))
     added, spread = np.zeros(len(rows)), np.zeros(len(rows))
     for place, row in enumerate(rows):
         if row.outcome is not Outcome.STOPPED or row.score is None:
-            continue
-        if row.forecast is not None:
-            added[place] = math.log(row.forecast.value / row.score)
-            spread[place] = row.forecast.noise / row.forecast.value
             continue
         newest = row.measurements[-1]
         if (ahead := found(newest.step)).whole:
@@ -73,47 +69,50 @@ def some(whole: Sequence[T]) -> Sequence[T]:
     return whole[:: math.ceil(len(whole) / MOST) or 1]
 
 
-def forecast(rows: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The same trials, those that were stopped with what :func:`still_to_come` says of them.
-
-    One that was stopped at an early evaluation would have come to its newest one less what whole trials'
-    scores lay below theirs at that step; how far these differ, and this itself, is how sure that is.
+def from_early(pairs: Iterable[tuple[Curve, Curve]]) -> Callable[[int, float], Score | None]:
+    """What a trial that was stopped at an early evaluation would have come to.
 
     Args:
-        rows: As there.
+        pairs: Of each whole trial its scores by step, and its early evaluations. Those without the one or the
+            other, or with values that have no logarithm, tell nothing.
+
+    Returns:
+        A function of the step and the value of an early evaluation: what whole trials' scores came to from
+        there, and how far they and this lie apart; None if that is not known.
     """
-    rows = _from_early(rows)
-    pairs = zip(*still_to_come(rows), strict=True)
-    said = [(float(added), float(spread)) for added, spread in pairs]
-    return [
-        replace(row, forecast=Score(value := row.score * math.exp(added), value * spread))
-        if spread and row.score is not None
-        else row
-        for row, (added, spread) in zip(rows, said, strict=True)
-    ]
-
-
-def _from_early(rows: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The same trials, those that were stopped at an early evaluation with a forecast."""
-    both = [(_curve(row), _early(row)) for row in rows if row.outcome is Outcome.COMPLETE]
-    pairs = some([(curve, early) for curve, early in both if curve and early])
-    whole, first = [curve for curve, _ in pairs], [early for _, early in pairs]
+    both = [(c, e) for c, e in pairs if c and e and min(*c.values(), *e.values()) > 0]
+    whole, first = [curve for curve, _ in some(both)], [early for _, early in some(both)]
     found = functools.cache(lambda step: gains(step, whole, early=first))
+
+    def told(step: int, value: float) -> Score | None:
+        if value <= 0 or not (ahead := found(step)).whole:
+            return None
+        centre = value * math.exp(ahead.mean)
+        return Score(centre, centre * math.hypot(ahead.deviation, ahead.mean))
+
+    return told
+
+
+def forecast(rows: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The same trials, those that were stopped with what they would have come to; who has that keeps it.
+
+    It is what :func:`still_to_come` says, or :func:`from_early` of one that has early evaluations alone.
+
+    Args:
+        rows: As for :func:`still_to_come`.
+    """
+    early = from_early(
+        (by_step(row.measurements), by_step(row.early))
+        for row in rows
+        if row.outcome is Outcome.COMPLETE and row.early
+    )
     made = []
-    for row in rows:
-        alone = row.outcome is Outcome.STOPPED and row.score is None and row.forecast is None
-        if alone and row.early and (ahead := found(row.early[-1].step)).whole:
-            value = row.early[-1].score * math.exp(ahead.mean)
-            spread = math.hypot(ahead.deviation, ahead.mean)
-            made.append(replace(row, forecast=Score(value, value * spread)))
-        else:
-            made.append(row)
+    for row, added, spread in zip(rows, *still_to_come(rows), strict=True):
+        said = row.forecast
+        if said is None and row.score is not None and spread:
+            value = row.score * math.exp(added)
+            said = Score(value, value * float(spread))
+        elif said is None and row.outcome is Outcome.STOPPED and row.score is None and row.early:
+            said = early(row.early[-1].step, row.early[-1].score)
+        made.append(row if said is row.forecast else replace(row, forecast=said))
     return made
-
-
-def _curve(row: TrialRecord) -> Curve:
-    return {each.step: each.score for each in row.measurements}
-
-
-def _early(row: TrialRecord) -> Curve:
-    return {each.step: each.score for each in row.early}

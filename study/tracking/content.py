@@ -201,8 +201,6 @@ def evaluation_metrics(
         measurements: All evaluations of the trial, in order.
         sent: The score that MLflow has for each step.
     """
-    from mlflow.entities import Metric
-
     best: Measurement | None = None
     shown, latest = _bests(sent), 0
     for measurement in measurements:
@@ -221,9 +219,7 @@ def evaluation_metrics(
             continue
         else:  # of two values at one step and time MLflow would show the larger one
             when = latest
-        for name, value in values.items():
-            if math.isfinite(value):
-                yield Metric(name, float(value), when, step)
+        yield from _finite(values, when, step)
 
 
 def early_metrics(early: Iterable[Measurement], sent: Mapping[int, float]) -> Iterator[Metric]:
@@ -233,13 +229,18 @@ def early_metrics(early: Iterable[Measurement], sent: Mapping[int, float]) -> It
         early: All early evaluations of the trial, in order.
         sent: The one that MLflow has for each step.
     """
-    from mlflow.entities import Metric
-
     for measurement in early:
         step, when = moment(measurement)
-        for name, value in _evaluated(measurement).items():
-            if sent.get(step) != measurement.score and math.isfinite(value):
-                yield Metric(name, float(value), when, step)
+        if sent.get(step) != measurement.score:
+            yield from _finite(_evaluated(measurement), when, step)
+
+
+def _finite(values: Mapping[str, float], when: int, step: int) -> Iterator[Metric]:
+    from mlflow.entities import Metric
+
+    for name, value in values.items():
+        if math.isfinite(value):
+            yield Metric(name, float(value), when, step)
 
 
 def _evaluated(measurement: Measurement) -> dict[str, float]:

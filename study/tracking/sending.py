@@ -11,7 +11,7 @@ from study.tracking import content, words
 from study.tracking.experiment import Experiment
 from study.tracking.files import There
 from study.trial import TrialRecord
-from trainables.protocol import OWN
+from trainables.protocol import OWN, by_step
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -56,7 +56,7 @@ def read_sent(experiment: Experiment, run: Run) -> Sent:
 def scores_sent(experiment: Experiment, run_id: str, metric: str = words.SCORE) -> dict[int, float]:
     """The scores, or early evaluations, that MLflow has of a run, by step."""
     history = experiment.client.get_metric_history(run_id, metric)
-    return {m.step: m.score for m in content.scores_of(history)}
+    return by_step(content.scores_of(history))
 
 
 def send_values(experiment: Experiment, record: TrialRecord, sent: Sent) -> None:
@@ -88,8 +88,8 @@ def send_values(experiment: Experiment, record: TrialRecord, sent: Sent) -> None
             synchronous=True,
         )
     sent.has_parameters = True
-    sent.scores |= {measurement.step: measurement.score for measurement in record.measurements}
-    sent.early |= {measurement.step: measurement.score for measurement in record.early}
+    sent.scores |= by_step(record.measurements)
+    sent.early |= by_step(record.early)
 
 
 def send_status(experiment: Experiment, record: TrialRecord, sent: Sent) -> None:
@@ -97,9 +97,8 @@ def send_status(experiment: Experiment, record: TrialRecord, sent: Sent) -> None
     status = content.status(record)
     if sent.outcome is not None and sent.outcome != record.outcome:
         # A trial that runs again may have ended well before anything was sent of its running.
-        for tag in {words.OUTCOME, words.REASON, words.END_STEP} - content.outcome_tags(
-            record
-        ).keys():
+        told = content.outcome_tags(record)
+        for tag in {words.OUTCOME, words.REASON, words.END_STEP} - told.keys():
             _remove_tag(experiment, sent.run_id, tag)
     if status == content.RUNNING and sent.status != content.RUNNING:
         experiment.reopen(sent.run_id)

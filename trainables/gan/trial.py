@@ -51,7 +51,9 @@ class GanTrial(AdversarialTrial):
         with own_random_numbers(0):  # an extractor is built from random weights
             self._scorer = scorer_of(settings, data, cache, context.device)
             self._few = (
-                self._scorer if settings.early is None else self._scorer.of_fewer(settings.early)
+                self._scorer
+                if settings.early is None
+                else self._scorer.of_fewer(settings.early.samples)
             )
         self._levels = levels(settings, data, self._scorer, cache, context.device)
 

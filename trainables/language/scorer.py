@@ -14,7 +14,6 @@ from trainables.language.ngrams import Tokens
 from trainables.language.text import TextData
 from trainables.levels import FLOOR, FLOOR_NOISE, Score
 from trainables.scores.statistics import DRAWS, floor_of
-from trainables.settings.early import EarlySettings
 from trainables.settings.language import NgramScoreSettings
 from trainables.settings.text import LONGEST
 
@@ -53,9 +52,9 @@ class NgramScorer:
         """Lines of an evaluation."""
         return self._settings.samples
 
-    def of_fewer(self, early: EarlySettings) -> NgramScorer:
+    def of_fewer(self, samples: int) -> NgramScorer:
         """The same divergence of the lines of early evaluations."""
-        changes = {"samples": early.samples, "early": None}
+        changes = {"samples": samples, "early": None}
         return NgramScorer(self._text, self._settings.model_copy(update=changes))
 
     def evaluate(self, tokens: Tokens) -> Score:

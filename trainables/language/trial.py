@@ -44,7 +44,7 @@ class LanguageTrial(AdversarialTrial):
         self._draw = settings.score.draw
         self._scorer = NgramScorer(self._text, settings.score)
         early = settings.early
-        self._few = self._scorer if early is None else self._scorer.of_fewer(early)
+        self._few = self._scorer if early is None else self._scorer.of_fewer(early.samples)
         self._score_name = settings.score_name
         cache = Path(context.cache)
         self._levels = levels(settings, self._text, self._scorer, cache, context.device)

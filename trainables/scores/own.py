@@ -25,7 +25,6 @@ from trainables.levels import Score
 from trainables.own_code import called, code_sha256, described, loaded, of_the_moment
 from trainables.plain import number
 from trainables.scores.scorer import Sampler
-from trainables.settings.early import EarlySettings
 from trainables.settings.score import OwnScoreSettings
 
 _PROBE = 64
@@ -95,9 +94,9 @@ class OwnScorer:
                 raise
             return math.nan
 
-    def of_fewer(self, early: EarlySettings) -> OwnScorer:
+    def of_fewer(self, samples: int) -> OwnScorer:
         """The same function of the samples of early evaluations."""
-        fewer = self._settings.model_copy(update={"samples": early.samples, "early": None})
+        fewer = self._settings.model_copy(update={"samples": samples, "early": None})
         return OwnScorer(fewer, self.name)
 
     def check(self, image: tuple[int, ...], device: str = "cpu") -> None:

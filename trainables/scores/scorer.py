@@ -27,7 +27,6 @@ from trainables.scores.statistics import (
     real_floor,
     real_statistics,
 )
-from trainables.settings.early import EarlySettings
 from trainables.settings.score import ScoreSettings
 
 ALIKE = 2000
@@ -62,7 +61,7 @@ class Scorer(Protocol):
         """The bare score of samples of nothing, which need not be as many as an evaluation has."""
         ...
 
-    def of_fewer(self, early: EarlySettings) -> Scorer:
+    def of_fewer(self, samples: int) -> Scorer:
         """The same of the fewer samples of early evaluations, without a floor and further measures."""
         ...
 
@@ -131,9 +130,9 @@ class FrechetScorer:
         count = min(self._settings.samples, ALIKE)
         return self._gathered(sampler, 0, count)[0].distance()
 
-    def of_fewer(self, early: EarlySettings) -> FrechetScorer:
+    def of_fewer(self, samples: int) -> FrechetScorer:
         """The same distance of the samples of early evaluations: no floor is measured of so few."""
-        changes = {"samples": early.samples, "extras": (), "early": None}
+        changes = {"samples": samples, "extras": (), "early": None}
         settings = self._settings.model_copy(update=changes)
         return FrechetScorer(settings, self.name, self._extractor, self._real, None)
 

@@ -199,6 +199,8 @@ def test_a_sampler_sees_it_where_whole_trials_came_to() -> None:
     # One whose scores have no logarithm tells nothing, one of scores below 1 does.
     zero = ended(Outcome.COMPLETE, 0.0, {40: 0.0}, {20: 9.0})
     assert foreseen([zero, stopped])[1].value == math.inf
+    below = ended(Outcome.STOPPED, math.inf, {}, {20: -1.0})
+    assert foreseen([*trials, below])[10].value == math.inf
     small = ended(Outcome.COMPLETE, 0.25, {40: 0.25}, {20: 0.5})
     assert foreseen([zero, small, stopped])[2].value == pytest.approx(15.0)
 
